@@ -1,0 +1,44 @@
+//! A bounded quotation of bad input, for error messages: nobody wants 5,000 characters in a log line.
+
+use std::fmt;
+
+/// The longest quotation, in characters.
+const LONGEST: usize = 40;
+
+/// A piece of input as an error quotes it: what stands at a place, cut after 40 characters, control characters
+/// escaped; *the end* where nothing stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt(Box<str>);
+
+impl Excerpt {
+    /// What stands in the text from this byte on.
+    pub fn at(text: &str, at: usize) -> Self {
+        Self::of(text.get(at..).unwrap_or(""))
+    }
+
+    /// The text itself, cut where it is too long.
+    pub fn of(text: &str) -> Self {
+        match text.char_indices().nth(LONGEST) {
+            None => Self(text.into()),
+            Some((end, _)) => Self(format!("{}…", &text[..end]).into()),
+        }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            f.write_str("the end")
+        } else {
+            f.write_str("`")?;
+            for c in self.0.chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+            }
+            f.write_str("`")
+        }
+    }
+}

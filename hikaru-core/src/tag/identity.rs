@@ -1,0 +1,273 @@
+//! The identity of a build: owner, repo and branch, joined by `_` into one text that can be cut in several ways.
+
+use std::fmt;
+
+use super::{Segment, TagError};
+use crate::excerpt::Excerpt;
+
+/// Which of owner, repo and branch a format has, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdentityFields([Option<Segment>; 3]);
+
+impl IdentityFields {
+    /// Owner, repo, branch: the default format's.
+    pub const ALL: Self = Self([
+        Some(Segment::Owner),
+        Some(Segment::Repo),
+        Some(Segment::Branch),
+    ]);
+    /// None of them: a tag of such a format can be anybody's.
+    pub const NONE: Self = Self([None; 3]);
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// In the format's order.
+    pub fn iter(&self) -> impl Iterator<Item = Segment> + use<> {
+        self.0.into_iter().flatten()
+    }
+
+    pub(super) fn push(&mut self, segment: Segment) {
+        let len = self.len();
+        if let Some(place) = self.0.get_mut(len) {
+            *place = Some(segment);
+        }
+    }
+}
+
+impl fmt::Display for IdentityFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.iter().enumerate() {
+            let joint = if i == 0 { "" } else { "_" };
+            write!(f, "{joint}{segment}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One way to cut an identity. A field that the format lacks is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Reading<'t> {
+    /// Who owns the source repository.
+    pub owner: Option<&'t str>,
+    /// The source repository's name, without a trailing `.git`.
+    pub repo: Option<&'t str>,
+    /// The branch.
+    pub branch: Option<&'t str>,
+}
+
+impl<'t> Reading<'t> {
+    /// Owner, repo and branch as labels have them; a trailing `.git` of the repo is dropped.
+    pub fn new(owner: Option<&'t str>, repo: Option<&'t str>, branch: Option<&'t str>) -> Self {
+        Self {
+            owner,
+            repo: repo.map(without_git),
+            branch,
+        }
+    }
+
+    fn of(segments: IdentityFields, parts: [&'t str; 3]) -> Self {
+        let part = |wanted| {
+            let place = segments.iter().position(|s| s == wanted)?;
+            Some(parts[place])
+        };
+        Self::new(
+            part(Segment::Owner),
+            part(Segment::Repo),
+            part(Segment::Branch),
+        )
+    }
+}
+
+impl fmt::Display for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (Segment::Owner, self.owner),
+            (Segment::Repo, self.repo),
+            (Segment::Branch, self.branch),
+        ];
+        let mut joint = "";
+        for (name, value) in parts {
+            if let Some(value) = value {
+                write!(f, "{joint}{name} {value}")?;
+                joint = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The trailing `.git` that buildgoggles can leave on a repository's name is no part of it.
+pub(crate) fn without_git(repo: &str) -> &str {
+    repo.strip_suffix(".git").unwrap_or(repo)
+}
+
+/// The identity text of a tag, and which fields it is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'t> {
+    text: &'t str,
+    fields: IdentityFields,
+}
+
+impl<'t> Identity<'t> {
+    /// Checks that at least one cut gives parts that could be label values, in one pass.
+    pub(super) fn parse(
+        text: &'t str,
+        fields: IdentityFields,
+        at: usize,
+    ) -> Result<Self, TagError> {
+        let identity = Self { text, fields };
+        let bytes = text.as_bytes();
+        let sound = match fields.len() {
+            0 => text.is_empty(),
+            count => {
+                let cuts = (0..bytes.len()).filter(|i| is_cut(bytes, *i)).count();
+                let ends = [bytes.first(), bytes.last()];
+                ends.iter()
+                    .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+                    && bytes.iter().all(|b| is_label_byte(*b))
+                    && cuts + 1 >= count
+            }
+        };
+        if sound {
+            Ok(identity)
+        } else {
+            Err(TagError::Identity {
+                segments: fields,
+                found: Excerpt::of(text),
+                at,
+            })
+        }
+    }
+
+    /// The text, `acme_web_main`.
+    pub fn as_str(&self) -> &'t str {
+        self.text
+    }
+
+    /// Which fields the text is made of.
+    pub fn fields(&self) -> IdentityFields {
+        self.fields
+    }
+
+    /// The ways to cut it, leftmost cuts first.
+    pub fn readings(&self) -> Readings<'t> {
+        Readings {
+            identity: *self,
+            cuts: match self.fields.len() {
+                0 | 1 => [None, None],
+                2 => [Some(0), None],
+                _ => [Some(0), Some(0)],
+            },
+            done: false,
+        }
+    }
+
+    /// Whether labels with these values, joined in the format's order, give this text. A trailing `.git` of the repo
+    /// does not count, on neither side; fields that the format lacks do not either.
+    pub fn names(&self, reading: &Reading<'_>) -> bool {
+        let mut forms = [self.text, self.text].map(Some);
+        for (i, segment) in self.fields.iter().enumerate() {
+            let (value, git) = match segment {
+                Segment::Owner => (reading.owner, ""),
+                Segment::Repo => (reading.repo.map(without_git), ".git"),
+                _ => (reading.branch, ""),
+            };
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                return false;
+            };
+            // Two forms of the text are followed: with the repo as it is, and with the `.git` it may carry.
+            for (form, suffix) in forms.iter_mut().zip(["", git]) {
+                *form = form
+                    .and_then(|rest| {
+                        if i == 0 {
+                            Some(rest)
+                        } else {
+                            rest.strip_prefix('_')
+                        }
+                    })
+                    .and_then(|rest| rest.strip_prefix(value))
+                    .and_then(|rest| rest.strip_prefix(suffix));
+            }
+        }
+        forms.contains(&Some(""))
+    }
+}
+
+fn is_label_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')
+}
+
+/// Whether an identity may be cut here: at a `_` with a letter or digit on both sides, as label values begin and end.
+fn is_cut(bytes: &[u8], at: usize) -> bool {
+    let alnum = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_alphanumeric);
+    bytes[at] == b'_' && at > 0 && alnum(at - 1) && alnum(at + 1)
+}
+
+/// The readings of an identity: see [`BuildTag::readings`](super::BuildTag::readings).
+#[derive(Clone, Debug)]
+pub struct Readings<'t> {
+    identity: Identity<'t>,
+    /// Where to look for the next pair of cuts.
+    cuts: [Option<usize>; 2],
+    done: bool,
+}
+
+impl Readings<'_> {
+    fn cut_from(&self, from: usize) -> Option<usize> {
+        let bytes = self.identity.text.as_bytes();
+        (from..bytes.len()).find(|i| is_cut(bytes, *i))
+    }
+}
+
+impl<'t> Iterator for Readings<'t> {
+    type Item = Reading<'t>;
+
+    fn next(&mut self) -> Option<Reading<'t>> {
+        if self.done {
+            return None;
+        }
+        let text = self.identity.text;
+        let reading = |parts| Some(Reading::of(self.identity.fields, parts));
+        match self.cuts {
+            [None, _] => {
+                self.done = true;
+                reading([text, "", ""])
+            }
+            [Some(from), None] => {
+                let Some(cut) = self.cut_from(from) else {
+                    self.done = true;
+                    return None;
+                };
+                self.cuts = [Some(cut + 1), None];
+                reading([&text[..cut], &text[cut + 1..], ""])
+            }
+            [Some(mut from), Some(mut second_from)] => loop {
+                let Some(first) = self.cut_from(from) else {
+                    self.done = true;
+                    return None;
+                };
+                match self.cut_from(second_from.max(first + 1)) {
+                    Some(second) => {
+                        self.cuts = [Some(first), Some(second + 1)];
+                        let parts = [
+                            &text[..first],
+                            &text[first + 1..second],
+                            &text[second + 1..],
+                        ];
+                        return reading(parts);
+                    }
+                    None => (from, second_from) = (first + 1, 0),
+                }
+            },
+        }
+    }
+}

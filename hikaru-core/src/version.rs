@@ -1,0 +1,333 @@
+//! Versions and their order: numbers of any length, then semver's rule for pre-releases, then the build.
+//!
+//! ```text
+//! version    = ["v"] number *7( "." number ) [ "-" prerelease ]     ; 1.2.3, v1.2, .NET's 1.0.0.0
+//! number     = 1*DIGIT
+//! prerelease = identifier *( "." identifier )                       ; semver 2.0.0 item 9, leading zeros let through
+//! identifier = 1*( ALNUM | "-" )
+//! ```
+
+use std::{cmp::Ordering, fmt};
+
+use crate::excerpt::Excerpt;
+
+/// The most numbers that a version may have.
+pub const MAX_NUMBERS: usize = 8;
+
+/// A version: a view on its text. Equal and ordered by precedence, so `1.2` equals `v1.2.0`; [`Version::as_str`] gives
+/// the text.
+///
+/// ```
+/// use hikaru_core::Version;
+/// let v = |text| Version::parse(text).unwrap();
+/// assert!(v("1.10") > v("1.9"));
+/// assert!(v("1.4.0-rc.1") < v("1.4.0"));
+/// assert_eq!(v("1.2"), v("v1.2.0.0"));
+/// ```
+#[derive(Clone, Copy)]
+pub struct Version<'t> {
+    text: &'t str,
+}
+
+/// Why a text is no version. Offsets are in bytes from its start, 0-based.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VersionError {
+    /// Something else stands where a number or an identifier has to.
+    #[error("expected {expected}, found {found} at byte {at}")]
+    Unexpected {
+        /// What the grammar asks for.
+        expected: &'static str,
+        /// What stands there.
+        found: Excerpt,
+        /// Where it stands.
+        at: usize,
+    },
+    /// More than [`MAX_NUMBERS`] numbers.
+    #[error("expected at most {MAX_NUMBERS} numbers, found {found}")]
+    TooManyNumbers {
+        /// How many there are.
+        found: usize,
+    },
+}
+
+impl<'t> Version<'t> {
+    /// Reads a version. Linear in the text, without an allocation.
+    ///
+    /// # Errors
+    /// A [`VersionError`] that says where reading stopped.
+    pub fn parse(text: &'t str) -> Result<Self, VersionError> {
+        let unexpected = |expected, at| VersionError::Unexpected {
+            expected,
+            found: Excerpt::at(text, at),
+            at,
+        };
+        let version = Self { text };
+        let (numbers, prerelease) = version.parts();
+        let mut at = text.len() - version.without_v().len();
+        let mut count = 0;
+        for number in numbers.split('.') {
+            if let Some(bad) = number.find(|c: char| !c.is_ascii_digit()) {
+                return Err(unexpected("digits, `.` or `-`", at + bad));
+            }
+            if number.is_empty() {
+                return Err(unexpected("a number", at));
+            }
+            count += 1;
+            at += number.len() + 1;
+        }
+        if count > MAX_NUMBERS {
+            return Err(VersionError::TooManyNumbers { found: count });
+        }
+        for identifier in prerelease.into_iter().flat_map(|p| p.split('.')) {
+            if let Some(bad) = identifier.find(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+                return Err(unexpected(
+                    "letters, digits, `-` or `.` in the pre-release",
+                    at + bad,
+                ));
+            }
+            if identifier.is_empty() {
+                return Err(unexpected("a pre-release identifier", at));
+            }
+            at += identifier.len() + 1;
+        }
+        Ok(version)
+    }
+
+    /// A whole tag that tells its version: at least one dot, or a leading `v`. `16` and `16-alpine` are names.
+    pub(crate) fn of_tag(tag: &'t str) -> Option<Self> {
+        let version = Self::parse(tag).ok()?;
+        let telling = tag.starts_with('v') || version.parts().0.contains('.');
+        telling.then_some(version)
+    }
+
+    /// A version that was read before, from the same text.
+    pub(crate) fn of_read(text: &'t str) -> Self {
+        debug_assert!(Self::parse(text).is_ok(), "{text} was read before");
+        Self { text }
+    }
+
+    /// The text as it was written.
+    pub fn as_str(&self) -> &'t str {
+        self.text
+    }
+
+    /// The numbers, as digits: they can be longer than any machine word.
+    pub fn numbers(&self) -> impl Iterator<Item = &'t str> + use<'t> {
+        self.parts().0.split('.')
+    }
+
+    /// The pre-release, without its `-`.
+    pub fn prerelease(&self) -> Option<&'t str> {
+        self.parts().1
+    }
+
+    fn without_v(&self) -> &'t str {
+        self.text.strip_prefix('v').unwrap_or(self.text)
+    }
+
+    fn parts(&self) -> (&'t str, Option<&'t str>) {
+        match self.without_v().split_once('-') {
+            Some((numbers, prerelease)) => (numbers, Some(prerelease)),
+            None => (self.without_v(), None),
+        }
+    }
+}
+
+/// Compares two runs of digits as numbers of any length.
+fn compare_digits(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Semver 2.0.0 item 11: numeric identifiers as numbers and below the others, those by ASCII, the shorter list first.
+fn compare_prereleases(a: &str, b: &str) -> Ordering {
+    let numeric = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            (Some(a), Some(b)) => match (numeric(a), numeric(b)) {
+                (true, true) => compare_digits(a, b),
+                (true, false) => Ordering::Less,
+                (false, true) => Ordering::Greater,
+                (false, false) => a.cmp(b),
+            },
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+impl Ord for Version<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.parts(), other.parts());
+        let (mut a, mut b) = (mine.0.split('.'), theirs.0.split('.'));
+        loop {
+            let order = match (a.next(), b.next()) {
+                (None, None) => break,
+                (x, y) => compare_digits(x.unwrap_or("0"), y.unwrap_or("0")),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        match (mine.1, theirs.1) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => compare_prereleases(a, b),
+        }
+    }
+}
+
+impl PartialOrd for Version<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Version<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Version<'_> {}
+
+impl fmt::Display for Version<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+impl fmt::Debug for Version<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({})", self.text)
+    }
+}
+
+/// The place of a build in the order of builds: its version, then its build number. Printed as `1.4.0_7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precedence<'t> {
+    /// Compared first.
+    pub version: Version<'t>,
+    /// Compared when the versions are equal.
+    pub build: u64,
+}
+
+impl fmt::Display for Precedence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.version, self.build)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version<'_> {
+        Version::parse(text).expect(text)
+    }
+
+    #[test]
+    fn rising() {
+        let rising = [
+            "0",
+            "0.9",
+            "0.10",
+            "1.0.0-0",
+            "1.0.0-1",
+            "1.0.0-10",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.0.1",
+            "1.2",
+            "1.9",
+            "1.10",
+            "v2",
+            "2.0.1",
+            "18446744073709551616",
+            "18446744073709551617.0",
+            "99999999999999999999999999",
+        ];
+        for (i, a) in rising.iter().enumerate() {
+            for (j, b) in rising.iter().enumerate() {
+                assert_eq!(version(a).cmp(&version(b)), i.cmp(&j), "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_precedence() {
+        for (a, b) in [
+            ("1.2", "1.2.0"),
+            ("v1.2", "1.2"),
+            ("01.002", "1.2"),
+            ("1.0-rc.01", "1.0.0-rc.1"),
+            ("0.0", "0"),
+        ] {
+            assert_eq!(version(a), version(b), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_says_where() {
+        for (text, expected) in [
+            ("", "expected a number, found the end at byte 0"),
+            ("v", "expected a number, found the end at byte 1"),
+            ("1.", "expected a number, found the end at byte 2"),
+            ("1..2", "expected a number, found `.2` at byte 2"),
+            (
+                "latest",
+                "expected digits, `.` or `-`, found `latest` at byte 0",
+            ),
+            ("1.x", "expected digits, `.` or `-`, found `x` at byte 2"),
+            (
+                "1-",
+                "expected a pre-release identifier, found the end at byte 2",
+            ),
+            (
+                "1-a..b",
+                "expected a pre-release identifier, found `.b` at byte 4",
+            ),
+            (
+                "1-a+b",
+                "expected letters, digits, `-` or `.` in the pre-release, found `+b` at byte 3",
+            ),
+            ("1.2.3.4.5.6.7.8.9", "expected at most 8 numbers, found 9"),
+        ] {
+            assert_eq!(
+                Version::parse(text).map_err(|e| e.to_string()),
+                Err(expected.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tag_tells_its_version_by_a_dot_or_a_v() {
+        for tag in ["1.4.0", "v1", "1.4-rc.1", "16.2-alpine", "2026.01.15"] {
+            assert!(Version::of_tag(tag).is_some(), "{tag}");
+        }
+        for tag in [
+            "latest",
+            "20260115",
+            "12345678",
+            "16-alpine",
+            "stable",
+            "16-3.1",
+        ] {
+            assert!(Version::of_tag(tag).is_none(), "{tag}");
+        }
+    }
+}
