@@ -24,6 +24,7 @@ pub const MAX_PATH: usize = 255;
 pub const MAX_TAG: usize = 128;
 
 const DOCKER: &str = "docker.io";
+const LEGACY_DOCKER: &str = "index.docker.io";
 const LIBRARY: &str = "library/";
 
 /// A repository, normalized: `docker.io/library/web` for `web`. Equal values are the same repository.
@@ -58,6 +59,33 @@ impl<'t> Repository<'t> {
     /// The normalized path, `library/web` for `web`.
     pub fn path(&self) -> String {
         format!("{}{}", if self.library { LIBRARY } else { "" }, self.path)
+    }
+
+    /// A repository that was read before; no registry means the implied one.
+    pub(crate) fn of_read(registry: Option<&'t str>, library: bool, path: &'t str) -> Self {
+        let registry = match registry {
+            None | Some(LEGACY_DOCKER) => DOCKER,
+            Some(registry) => registry,
+        };
+        Self {
+            registry,
+            library,
+            path,
+        }
+    }
+
+    /// Whether this is the repository of that normalized name.
+    pub fn is(&self, name: &str) -> bool {
+        let mut rest = Some(name);
+        for piece in self.pieces() {
+            rest = rest.and_then(|rest| rest.strip_prefix(piece));
+        }
+        rest == Some("")
+    }
+
+    /// Whether `library/` stands before the path, written or not.
+    pub(crate) fn is_library(&self) -> bool {
+        self.library
     }
 
     /// The pieces whose concatenation is [`Repository::to_string`]: what a hash can be fed without an allocation.
@@ -256,7 +284,7 @@ impl<'t> Parser<'t> {
         let start = first.len() + 1;
         match first {
             "localhost" => Ok((first, start)),
-            "index.docker.io" => Ok((DOCKER, start)),
+            LEGACY_DOCKER => Ok((DOCKER, start)),
             _ if first
                 .chars()
                 .any(|c| matches!(c, '.' | ':') || c.is_uppercase()) =>

@@ -123,6 +123,23 @@ impl<'t> BuildTag<'t> {
         })
     }
 
+    /// A tag that was read before.
+    pub(crate) fn of_read(
+        text: &'t str,
+        identity: Identity<'t>,
+        version: &'t str,
+        build: u64,
+        commit: Option<&'t str>,
+    ) -> Self {
+        Self {
+            text,
+            identity,
+            version: Version::of_read(version),
+            build,
+            commit,
+        }
+    }
+
     /// The tag itself.
     pub fn as_str(&self) -> &'t str {
         self.text

@@ -175,6 +175,11 @@ impl Default for TagFormats {
 }
 
 impl TagFormats {
+    /// The first format: the form that errors name.
+    pub fn first(&self) -> &TagFormat {
+        &self.0[0]
+    }
+
     /// Reads a tag by the first format that can.
     ///
     /// # Errors

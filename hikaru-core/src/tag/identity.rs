@@ -148,6 +148,11 @@ impl<'t> Identity<'t> {
         }
     }
 
+    /// An identity that was read before.
+    pub(crate) fn of_read(text: &'t str, fields: IdentityFields) -> Self {
+        Self { text, fields }
+    }
+
     /// The text, `acme_web_main`.
     pub fn as_str(&self) -> &'t str {
         self.text

@@ -1,0 +1,90 @@
+//! A change that the policy has decided on: what it was judged on, and what to write. Only the policy can make one.
+
+use std::sync::Arc;
+
+use crate::{
+    Text,
+    workload::{Container, Place, Workload},
+};
+
+/// The settings that verdicts read: a write tests each of them, absence included, as label and as annotation.
+pub const SETTINGS: [&str; 4] = ["upgrade", "containers", "constraint", "on-failure"];
+
+/// One container's part of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub(crate) container: usize,
+    pub(crate) to: Text,
+    pub(crate) mark: Option<Text>,
+}
+
+impl Edit {
+    /// Which container, as an index into [`Workload::containers`] of [`Change::judged`].
+    pub fn container(&self) -> usize {
+        self.container
+    }
+
+    /// The image to write, as it was posted.
+    pub fn to(&self) -> &Text {
+        &self.to
+    }
+
+    /// The value of the container's high-water mark after the write. `None`: the mark stays as it is.
+    pub fn mark(&self) -> Option<&Text> {
+        self.mark.as_ref()
+    }
+}
+
+/// An upgrade of one workload. It applies to exactly the state that was judged, or not at all: an adapter tests
+/// everything that the verdict read ([`Change::holds_for`], or tests in the write itself made from the same accessors).
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub(crate) judged: Arc<Workload>,
+    /// Indexes of the containers that were judged, those that stay as they are included.
+    pub(crate) containers: Vec<usize>,
+    pub(crate) edits: Vec<Edit>,
+}
+
+impl Change {
+    /// The workload as it was judged.
+    pub fn judged(&self) -> &Workload {
+        &self.judged
+    }
+
+    /// The containers whose name, image and mark the verdict read.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers
+            .iter()
+            .filter_map(|i| self.judged.containers.get(*i))
+    }
+
+    /// What to write: at least one edit.
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// The edits, each with the container that it is for, as it was judged.
+    pub fn edited(&self) -> impl Iterator<Item = (&Container, &Edit)> {
+        self.edits
+            .iter()
+            .filter_map(|edit| Some((self.judged.containers.get(edit.container)?, edit)))
+    }
+
+    /// The guard: whether everything that the verdict read still stands so. Name and uid, the identity labels, each of
+    /// [`SETTINGS`], each judged container's name, place, image and mark.
+    pub fn holds_for(&self, now: &Workload) -> bool {
+        let judged = self.judged();
+        let setting_holds = |key: &&str| {
+            [Place::Label, Place::Annotation]
+                .iter()
+                .all(|place| judged.setting(*place, key) == now.setting(*place, key))
+        };
+        judged.id == now.id
+            && judged.uid == now.uid
+            && judged.labels == now.labels
+            && SETTINGS.iter().all(setting_holds)
+            && self
+                .containers()
+                .all(|container| now.container(&container.name) == Some(container))
+    }
+}

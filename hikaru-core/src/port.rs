@@ -1,0 +1,214 @@
+//! The port to a cluster: what the rules need of it, and its errors. Adapters implement it; nothing here knows of
+//! Kubernetes' API, files or HTTP.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use crate::{
+    Text,
+    build::Build,
+    change::Change,
+    reference::Reference,
+    workload::{Workload, WorkloadId},
+};
+
+/// Which workloads to find.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Select {
+    /// Those that a post of this build considers: labeled so, and a container has its repository.
+    Build(Build),
+    /// Those with a container of this repository (normalized: `docker.io/library/web`), labeled or not.
+    Repository(Text),
+    /// Those with these names.
+    Named(Vec<WorkloadId>),
+    /// Every one.
+    All,
+}
+
+/// What to look for, and where.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Which workloads.
+    pub select: Select,
+    /// Only in these namespaces; empty: in all.
+    pub namespaces: Vec<Text>,
+}
+
+impl Scope {
+    /// In all namespaces.
+    pub fn new(select: Select) -> Self {
+        Self {
+            select,
+            namespaces: Vec::new(),
+        }
+    }
+
+    /// Whether a workload is looked for: the one filter that every adapter uses, whatever it asked its cluster for.
+    pub fn admits(&self, workload: &Workload) -> bool {
+        let namespace_admitted =
+            self.namespaces.is_empty() || self.namespaces.contains(&workload.id.namespace);
+        namespace_admitted
+            && match &self.select {
+                Select::Build(build) => {
+                    build.is_meant_for(&workload.labels)
+                        && workload
+                            .containers
+                            .iter()
+                            .any(|c| build.same_repository(&c.image).is_some())
+                }
+                Select::Repository(wanted) => workload
+                    .containers
+                    .iter()
+                    .any(|c| Reference::parse(&c.image).is_ok_and(|r| r.repository().is(wanted))),
+                Select::Named(ids) => ids.contains(&workload.id),
+                Select::All => true,
+            }
+    }
+}
+
+/// How bad a [`Fault`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// What was asked for is not touched by it, as far as one can tell.
+    Warning,
+    /// What was asked for may be incomplete: the call as a whole fails, after the rest has been done.
+    Failure,
+}
+
+/// Something that could not be read. The others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// Where: `deploy/web.yaml:12:7`, or an object's name.
+    pub place: Text,
+    /// What was expected and what was found.
+    pub message: String,
+    /// Whether the answer may be incomplete for it.
+    pub severity: Severity,
+}
+
+impl Fault {
+    /// A fault at a place.
+    pub fn new(severity: Severity, place: impl Into<Text>, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            message: message.into(),
+            severity,
+        }
+    }
+}
+
+/// What was found, in any order.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Found {
+    /// The workloads that the scope admits.
+    pub workloads: Vec<Workload>,
+    /// What could not be read on the way.
+    pub faults: Vec<Fault>,
+}
+
+impl Found {
+    /// Workloads, and what could not be read on the way.
+    pub fn new(workloads: Vec<Workload>, faults: Vec<Fault>) -> Self {
+        Self { workloads, faults }
+    }
+}
+
+/// Whether a write is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is.
+    Commit,
+    /// Everything is tested, nothing is kept.
+    DryRun,
+}
+
+/// How far a view of the cluster can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// It is up to date.
+    Fresh,
+    /// It has not been complete yet.
+    Syncing,
+    /// It was, until then.
+    Stale {
+        /// When it was last known to be up to date.
+        since: SystemTime,
+    },
+}
+
+/// Why a cluster did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// The state that a change was judged on is no longer there. Nothing was written.
+    #[error("what was judged is no longer there")]
+    Stale,
+    /// The write may have been applied or not: only reading can tell.
+    #[error("the answer was lost: {0}")]
+    Lost(String),
+    /// The object is not there.
+    #[error("not found")]
+    NotFound,
+    /// The cluster does not let us.
+    #[error("not allowed: {0}")]
+    Forbidden(String),
+    /// The cluster refuses the write as such; its own words.
+    #[error("refused: {0}")]
+    Invalid(String),
+    /// The cluster cannot be reached, or cannot answer now.
+    #[error("unavailable: {message}")]
+    Unavailable {
+        /// What was tried and what happened.
+        message: String,
+        /// When the cluster asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// This cluster cannot do that at all.
+    #[error("{0} is not supported here")]
+    Unsupported(&'static str),
+}
+
+impl ClusterError {
+    /// Whether the object has to be read and judged again.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Stale | Self::Lost(_))
+    }
+
+    /// Whether the same call can succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })
+    }
+}
+
+/// A cluster, as the rules see it. Object-safe: used as `Arc<dyn ClusterPort>`. What comes later gets a default body
+/// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `mock`) says what is expected of an
+/// implementation.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ClusterPort: Send + Sync {
+    /// How far [`ClusterPort::find`] can be trusted now.
+    fn freshness(&self) -> Freshness;
+
+    /// The workloads that the scope admits. May come from a view that is a moment old.
+    ///
+    /// # Errors
+    /// When nothing can be said at all. What only hides some objects is a [`Fault`].
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError>;
+
+    /// One workload as it is now, never from a view. `None`: it is not there.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError>;
+
+    /// Writes a change, if everything that it was judged on still holds: one attempt, all or nothing.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError>;
+}

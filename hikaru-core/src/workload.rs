@@ -1,0 +1,343 @@
+//! What the rules read of a workload. Plain data: adapters fill it in, the policy judges it.
+
+use std::{fmt, str::FromStr};
+
+use crate::{Text, excerpt::Excerpt, tag::Reading};
+
+/// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdentityKeys {
+    /// The label of the owner.
+    pub owner: Text,
+    /// The label of the repo.
+    pub repo: Text,
+    /// The label of the branch.
+    pub branch: Text,
+}
+
+impl Default for IdentityKeys {
+    fn default() -> Self {
+        Self {
+            owner: "owner".into(),
+            repo: "repo".into(),
+            branch: "branch".into(),
+        }
+    }
+}
+
+/// The prefix of the settings' keys, as labels or annotations: `hikaru.dev/upgrade`.
+pub const SETTING_PREFIX: &str = "hikaru.dev/";
+/// The prefix of the high-water marks' labels: `high-water.hikaru.dev/{container}`.
+pub const MARK_PREFIX: &str = "high-water.hikaru.dev/";
+/// The annotation that an upgrade leaves on the workload. It is no setting.
+pub const LAST_UPGRADE: &str = "hikaru.dev/last-upgrade";
+
+/// Names one workload of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct WorkloadId {
+    /// Its namespace.
+    pub namespace: Text,
+    /// Its kind, as Kubernetes spells it: `Deployment`.
+    pub kind: Text,
+    /// Its name.
+    pub name: Text,
+    /// Where it stands, in clusters that can hold a name twice: file and document of a folder of manifests.
+    pub origin: Option<Text>,
+}
+
+impl WorkloadId {
+    /// The name of a workload in a cluster that holds each name once.
+    pub fn new(namespace: impl Into<Text>, kind: impl Into<Text>, name: impl Into<Text>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            kind: kind.into(),
+            name: name.into(),
+            origin: None,
+        }
+    }
+
+    /// The same name at a place.
+    #[must_use]
+    pub fn at(mut self, origin: impl Into<Text>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+}
+
+impl fmt::Display for WorkloadId {
+    /// `namespace/Kind/name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+    }
+}
+
+/// A workload's name as a person gives it: `namespace/kind/name`, the kind in any case. Names follow RFC 1123, so that
+/// nothing else ever reaches a URL or a file name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadName {
+    namespace: Text,
+    kind: Text,
+    name: Text,
+}
+
+impl WorkloadName {
+    /// Whether this names the workload.
+    pub fn names(&self, id: &WorkloadId) -> bool {
+        self.namespace == id.namespace
+            && self.kind.eq_ignore_ascii_case(&id.kind)
+            && self.name == id.name
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Text {
+        &self.namespace
+    }
+
+    /// Its kind, as it was written.
+    pub fn kind(&self) -> &Text {
+        &self.kind
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+}
+
+impl fmt::Display for WorkloadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+    }
+}
+
+/// Why a text names no workload or no namespace.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Not three parts.
+    #[error("expected NAMESPACE/KIND/NAME, found {found}")]
+    Parts {
+        /// The text.
+        found: Excerpt,
+    },
+    /// A part that Kubernetes would not take.
+    #[error(
+        "expected a {what} of lower-case letters, digits, `-`{dot}, at most {longest} bytes, a letter or digit first and last, found {found}"
+    )]
+    Name {
+        /// `namespace` or `name`.
+        what: &'static str,
+        /// Whether dots are allowed.
+        dot: &'static str,
+        /// The longest allowed, in bytes.
+        longest: usize,
+        /// The part.
+        found: Excerpt,
+    },
+    /// A kind is made of letters and digits.
+    #[error("expected a kind such as Deployment, found {found}")]
+    Kind {
+        /// The part.
+        found: Excerpt,
+    },
+}
+
+/// Checks a namespace: an RFC 1123 label, at most 63 bytes.
+///
+/// # Errors
+/// [`NameError::Name`].
+pub fn check_namespace(text: &str) -> Result<(), NameError> {
+    check_name("namespace", "", 63, text)
+}
+
+fn check_name(
+    what: &'static str,
+    dot: &'static str,
+    longest: usize,
+    text: &str,
+) -> Result<(), NameError> {
+    let alnum = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let sound = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.first().is_some_and(alnum)
+            && bytes.last().is_some_and(alnum)
+            && bytes.iter().all(|b| alnum(b) || *b == b'-')
+    };
+    let parts_sound = if dot.is_empty() {
+        sound(text)
+    } else {
+        text.split('.').all(sound)
+    };
+    if parts_sound && text.len() <= longest {
+        Ok(())
+    } else {
+        Err(NameError::Name {
+            what,
+            dot,
+            longest,
+            found: Excerpt::of(text),
+        })
+    }
+}
+
+impl FromStr for WorkloadName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let mut parts = text.split('/');
+        let (Some(namespace), Some(kind), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(NameError::Parts {
+                found: Excerpt::of(text),
+            });
+        };
+        check_namespace(namespace)?;
+        check_name("name", " or `.`", 253, name)?;
+        if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(NameError::Kind {
+                found: Excerpt::of(kind),
+            });
+        }
+        Ok(Self {
+            namespace: namespace.into(),
+            kind: kind.into(),
+            name: name.into(),
+        })
+    }
+}
+
+/// The values of the three labels that say which source a workload is built from. A workload without all three is not
+/// hikaru's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct IdentityLabels {
+    /// The owner's label.
+    pub owner: Option<Text>,
+    /// The repo's label.
+    pub repo: Option<Text>,
+    /// The branch's label.
+    pub branch: Option<Text>,
+}
+
+impl IdentityLabels {
+    /// All three.
+    pub fn new(owner: impl Into<Text>, repo: impl Into<Text>, branch: impl Into<Text>) -> Self {
+        Self {
+            owner: Some(owner.into()),
+            repo: Some(repo.into()),
+            branch: Some(branch.into()),
+        }
+    }
+
+    /// What the labels say, if all three are there.
+    pub fn reading(&self) -> Option<Reading<'_>> {
+        match (&self.owner, &self.repo, &self.branch) {
+            (Some(owner), Some(repo), Some(branch)) => {
+                Some(Reading::new(Some(owner), Some(repo), Some(branch)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where a setting stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// Among the labels.
+    Label,
+    /// Among the annotations.
+    Annotation,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Label => "label",
+            Self::Annotation => "annotation",
+        })
+    }
+}
+
+/// A label or annotation with the prefix [`SETTING_PREFIX`], as it stands there; [`LAST_UPGRADE`] is none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    /// Label or annotation.
+    pub place: Place,
+    /// The key after the prefix: `upgrade`.
+    pub key: Text,
+    /// The value.
+    pub value: Text,
+}
+
+/// A container of the pod template, or an init container, that has an image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Container {
+    /// Its name, unique in the pod.
+    pub name: Text,
+    /// Whether it is among the init containers (a native sidecar is, too).
+    pub init: bool,
+    /// Its place in its list, 0-based, those without an image counted.
+    pub position: usize,
+    /// Its image, as written.
+    pub image: Text,
+    /// The value of its high-water mark's label, as it stands there.
+    pub mark: Option<Text>,
+}
+
+impl Container {
+    /// A container, its place in its list being 0.
+    pub fn new(name: impl Into<Text>, image: impl Into<Text>) -> Self {
+        Self {
+            name: name.into(),
+            init: false,
+            position: 0,
+            image: image.into(),
+            mark: None,
+        }
+    }
+}
+
+/// A workload: an object with a pod template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Workload {
+    /// Its name.
+    pub id: WorkloadId,
+    /// The object's uid: another object of the same name has another one. Empty where a cluster has none.
+    pub uid: Text,
+    /// The labels that say what it is built from.
+    pub labels: IdentityLabels,
+    /// The settings on it, in any order, each key at most once a place.
+    pub settings: Vec<Setting>,
+    /// Its containers and init containers.
+    pub containers: Vec<Container>,
+}
+
+impl Workload {
+    /// A workload without labels, settings and containers.
+    pub fn new(id: WorkloadId) -> Self {
+        Self {
+            id,
+            uid: "".into(),
+            labels: IdentityLabels::default(),
+            settings: Vec::new(),
+            containers: Vec::new(),
+        }
+    }
+
+    /// The value of a setting at a place.
+    pub fn setting(&self, place: Place, key: &str) -> Option<&Text> {
+        self.settings
+            .iter()
+            .find(|s| s.place == place && &*s.key == key)
+            .map(|s| &s.value)
+    }
+
+    /// The container of this name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|c| &*c.name == name)
+    }
+}
