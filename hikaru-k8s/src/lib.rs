@@ -1,1 +1,10 @@
-//! Placeholder while the house is being built.
+//! Adapters to what hikaru upgrades: a folder of manifests now, the API server of a cluster later.
+//! Which build may replace which is decided in `hikaru-core`; how a caller asks is decided in
+//! `hikaru-http` and `hikaru-bin`.
+
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the folder of manifests comes next"
+)]
+mod yaml;

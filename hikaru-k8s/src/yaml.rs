@@ -1,0 +1,51 @@
+//! YAML, all of it: text to trees (`tree`), ways through a tree (`path`), what Kubernetes takes
+//! for a string (`scalar`), the workloads in a document (`manifest`), and edits of image scalars
+//! that keep every other byte (`edit`). No file is opened here, and no other part of the house
+//! knows the YAML library.
+
+use std::fmt;
+
+mod edit;
+mod manifest;
+mod path;
+mod scalar;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use edit::{Edit, edit};
+pub(crate) use manifest::{Keys, Object, Place, read};
+pub(crate) use tree::{Documents, Mark, Piece};
+
+/// What is wrong at a place of a file, in a sentence that can follow `file:line:column: `.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) mark: Mark,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    fn at(mark: Mark, message: impl Into<String>) -> Self {
+        Self {
+            mark,
+            message: message.into(),
+        }
+    }
+
+    fn and(mut self, hint: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(hint);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {}",
+            self.mark.line, self.mark.column, self.message
+        )
+    }
+}
