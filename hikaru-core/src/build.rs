@@ -6,7 +6,7 @@ use crate::{
     Text,
     reference::{Reference, ReferenceError, Repository},
     tag::{BuildTag, Identity, IdentityFields, TagError, TagFormats},
-    workload::IdentityLabels,
+    workload::{IdentityLabels, Workload},
 };
 
 /// A posted image: it names a repository, the workloads that it is meant for, and its place in the order of builds.
@@ -124,6 +124,14 @@ impl Build {
         labels
             .reading()
             .is_some_and(|reading| identity.names(&reading))
+    }
+
+    /// Whether a container of the workload has the posted repository.
+    pub fn is_used_by(&self, workload: &Workload) -> bool {
+        workload
+            .containers
+            .iter()
+            .any(|c| self.same_repository(&c.image).is_some())
     }
 
     /// The reference that an image's text is, if its repository is the posted one.

@@ -87,4 +87,13 @@ impl Change {
                 .containers()
                 .all(|container| now.container(&container.name) == Some(container))
     }
+
+    /// Whether a workload looks as this change leaves it: what a lost answer is found out by.
+    pub fn arrived_in(&self, now: &Workload) -> bool {
+        self.judged().uid == now.uid
+            && self.edited().all(|(container, edit)| {
+                now.container(&container.name)
+                    .is_some_and(|now| now.image == edit.to)
+            })
+    }
 }

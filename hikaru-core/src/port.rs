@@ -19,6 +19,9 @@ use crate::{
 pub enum Select {
     /// Those that a post of this build considers: labeled so, and a container has its repository.
     Build(Build),
+    /// Those that a person may have meant when a post of this build found none: labeled so, or a container has its
+    /// repository. An adapter that would have to look at a whole cluster for it may say *unsupported*.
+    Near(Build),
     /// Those with a container of this repository (normalized: `docker.io/library/web`), labeled or not.
     Repository(Text),
     /// Those with these names.
@@ -52,11 +55,10 @@ impl Scope {
         namespace_admitted
             && match &self.select {
                 Select::Build(build) => {
-                    build.is_meant_for(&workload.labels)
-                        && workload
-                            .containers
-                            .iter()
-                            .any(|c| build.same_repository(&c.image).is_some())
+                    build.is_meant_for(&workload.labels) && build.is_used_by(workload)
+                }
+                Select::Near(build) => {
+                    build.is_meant_for(&workload.labels) || build.is_used_by(workload)
                 }
                 Select::Repository(wanted) => workload
                     .containers

@@ -271,6 +271,17 @@ pub struct Setting {
     pub value: Text,
 }
 
+impl Setting {
+    /// A setting as it stands on a workload; the key without its prefix.
+    pub fn new(place: Place, key: impl Into<Text>, value: impl Into<Text>) -> Self {
+        Self {
+            place,
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+}
+
 /// A container of the pod template, or an init container, that has an image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

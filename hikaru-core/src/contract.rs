@@ -1,0 +1,103 @@
+//! The contract of [`ClusterPort`]: a suite that every adapter's tests call. What is proved on [`MemoryCluster`] holds
+//! on whatever passes it.
+//!
+//! ```
+//! # futures_util::FutureExt::now_or_never(async {
+//! use hikaru_core::{MemoryCluster, contract};
+//! let broken = contract::run(&MemoryCluster::default()).await;
+//! assert!(broken.is_empty(), "{broken:?}");
+//! # }).unwrap();
+//! ```
+//!
+//! [`MemoryCluster`]: crate::MemoryCluster
+
+mod cases;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{
+    memory::MemoryCluster,
+    port::ClusterPort,
+    workload::{Workload, WorkloadId},
+};
+
+/// What a cluster can do, as far as the suite has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// It writes high-water marks. (A folder of manifests does not: a `git revert` would take them back.)
+    pub marks: bool,
+    /// A deleted and recreated object of the same name can be told from the first.
+    pub uids: bool,
+}
+
+/// A cluster under test, with the hands of a person who works on it besides hikaru.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// The port under test.
+    fn port(&self) -> &dyn ClusterPort;
+
+    /// What it can do.
+    fn abilities(&self) -> Abilities;
+
+    /// The namespace that the suite may use, empty at the start.
+    fn namespace(&self) -> &str {
+        "contract"
+    }
+
+    /// Creates the workload or makes the one of that name look so: labels, settings, containers, marks. Its uid is the
+    /// cluster's business; its origin is not given.
+    async fn put(&self, workload: &Workload);
+
+    /// Deletes a workload.
+    async fn remove(&self, id: &WorkloadId);
+}
+
+#[async_trait]
+impl Subject for MemoryCluster {
+    fn port(&self) -> &dyn ClusterPort {
+        self
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            marks: true,
+            uids: true,
+        }
+    }
+
+    async fn put(&self, workload: &Workload) {
+        self.put(workload.clone());
+    }
+
+    async fn remove(&self, id: &WorkloadId) {
+        self.remove(id);
+    }
+}
+
+/// A clause of the contract that a port does not keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The clause's name.
+    pub clause: &'static str,
+    /// What was expected and what was found.
+    pub what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.clause, self.what)
+    }
+}
+
+/// Runs the whole suite, one clause after the other, and says which are broken.
+pub async fn run(subject: &dyn Subject) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for (clause, check) in cases::ALL {
+        if let Err(what) = check(subject).await {
+            broken.push(Broken { clause, what });
+        }
+    }
+    broken
+}

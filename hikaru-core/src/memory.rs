@@ -1,0 +1,116 @@
+//! A small cluster in memory with guarded writes: for tests of what stands on the port, and the model that the
+//! contract suite holds to the real thing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    change::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope},
+    workload::{Workload, WorkloadId},
+};
+
+/// A cluster in memory.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Request, TagFormats, Workload, WorkloadId, upgrade};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// cluster.put(web.clone());
+///
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+/// upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// let web = cluster.get(&web.id).unwrap();
+/// assert_eq!(&*web.containers[0].image, "acme/web:acme_web_main_1.4.0_7_0123abcd");
+/// assert_eq!(web.containers[0].mark.as_deref(), Some("1.4.0_7_d5ecc80e"));
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryCluster {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    workloads: BTreeMap<WorkloadId, Workload>,
+    created: u64,
+}
+
+impl MemoryCluster {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked with the lock held left whole workloads behind: each step is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Creates a workload, with a uid of its own, or updates the one of that name, which keeps its uid.
+    pub fn put(&self, mut workload: Workload) {
+        let mut state = self.state();
+        workload.uid = match state.workloads.get(&workload.id) {
+            Some(before) => before.uid.clone(),
+            None => {
+                state.created += 1;
+                format!("uid-{}", state.created).into()
+            }
+        };
+        state.workloads.insert(workload.id.clone(), workload);
+    }
+
+    /// A workload as it is now.
+    pub fn get(&self, id: &WorkloadId) -> Option<Workload> {
+        self.state().workloads.get(id).cloned()
+    }
+
+    /// Changes a workload in one step, as a person would. Whether it was there.
+    pub fn edit(&self, id: &WorkloadId, edit: impl FnOnce(&mut Workload)) -> bool {
+        self.state().workloads.get_mut(id).map(edit).is_some()
+    }
+
+    /// Deletes a workload. Whether it was there.
+    pub fn remove(&self, id: &WorkloadId) -> bool {
+        self.state().workloads.remove(id).is_some()
+    }
+}
+
+#[async_trait]
+impl ClusterPort for MemoryCluster {
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let state = self.state();
+        let admitted = state.workloads.values().filter(|w| scope.admits(w));
+        Ok(Found::new(admitted.cloned().collect(), Vec::new()))
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        Ok(self.get(id))
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let mut state = self.state();
+        let now = state.workloads.get_mut(&change.judged().id);
+        let now = now.ok_or(ClusterError::NotFound)?;
+        if !change.holds_for(now) {
+            return Err(ClusterError::Stale);
+        }
+        if mode == Mode::Commit {
+            for (judged, edit) in change.edited() {
+                let container = now.containers.iter_mut().find(|c| c.name == judged.name);
+                let container = container.ok_or(ClusterError::Stale)?;
+                container.image = edit.to().clone();
+                if let Some(mark) = edit.mark() {
+                    container.mark = Some(mark.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}

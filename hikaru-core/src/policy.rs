@@ -1,0 +1,15 @@
+//! The policy: which build may replace which, and why. Pure and total: workloads and a build in, verdicts with reasons
+//! out. Nothing is read from a cluster or written to one here.
+
+mod judge;
+mod mark;
+mod plan;
+mod sentence;
+mod settings;
+mod verdict;
+
+pub use mark::{MARK_LONGEST, Mark, MarkError};
+pub use plan::{Entry, Judged, Plan, Request, Warning, plan};
+pub use sentence::Sentence;
+pub use settings::{OnFailure, Rules, UnreadableSetting};
+pub use verdict::{Code, Force, ForceError, Reason, Verdict};

@@ -1,0 +1,367 @@
+//! The plan: the verdicts for all workloads that a posted build is meant for.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use super::{
+    Code, Force, Mark, Reason, Rules, Sentence, Verdict,
+    judge::{Case, NextMark},
+};
+use crate::{
+    Text,
+    build::Build,
+    change::{Change, Edit},
+    tag::{Reading, Segment},
+    workload::{MARK_PREFIX, Place, SETTING_PREFIX, Workload, WorkloadName},
+};
+
+/// What somebody asks for: a build, and how it is narrowed and forced.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Request {
+    /// The posted build.
+    pub build: Build,
+    /// Only in these namespaces; empty: in all.
+    pub namespaces: Vec<Text>,
+    /// Only these workloads; empty: all.
+    pub workloads: Vec<WorkloadName>,
+    /// Only the reading with this owner.
+    pub owner: Option<Text>,
+    /// Only the reading with this repo.
+    pub repo: Option<Text>,
+    /// Only the reading with this branch.
+    pub branch: Option<Text>,
+    /// What may be passed over.
+    pub force: Force,
+}
+
+impl Request {
+    /// All workloads that the build is meant for; nothing is forced.
+    pub fn new(build: Build) -> Self {
+        Self {
+            build,
+            namespaces: Vec::new(),
+            workloads: Vec::new(),
+            owner: None,
+            repo: None,
+            branch: None,
+            force: Force::NONE,
+        }
+    }
+
+    /// Whether the caller's narrowing leaves this workload in: namespaces, names, and the choice of a reading.
+    pub fn narrows_to(&self, workload: &Workload) -> bool {
+        let id = &workload.id;
+        let chosen = Reading::new(
+            self.owner.as_deref(),
+            self.repo.as_deref(),
+            self.branch.as_deref(),
+        );
+        let labels = &workload.labels;
+        let actual = Reading::new(
+            labels.owner.as_deref(),
+            labels.repo.as_deref(),
+            labels.branch.as_deref(),
+        );
+        let same =
+            |chosen: Option<&str>, actual: Option<&str>| chosen.is_none() || chosen == actual;
+        (self.namespaces.is_empty() || self.namespaces.contains(&id.namespace))
+            && (self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(id)))
+            && same(chosen.owner, actual.owner)
+            && same(chosen.repo, actual.repo)
+            && same(chosen.branch, actual.branch)
+    }
+
+    /// Whether the workload is judged: meant by the tag, left in by the narrowing, and it uses the repository.
+    fn admits(&self, workload: &Workload) -> bool {
+        self.build.is_meant_for(&workload.labels)
+            && self.narrows_to(workload)
+            && self.build.is_used_by(workload)
+    }
+}
+
+/// The verdict on one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judged {
+    /// Its index in [`Workload::containers`].
+    pub container: usize,
+    /// Why it has its verdict.
+    pub reason: Reason,
+}
+
+/// What somebody should know of a workload, whatever its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A label or annotation with hikaru's prefix that means nothing.
+    UnknownSetting {
+        /// Where it stands.
+        place: Place,
+        /// Its key without the prefix.
+        key: Text,
+    },
+    /// `hikaru.dev/containers` names a container that is not there.
+    UnknownContainer {
+        /// The name.
+        name: Text,
+    },
+    /// The label of a high-water mark has a value that is none: it counts as not there.
+    UnreadableMark {
+        /// The container's name.
+        container: Text,
+        /// The label's value.
+        value: Text,
+    },
+    /// The high-water mark is too long for a label's value and is not written.
+    MarkTooLong {
+        /// The container's name.
+        container: Text,
+        /// How long it would be, in bytes.
+        length: usize,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSetting { place, key } => write!(
+                f,
+                "the {place} {SETTING_PREFIX}{key} means nothing: expected one of {}",
+                crate::change::SETTINGS.join(", ")
+            ),
+            Self::UnknownContainer { name } => write!(
+                f,
+                "{SETTING_PREFIX}containers names {name}, but there is no such container"
+            ),
+            Self::UnreadableMark { container, value } => write!(
+                f,
+                "the label {MARK_PREFIX}{container} is {value:?}, which is no high-water mark: it counts as not there"
+            ),
+            Self::MarkTooLong { container, length } => write!(
+                f,
+                "the high-water mark of {container} would be {length} bytes, longer than a label's value may be \
+                 ({}): it is not written, so a rollback by a person would not be seen",
+                super::MARK_LONGEST
+            ),
+        }
+    }
+}
+
+/// The verdicts on one workload.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The workload as it was judged.
+    pub workload: Arc<Workload>,
+    /// The verdict on each judged container, in the workload's order: at least one.
+    pub containers: Vec<Judged>,
+    /// What else is to be said of it.
+    pub warnings: Vec<Warning>,
+    /// What to write, if any container is to be upgraded.
+    pub change: Option<Change>,
+}
+
+impl Entry {
+    /// The first verdict of its containers among upgrade, skipped, obsolete, equal.
+    pub fn verdict(&self) -> Verdict {
+        let verdicts = self.containers.iter().map(|c| c.reason.code().verdict());
+        verdicts.min().unwrap_or(Verdict::Equal)
+    }
+
+    /// The codes of its containers.
+    pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
+        self.containers.iter().map(|c| c.reason.code())
+    }
+
+    /// The reason of a judged container as a sentence for a person.
+    pub fn sentence<'a>(&'a self, build: &'a Build, judged: &'a Judged) -> Sentence<'a> {
+        Sentence {
+            build,
+            workload: &self.workload,
+            judged,
+        }
+    }
+}
+
+/// The verdicts for a request, sorted by namespace, kind and name.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What was asked for.
+    pub request: Request,
+    /// An entry for each workload of which a container was judged.
+    pub entries: Vec<Entry>,
+    reading: Agreement,
+}
+
+/// By which readings the matching workloads match.
+#[derive(Clone, Debug)]
+enum Agreement {
+    /// None matched.
+    None,
+    /// All by this one.
+    One(Text),
+    /// By these, so nobody can know which was meant.
+    Several(Arc<[Text]>),
+}
+
+/// Judges all workloads that the request's build is meant for; others may be among those that are given and are passed
+/// over. Pure and total; the order of the workloads does not matter.
+///
+/// ```
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Verdict, Workload, WorkloadId, plan};
+/// let build = Build::parse("acme/web:acme_web_main_1.10.0_1_0123abcd", &TagFormats::default())?;
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.9.0_7_0123abcd"));
+///
+/// let plan = plan(Request::new(build), [web]);
+/// assert_eq!(plan.entries[0].verdict(), Verdict::Upgrade);
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
+pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> Plan {
+    let mut workloads: Vec<Workload> = workloads
+        .into_iter()
+        .filter(|workload| request.admits(workload))
+        .collect();
+    workloads.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let reading = agreement(&request.build, &workloads);
+    let mut plan = Plan {
+        request,
+        entries: Vec::with_capacity(workloads.len()),
+        reading,
+    };
+    for workload in workloads {
+        let entry = plan.judge(Arc::new(workload));
+        // None is judged when the workload's own settings leave out each container that uses the repository.
+        if !entry.containers.is_empty() {
+            plan.entries.push(entry);
+        }
+    }
+    plan
+}
+
+impl Plan {
+    /// Judges a workload again that was found changed. `None`: the request no longer means it.
+    pub fn judge_again(&self, workload: Workload) -> Option<Entry> {
+        if !self.request.admits(&workload) {
+            return None;
+        }
+        let entry = self.judge(Arc::new(workload));
+        (!entry.containers.is_empty()).then_some(entry)
+    }
+
+    fn judge(&self, workload: Arc<Workload>) -> Entry {
+        let build = &self.request.build;
+        let mut warnings = Vec::new();
+        let (rules, unreadable) = match Rules::read(&workload, &mut warnings) {
+            Ok(rules) => (rules, None),
+            Err(unreadable) => (Rules::default(), Some(Arc::new(unreadable))),
+        };
+        for name in rules.containers.iter().flatten() {
+            if workload.container(name).is_none() {
+                warnings.push(Warning::UnknownContainer { name: name.clone() });
+            }
+        }
+        let relabeled;
+        let ambiguous = match &self.reading {
+            Agreement::Several(readings) => Some(readings),
+            // It was relabeled since the plan was made, and matches by another reading now.
+            Agreement::One(reading) if *reading != spelled_out(build, &workload) => {
+                relabeled = Arc::from([reading.clone(), spelled_out(build, &workload)]);
+                Some(&relabeled)
+            }
+            _ => None,
+        };
+        let case = Case {
+            build,
+            labels: workload.labels.reading().unwrap_or_default(),
+            rules: &rules,
+            ambiguous,
+            unreadable: unreadable.as_ref(),
+            force: self.request.force,
+        };
+        let mut containers = Vec::new();
+        let mut edits = Vec::new();
+        for (index, container) in workload.containers.iter().enumerate() {
+            let Some(image) = build.same_repository(&container.image) else {
+                continue;
+            };
+            if !rules.judges(&container.name) {
+                continue;
+            }
+            if let Some(value) = container.mark.as_ref().filter(|m| Mark::parse(m).is_err()) {
+                warnings.push(Warning::UnreadableMark {
+                    container: container.name.clone(),
+                    value: value.clone(),
+                });
+            }
+            let reason = case.judge(container, &image);
+            if reason.code() == Code::Upgrade {
+                let mark = match case.next_mark(container) {
+                    NextMark::Stays => None,
+                    NextMark::Write(mark) => Some(mark),
+                    NextMark::TooLong(length) => {
+                        warnings.push(Warning::MarkTooLong {
+                            container: container.name.clone(),
+                            length,
+                        });
+                        None
+                    }
+                };
+                edits.push(Edit {
+                    container: index,
+                    to: build.image().clone(),
+                    mark,
+                });
+            }
+            containers.push(Judged {
+                container: index,
+                reason,
+            });
+        }
+        let change = (!edits.is_empty()).then(|| Change {
+            judged: workload.clone(),
+            containers: containers.iter().map(|c| c.container).collect(),
+            edits,
+        });
+        Entry {
+            workload,
+            containers,
+            warnings,
+            change,
+        }
+    }
+}
+
+/// The part of a workload's labels that the tag speaks of, spelled out.
+fn spelled_out(build: &Build, workload: &Workload) -> Text {
+    projection(build, workload).to_string().into()
+}
+
+fn projection<'a>(build: &Build, workload: &'a Workload) -> Reading<'a> {
+    let labels = workload.labels.reading().unwrap_or_default();
+    let mut reading = Reading::default();
+    for segment in build.tag().identity().fields().iter() {
+        match segment {
+            Segment::Owner => reading.owner = labels.owner,
+            Segment::Repo => reading.repo = labels.repo,
+            _ => reading.branch = labels.branch,
+        }
+    }
+    reading
+}
+
+fn agreement(build: &Build, workloads: &[Workload]) -> Agreement {
+    let readings: BTreeSet<Reading<'_>> = workloads.iter().map(|w| projection(build, w)).collect();
+    let mut readings = readings
+        .iter()
+        .map(|reading| Text::from(reading.to_string()));
+    match (readings.next(), readings.next()) {
+        (None, _) => Agreement::None,
+        (Some(one), None) => Agreement::One(one),
+        (Some(one), Some(two)) => {
+            Agreement::Several([one, two].into_iter().chain(readings).collect())
+        }
+    }
+}

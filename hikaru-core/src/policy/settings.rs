@@ -1,0 +1,185 @@
+//! The settings on a workload: what its people allow. Labels or annotations; where both are there, the more careful
+//! one wins.
+
+use std::fmt;
+
+use semver::{Prerelease, VersionReq};
+
+use super::Warning;
+use crate::{
+    Text,
+    change::SETTINGS,
+    version::Version,
+    workload::{Place, SETTING_PREFIX, Workload},
+};
+
+/// What to do when a rollout of hikaru's own fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OnFailure {
+    /// Leave it to people: the default, and the more careful one.
+    #[default]
+    Keep,
+    /// Put the previous image back.
+    Rollback,
+}
+
+/// The settings of a workload, read.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Rules {
+    /// Where the workload is opted out, if it is.
+    pub manual: Option<Place>,
+    /// The names of the containers that are judged. `None`: all are.
+    pub containers: Option<Vec<Text>>,
+    /// What a posted version has to meet: all of them. With their texts.
+    pub constraints: Vec<(VersionReq, Text)>,
+    /// What to do when a rollout fails.
+    pub on_failure: OnFailure,
+}
+
+/// A setting whose value cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct UnreadableSetting {
+    place: Place,
+    key: Text,
+    value: Text,
+    expected: String,
+}
+
+impl fmt::Display for UnreadableSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            place,
+            key,
+            value,
+            expected,
+        } = self;
+        write!(
+            f,
+            "the {place} {SETTING_PREFIX}{key} is {value:?}: expected {expected}"
+        )
+    }
+}
+
+impl Rules {
+    /// Reads the settings of a workload. Those that nobody knows are warned of.
+    ///
+    /// # Errors
+    /// The first setting that cannot be read, in the order of the keys, labels first.
+    pub fn read(
+        workload: &Workload,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, UnreadableSetting> {
+        for setting in &workload.settings {
+            if !SETTINGS.contains(&&*setting.key) {
+                warnings.push(Warning::UnknownSetting {
+                    place: setting.place,
+                    key: setting.key.clone(),
+                });
+            }
+        }
+        let mut rules = Self::default();
+        let mut on_failure = None;
+        for key in SETTINGS {
+            for place in [Place::Label, Place::Annotation] {
+                let Some(value) = workload.setting(place, key) else {
+                    continue;
+                };
+                let unreadable = |expected: String| UnreadableSetting {
+                    place,
+                    key: key.into(),
+                    value: value.clone(),
+                    expected,
+                };
+                match (key, &**value) {
+                    ("upgrade", "auto") => {}
+                    ("upgrade", "manual") => rules.manual = rules.manual.or(Some(place)),
+                    ("upgrade", _) => return Err(unreadable("auto or manual".into())),
+                    ("on-failure", "keep") => on_failure = Some(OnFailure::Keep),
+                    ("on-failure", "rollback") => {
+                        on_failure = on_failure.or(Some(OnFailure::Rollback));
+                    }
+                    ("on-failure", _) => return Err(unreadable("keep or rollback".into())),
+                    ("constraint", text) => match VersionReq::parse(text) {
+                        Ok(requirement) => rules.constraints.push((requirement, value.clone())),
+                        Err(error) => {
+                            return Err(unreadable(format!(
+                                "a version requirement such as ~1.4 or >=1.2, <2 ({error})"
+                            )));
+                        }
+                    },
+                    (_, text) => {
+                        let names = container_names(text).ok_or_else(|| {
+                            unreadable("names of containers, separated by commas".into())
+                        })?;
+                        rules.containers = Some(match rules.containers.take() {
+                            None => names,
+                            Some(before) => {
+                                before.into_iter().filter(|n| names.contains(n)).collect()
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        rules.on_failure = on_failure.unwrap_or_default();
+        Ok(rules)
+    }
+
+    /// The constraint that a version is outside of, if there is one. Judged on its first three numbers and its
+    /// pre-release; a missing number is 0; a number that does not fit into 64 bits is outside.
+    pub(super) fn outside(&self, version: Version<'_>) -> Option<&Text> {
+        if self.constraints.is_empty() {
+            return None;
+        }
+        let comparable = comparable(version);
+        self.constraints
+            .iter()
+            .find(|(requirement, _)| !comparable.as_ref().is_some_and(|v| requirement.matches(v)))
+            .map(|(_, text)| text)
+    }
+
+    /// Whether a container of this name is judged.
+    pub(super) fn judges(&self, name: &str) -> bool {
+        self.containers
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|n| &**n == name))
+    }
+}
+
+/// A comma-separated list of names that containers can have (RFC 1123 labels).
+fn container_names(text: &str) -> Option<Vec<Text>> {
+    let is_name = |name: &str| {
+        let alnum = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        name.starts_with(alnum)
+            && name.ends_with(alnum)
+            && name.chars().all(|c| alnum(c) || c == '-')
+    };
+    text.split(',')
+        .map(str::trim)
+        .map(|name| is_name(name).then(|| name.into()))
+        .collect()
+}
+
+/// The version as the semver crate compares it.
+fn comparable(version: Version<'_>) -> Option<semver::Version> {
+    let mut numbers = version.numbers().take(3).map(|n| n.parse::<u64>().ok());
+    let mut next = || numbers.next().unwrap_or(Some(0));
+    let mut comparable = semver::Version::new(next()?, next()?, next()?);
+    if let Some(text) = version.prerelease() {
+        // Our grammar lets leading zeros through, semver's does not: 01 is compared as 1.
+        let identifiers: Vec<&str> = text
+            .split('.')
+            .map(|identifier| {
+                let numeric = identifier.bytes().all(|b| b.is_ascii_digit());
+                match identifier.trim_start_matches('0') {
+                    "" if numeric => "0",
+                    trimmed if numeric => trimmed,
+                    _ => identifier,
+                }
+            })
+            .collect();
+        comparable.pre = Prerelease::new(&identifiers.join(".")).ok()?;
+    }
+    Some(comparable)
+}

@@ -1,0 +1,260 @@
+//! The words of the policy: verdicts, their stable codes, their reasons as data, and what may be forced.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::UnreadableSetting;
+use crate::{Text, excerpt::Excerpt, workload::Place};
+
+/// What the policy says of one container, or of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It gets the posted image.
+    Upgrade,
+    /// It stays, for a reason that somebody may want to know of.
+    Skipped,
+    /// It stays: what runs is newer.
+    Obsolete,
+    /// It stays: it runs the build already.
+    Equal,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Upgrade => "upgrade",
+            Self::Skipped => "skipped",
+            Self::Obsolete => "obsolete",
+            Self::Equal => "equal",
+        })
+    }
+}
+
+/// The stable code of a verdict, in the order in which the policy looks: the first that fits decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Code {
+    /// It runs exactly the posted text, or the same build.
+    Equal,
+    /// Workloads that match by different readings of the tag use the posted repository.
+    Ambiguous,
+    /// A setting on the workload cannot be read.
+    UnreadableSetting,
+    /// The workload is opted out.
+    Manual,
+    /// The posted version is outside the workload's constraint.
+    Constraint,
+    /// The posted build is at or below the container's high-water mark, while something else runs.
+    Held,
+    /// Same identity, version and build number, other commit.
+    ConflictingBuild,
+    /// It runs a build of another identity at the same version.
+    OtherBranch,
+    /// What runs is higher.
+    Obsolete,
+    /// None of the others.
+    Upgrade,
+}
+
+impl Code {
+    /// All codes, in the order of the policy.
+    pub const ALL: [Self; 10] = [
+        Self::Equal,
+        Self::Ambiguous,
+        Self::UnreadableSetting,
+        Self::Manual,
+        Self::Constraint,
+        Self::Held,
+        Self::ConflictingBuild,
+        Self::OtherBranch,
+        Self::Obsolete,
+        Self::Upgrade,
+    ];
+
+    /// The verdict that the code stands for.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Equal => Verdict::Equal,
+            Self::Obsolete => Verdict::Obsolete,
+            Self::Upgrade => Verdict::Upgrade,
+            _ => Verdict::Skipped,
+        }
+    }
+
+    /// The code's text, as programs read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Ambiguous => "ambiguous",
+            Self::UnreadableSetting => "unreadable-setting",
+            Self::Manual => "manual",
+            Self::Constraint => "constraint",
+            Self::Held => "held",
+            Self::ConflictingBuild => "conflicting-build",
+            Self::OtherBranch => "other-branch",
+            Self::Obsolete => "obsolete",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// Whether only a person can mend it: a pipeline that meets it fails.
+    pub fn needs_a_person(self) -> bool {
+        matches!(
+            self,
+            Self::Ambiguous | Self::UnreadableSetting | Self::ConflictingBuild
+        )
+    }
+
+    /// Whether a strict pipeline fails on it: what needs a person, and what stays behind without anybody having said
+    /// so.
+    pub fn fails_strict(self) -> bool {
+        self.needs_a_person() || matches!(self, Self::Held | Self::OtherBranch)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a container has its verdict: data, turned into a sentence at the edge ([`super::Sentence`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// See [`Code::Equal`].
+    Equal,
+    /// See [`Code::Ambiguous`].
+    Ambiguous {
+        /// The readings that workloads match, each spelled out.
+        readings: Arc<[Text]>,
+    },
+    /// See [`Code::UnreadableSetting`].
+    UnreadableSetting(Arc<UnreadableSetting>),
+    /// See [`Code::Manual`].
+    Manual {
+        /// Where the opt-out stands.
+        place: Place,
+    },
+    /// See [`Code::Constraint`].
+    Constraint {
+        /// The constraint that the version is outside of, as written.
+        constraint: Text,
+    },
+    /// See [`Code::Held`].
+    Held,
+    /// See [`Code::ConflictingBuild`].
+    ConflictingBuild,
+    /// See [`Code::OtherBranch`].
+    OtherBranch,
+    /// See [`Code::Obsolete`].
+    Obsolete,
+    /// See [`Code::Upgrade`].
+    Upgrade {
+        /// The lines of the table that somebody's force passed over.
+        forced: Force,
+    },
+}
+
+impl Reason {
+    /// Its stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Equal => Code::Equal,
+            Self::Ambiguous { .. } => Code::Ambiguous,
+            Self::UnreadableSetting(_) => Code::UnreadableSetting,
+            Self::Manual { .. } => Code::Manual,
+            Self::Constraint { .. } => Code::Constraint,
+            Self::Held => Code::Held,
+            Self::ConflictingBuild => Code::ConflictingBuild,
+            Self::OtherBranch => Code::OtherBranch,
+            Self::Obsolete => Code::Obsolete,
+            Self::Upgrade { .. } => Code::Upgrade,
+        }
+    }
+}
+
+/// The codes that a person said to pass over. It never overrides the repository, the labels, ambiguity or an
+/// unreadable setting.
+///
+/// ```
+/// use hikaru_core::{Code, Force};
+/// let force: Force = "manual,held".parse()?;
+/// assert!(force.has(Code::Held) && !force.has(Code::Obsolete));
+/// assert_eq!("true".parse(), Ok(Force::ALL));
+/// # Ok::<(), hikaru_core::ForceError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Force(u16);
+
+impl Force {
+    /// Nothing is forced.
+    pub const NONE: Self = Self(0);
+    /// All that can be forced.
+    pub const ALL: Self = {
+        let mut all = 0;
+        let mut i = 0;
+        while i < Self::CODES.len() {
+            all |= Self::bit(Self::CODES[i]);
+            i += 1;
+        }
+        Self(all)
+    };
+    /// The codes that can be forced.
+    pub const CODES: [Code; 6] = [
+        Code::Manual,
+        Code::Constraint,
+        Code::Held,
+        Code::ConflictingBuild,
+        Code::OtherBranch,
+        Code::Obsolete,
+    ];
+
+    const fn bit(code: Code) -> u16 {
+        1 << code as u16
+    }
+
+    /// Whether this code is passed over.
+    pub fn has(self, code: Code) -> bool {
+        self.0 & Self::bit(code) != 0
+    }
+
+    /// Whether nothing is.
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// The forced codes, in the order of the policy.
+    pub fn codes(self) -> impl Iterator<Item = Code> {
+        Self::CODES.into_iter().filter(move |code| self.has(*code))
+    }
+
+    pub(super) fn insert(&mut self, code: Code) {
+        self.0 |= Self::bit(code);
+    }
+}
+
+/// Why a text says nothing that can be forced.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, obsolete, separated by commas, found {found}"
+)]
+pub struct ForceError {
+    found: Excerpt,
+}
+
+impl FromStr for Force {
+    type Err = ForceError;
+
+    fn from_str(text: &str) -> Result<Self, ForceError> {
+        if text == "true" {
+            return Ok(Self::ALL);
+        }
+        let mut force = Self::NONE;
+        for name in text.split(',').map(str::trim) {
+            let code = Self::CODES.into_iter().find(|code| code.as_str() == name);
+            force.insert(code.ok_or_else(|| ForceError {
+                found: Excerpt::of(name),
+            })?);
+        }
+        Ok(force)
+    }
+}

@@ -1,0 +1,210 @@
+//! What came of a request: the verdicts, what was written, and, if nothing matched, what nearly did.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    apply::ATTEMPTS,
+    build::Build,
+    policy::{Code, Entry, Plan, Request},
+    port::{ClusterError, Fault, Severity},
+    workload::{IdentityLabels, Workload},
+};
+
+/// What became of one workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Nothing was to be written.
+    Unchanged,
+    /// It was upgraded; in a dry run: it would have been.
+    Upgraded,
+    /// It was to be upgraded, but the cluster did not do it.
+    Failed(ClusterError),
+    /// It was to be upgraded, but it changed under each of [`ATTEMPTS`] attempts.
+    Contended,
+    /// It stopped matching while the call was under way: nothing was written.
+    Withdrawn,
+}
+
+impl Outcome {
+    /// Why an upgrade failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Failed(error) => Some(error.to_string()),
+            Self::Contended => Some(format!(
+                "contended: somebody else changed it under each of {ATTEMPTS} attempts; repeating the call is safe"
+            )),
+            Self::Unchanged | Self::Upgraded | Self::Withdrawn => None,
+        }
+    }
+}
+
+/// One workload's verdicts and what became of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reported {
+    /// The verdicts, as they were at last.
+    pub entry: Entry,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Reported {
+    pub(crate) fn new(entry: Entry, outcome: Outcome) -> Self {
+        Self { entry, outcome }
+    }
+}
+
+/// What came of a request. Of a mere plan: all outcomes are [`Outcome::Unchanged`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was asked for.
+    pub request: Request,
+    /// Each workload of which a container was judged, sorted by namespace, kind and name.
+    pub entries: Vec<Reported>,
+    /// If no container was judged: the workloads that nearly match.
+    pub near_misses: Vec<NearMiss>,
+    /// What could not be read on the way.
+    pub faults: Vec<Fault>,
+}
+
+impl Report {
+    /// The report of a plan that nobody carried out.
+    pub fn planned(mut plan: Plan) -> Self {
+        let entries = std::mem::take(&mut plan.entries);
+        let mut report = Self::of(plan);
+        report.entries = entries
+            .into_iter()
+            .map(|entry| Reported::new(entry, Outcome::Unchanged))
+            .collect();
+        report
+    }
+
+    pub(crate) fn of(plan: Plan) -> Self {
+        Self {
+            request: plan.request,
+            entries: Vec::new(),
+            near_misses: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// The posted build.
+    pub fn build(&self) -> &Build {
+        &self.request.build
+    }
+
+    /// Whether a write failed, or something could not be read that may have mattered.
+    pub fn has_failures(&self) -> bool {
+        self.entries.iter().any(|r| r.outcome.failure().is_some())
+            || self.faults.iter().any(|f| f.severity == Severity::Failure)
+    }
+
+    /// Whether no container was judged.
+    pub fn nothing_matched(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The codes of all judged containers.
+    pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
+        self.entries.iter().flat_map(|r| r.entry.codes())
+    }
+}
+
+/// A workload that a person may have meant when nothing matched.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NearMiss {
+    /// The workload.
+    pub workload: Arc<Workload>,
+    /// What keeps it from matching.
+    pub miss: Miss,
+    build: Build,
+}
+
+/// What keeps a workload from matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Miss {
+    /// The caller narrowed the request so that it is left out.
+    Narrowed,
+    /// Its own settings leave out each container that uses the repository.
+    LeftOut,
+    /// It uses the repository, but its labels say something else.
+    Labels,
+    /// Its labels match, but no container uses the repository.
+    Repository,
+}
+
+impl NearMiss {
+    /// What keeps the workload from matching, if it is near at all.
+    pub(crate) fn of(request: &Request, workload: Arc<Workload>) -> Option<Self> {
+        let build = &request.build;
+        let uses = build.is_used_by(&workload);
+        let miss = match (build.is_meant_for(&workload.labels), uses) {
+            (true, true) if !request.narrows_to(&workload) => Miss::Narrowed,
+            (true, true) => Miss::LeftOut,
+            (false, true) => Miss::Labels,
+            (true, false) => Miss::Repository,
+            (false, false) => return None,
+        };
+        Some(Self {
+            workload,
+            miss,
+            build: build.clone(),
+        })
+    }
+}
+
+impl fmt::Display for NearMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = &self.workload.id;
+        match self.miss {
+            Miss::Narrowed => write!(f, "{id} matches, but the call was narrowed to others"),
+            Miss::LeftOut => write!(
+                f,
+                "{id} matches, but its setting hikaru.dev/containers leaves out each container that uses the repository"
+            ),
+            Miss::Labels => {
+                write!(f, "{id} uses the repository, but ")?;
+                labels(f, &self.workload.labels)?;
+                write!(
+                    f,
+                    ", while the tag says {}",
+                    self.build.tag().identity().as_str()
+                )
+            }
+            Miss::Repository => {
+                write!(f, "{id} has the labels, but runs ")?;
+                let mut joint = "";
+                for container in &self.workload.containers {
+                    write!(f, "{joint}{}", container.image)?;
+                    joint = ", ";
+                }
+                if joint.is_empty() {
+                    f.write_str("no container with an image")?;
+                }
+                write!(f, " and not {}", self.build.repository())
+            }
+        }
+    }
+}
+
+/// `has owner=acme, repo=web, no branch`.
+fn labels(f: &mut fmt::Formatter<'_>, labels: &IdentityLabels) -> fmt::Result {
+    f.write_str("its labels are ")?;
+    let all = [
+        ("owner", &labels.owner),
+        ("repo", &labels.repo),
+        ("branch", &labels.branch),
+    ];
+    for (i, (name, value)) in all.into_iter().enumerate() {
+        f.write_str(if i == 0 { "" } else { ", " })?;
+        match value {
+            Some(value) => write!(f, "{name}={value}")?,
+            None => write!(f, "no {name}")?,
+        }
+    }
+    Ok(())
+}

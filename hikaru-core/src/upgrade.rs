@@ -1,0 +1,139 @@
+//! What a user asks of hikaru, over any port: upgrade what a build is meant for, say what would be upgraded, say who
+//! uses an image.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    Text,
+    apply::apply,
+    build::Build,
+    policy::{Request, plan},
+    port::{ClusterError, ClusterPort, Fault, Mode, Scope, Select},
+    reference::{Reference, ReferenceError},
+    report::{NearMiss, Report},
+    tag::TagFormats,
+};
+
+/// Finds the workloads that a build is meant for, and upgrades those that the policy lets.
+///
+/// # Errors
+/// When nothing could be found out at all. What failed for some workloads is in the report.
+pub async fn upgrade(
+    port: &dyn ClusterPort,
+    request: Request,
+    mode: Mode,
+) -> Result<Report, ClusterError> {
+    let found = port.find(&scope(&request)).await?;
+    let report = apply(port, plan(request, found.workloads), mode).await;
+    complete(port, report, found.faults).await
+}
+
+/// Says what [`upgrade`] would do. Nothing is changed.
+///
+/// # Errors
+/// When nothing could be found out at all.
+pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
+    let found = port.find(&scope(&request)).await?;
+    let report = Report::planned(plan(request, found.workloads));
+    complete(port, report, found.faults).await
+}
+
+fn scope(request: &Request) -> Scope {
+    Scope {
+        select: Select::Build(request.build.clone()),
+        namespaces: request.namespaces.clone(),
+    }
+}
+
+/// Adds what could not be read, and, if nothing matched, what nearly did: the commonest fault is a misspelt label.
+async fn complete(
+    port: &dyn ClusterPort,
+    mut report: Report,
+    faults: Vec<Fault>,
+) -> Result<Report, ClusterError> {
+    report.faults.extend(faults);
+    if report.nothing_matched() {
+        let near = Scope::new(Select::Near(report.build().clone()));
+        let found = match port.find(&near).await {
+            Err(ClusterError::Unsupported(_)) => return Ok(report),
+            found => found?,
+        };
+        report.near_misses = found
+            .workloads
+            .into_iter()
+            .filter_map(|w| NearMiss::of(&report.request, Arc::new(w)))
+            .collect();
+        report
+            .near_misses
+            .sort_by(|a, b| (a.miss, &a.workload.id).cmp(&(b.miss, &b.workload.id)));
+        for fault in found.faults {
+            if !report.faults.contains(&fault) {
+                report.faults.push(fault);
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Who uses an image: the names of workloads, by namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Users {
+    /// The distinct names of workloads of each namespace, sorted.
+    pub namespaces: BTreeMap<Text, BTreeSet<Text>>,
+    /// What could not be read on the way.
+    pub faults: Vec<Fault>,
+}
+
+/// Why it could not be said who uses an image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindError {
+    /// The text is no image reference.
+    #[error("not an image reference: {0}")]
+    Reference(#[from] ReferenceError),
+    /// The cluster could not say.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// Finds the workloads that use an image now. A build tag: those that a post of it would consider. Another tag or a
+/// digest: those that run exactly it. Neither: every workload that runs the repository.
+///
+/// # Errors
+/// When the text is no image reference, or nothing could be found out at all.
+pub async fn find(
+    port: &dyn ClusterPort,
+    image: &str,
+    formats: &TagFormats,
+) -> Result<Users, FindError> {
+    let wanted = Reference::parse(image)?;
+    let build = Build::parse(image, formats).ok();
+    let select = match &build {
+        Some(build) => Select::Build(build.clone()),
+        None => Select::Repository(wanted.repository().to_string().into()),
+    };
+    let found = port.find(&Scope::new(select)).await?;
+    let same = |wanted: Option<&str>, runs: Option<&str>| wanted.is_none() || wanted == runs;
+    let runs_it = |image: &str| {
+        Reference::parse(image).is_ok_and(|runs| {
+            runs.repository() == wanted.repository()
+                && same(wanted.tag(), runs.tag())
+                && same(wanted.digest(), runs.digest())
+        })
+    };
+    let mut users = Users {
+        faults: found.faults,
+        ..Users::default()
+    };
+    for workload in found.workloads {
+        if build.is_some() || workload.containers.iter().any(|c| runs_it(&c.image)) {
+            let names = users.namespaces.entry(workload.id.namespace).or_default();
+            names.insert(workload.id.name);
+        }
+    }
+    Ok(users)
+}
