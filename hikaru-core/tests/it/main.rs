@@ -1,0 +1,8 @@
+//! hikaru-core from outside: verdicts by tables, real tags, the contract and its planted faults, properties.
+
+mod apply;
+mod buildgoggles;
+mod contract;
+mod plans;
+mod properties;
+mod verdicts;

@@ -1,0 +1,343 @@
+//! The verdict table, line by line: what runs, what is posted, what is set, what comes out.
+
+use hikaru_core::{
+    Build, Container, Force, IdentityLabels, Place, Request, Setting, TagFormats, Workload,
+    WorkloadId, plan,
+};
+
+const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+/// One workload `shop/Deployment/web`, labeled acme, web, main, with one container `web`.
+struct On {
+    workload: Workload,
+    force: Force,
+}
+
+fn runs(image: &str) -> On {
+    let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    workload.labels = IdentityLabels::new("acme", "web", "main");
+    workload.containers.push(Container::new("web", image));
+    On {
+        workload,
+        force: Force::NONE,
+    }
+}
+
+impl On {
+    fn set(mut self, place: Place, key: &str, value: &str) -> Self {
+        self.workload.settings.push(Setting::new(place, key, value));
+        self
+    }
+
+    fn label(self, key: &str, value: &str) -> Self {
+        self.set(Place::Label, key, value)
+    }
+
+    fn annotation(self, key: &str, value: &str) -> Self {
+        self.set(Place::Annotation, key, value)
+    }
+
+    /// A mark of docker.io/acme/web and acme_web_main.
+    fn mark(self, build: &str) -> Self {
+        self.raw_mark(&format!("{build}_d5ecc80e"))
+    }
+
+    fn raw_mark(mut self, value: &str) -> Self {
+        self.workload.containers[0].mark = Some(value.into());
+        self
+    }
+
+    fn force(mut self, codes: &str) -> Self {
+        self.force = codes.parse().expect(codes);
+        self
+    }
+
+    /// Posts and expects `code: sentence`; for an upgrade, the mark that is written stands behind it.
+    #[track_caller]
+    fn post(self, image: &str, expected: &str) {
+        let build = Build::parse(image, &TagFormats::default()).expect(image);
+        let mut request = Request::new(build.clone());
+        request.force = self.force;
+        let plan = plan(request, [self.workload]);
+        let entry = plan.entries.first().expect("an entry");
+        let judged = &entry.containers[0];
+        let mut found = format!(
+            "{}: {}",
+            judged.reason.code(),
+            entry.sentence(&build, judged)
+        );
+        if let Some(change) = &entry.change {
+            let mark = change.edits()[0].mark();
+            found.push_str(&format!(" [{}]", mark.map_or("no new mark", |m| m)));
+        }
+        for warning in &entry.warnings {
+            found.push_str(&format!(" ({warning})"));
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[track_caller]
+    fn gives(self, expected: &str) {
+        self.post(POSTED, expected);
+    }
+}
+
+#[test]
+fn equal() {
+    runs(POSTED).gives("equal: runs exactly this image");
+    runs("docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd")
+        .gives("equal: runs this build already");
+    runs("acme/web:acme_web_main_1.4.0_7_0123abcdef").gives("equal: runs this build already");
+    runs("acme/web:acme_web.git_main_1.4_007_0123abcd").gives("equal: runs this build already");
+    // Before everything else: an opt-out or a bad setting does not matter for what runs already.
+    runs(POSTED)
+        .annotation("upgrade", "never")
+        .mark("1.4.0_9")
+        .gives("equal: runs exactly this image");
+}
+
+#[test]
+fn unreadable_setting() {
+    runs("acme/web:latest").annotation("upgrade", "never").gives(
+        "unreadable-setting: the annotation hikaru.dev/upgrade is \"never\": expected auto or manual",
+    );
+    runs("acme/web:latest").label("upgrade", "Manual").gives(
+        "unreadable-setting: the label hikaru.dev/upgrade is \"Manual\": expected auto or manual",
+    );
+    runs("acme/web:latest").annotation("on-failure", "undo").gives(
+        "unreadable-setting: the annotation hikaru.dev/on-failure is \"undo\": expected keep or rollback",
+    );
+    runs("acme/web:latest").annotation("containers", "web,,api").gives(
+        "unreadable-setting: the annotation hikaru.dev/containers is \"web,,api\": expected names of containers, \
+         separated by commas",
+    );
+    runs("acme/web:latest").annotation("constraint", "~1.x.y").force("true").gives(
+        "unreadable-setting: the annotation hikaru.dev/constraint is \"~1.x.y\": expected a version requirement such \
+         as ~1.4 or >=1.2, <2 (unexpected character after wildcard in version req)",
+    );
+    runs("acme/web:latest").annotation("upgrades", "manual").gives(
+        "upgrade: latest carries no version [1.4.0_7_d5ecc80e] (the annotation hikaru.dev/upgrades means nothing: \
+         expected one of upgrade, containers, constraint, on-failure)",
+    );
+}
+
+#[test]
+fn manual() {
+    runs("acme/web:latest")
+        .annotation("upgrade", "manual")
+        .gives("manual: opted out by the annotation hikaru.dev/upgrade: manual");
+    // The more careful one of both wins.
+    runs("acme/web:latest")
+        .annotation("upgrade", "auto")
+        .label("upgrade", "manual")
+        .gives("manual: opted out by the label hikaru.dev/upgrade: manual");
+    runs("acme/web:latest")
+        .label("upgrade", "auto")
+        .gives("upgrade: latest carries no version [1.4.0_7_d5ecc80e]");
+    runs("acme/web:latest")
+        .annotation("upgrade", "manual")
+        .force("manual")
+        .gives("upgrade: forced past manual: latest carries no version [1.4.0_7_d5ecc80e]");
+    // Order still holds for a promotion to an opted-out workload.
+    runs("acme/web:acme_web_main_1.5.0_1_0123abcd")
+        .annotation("upgrade", "manual")
+        .force("manual")
+        .gives("obsolete: runs 1.5.0_1, higher than the posted 1.4.0_7");
+}
+
+#[test]
+fn constraint() {
+    let latest = || runs("acme/web:latest");
+    latest()
+        .annotation("constraint", "~1.3")
+        .gives("constraint: 1.4.0 is outside of hikaru.dev/constraint: ~1.3");
+    latest()
+        .annotation("constraint", ">=1.2, <2")
+        .gives("upgrade: latest carries no version [1.4.0_7_d5ecc80e]");
+    latest()
+        .annotation("constraint", ">=1.2, <2")
+        .label("constraint", "1.5")
+        .gives("constraint: 1.4.0 is outside of hikaru.dev/constraint: 1.5");
+    let post = |constraint: &str, version: &str, expected: &str| {
+        latest().annotation("constraint", constraint).post(
+            &format!("acme/web:acme_web_main_{version}_1_0123abcd"),
+            expected,
+        );
+    };
+    post(
+        "1.4",
+        "v1.4",
+        "upgrade: latest carries no version [v1.4_1_d5ecc80e]",
+    );
+    post(
+        "=1.4.0",
+        "1.4.0.9",
+        "upgrade: latest carries no version [1.4.0.9_1_d5ecc80e]",
+    );
+    post(
+        "1.4",
+        "1.5.0-rc.1",
+        "constraint: 1.5.0-rc.1 is outside of hikaru.dev/constraint: 1.4",
+    );
+    post(
+        ">=1.5.0-rc.1",
+        "1.5.0-rc.02",
+        "upgrade: latest carries no version [1.5.0-rc.02_1_d5ecc80e]",
+    );
+    post(
+        ">=1",
+        "18446744073709551616",
+        "constraint: 18446744073709551616 is outside of hikaru.dev/constraint: >=1",
+    );
+    latest()
+        .annotation("constraint", "~1.3")
+        .force("constraint")
+        .gives("upgrade: forced past constraint: latest carries no version [1.4.0_7_d5ecc80e]");
+}
+
+#[test]
+fn held() {
+    let way_out = "A build higher than 1.4.0_7 is deployed; to let lower ones go out again: hikaru unhold \
+                   shop/Deployment/web, or kubectl label --namespace shop deployment web high-water.hikaru.dev/web-";
+    let held = |what: &str| {
+        format!("held: {what}: rolled back, or re-applied by a person or a tool. {way_out}")
+    };
+    let older = || runs("acme/web:acme_web_main_1.4.0_6_0123abcd");
+    older().mark("1.4.0_7").gives(&held(
+        "runs 1.4.0_6, lower than 1.4.0_7 that was deployed before",
+    ));
+    runs("acme/web:latest")
+        .mark("1.4.0_7")
+        .gives(&held("runs latest, while 1.4.0_7 was deployed before"));
+    runs("acme/web").mark("1.4.0_7").gives(&held(
+        "runs an image without a tag, while 1.4.0_7 was deployed before",
+    ));
+    runs("acme/web:1.3.0")
+        .mark("1.4.0_7")
+        .gives(&held("runs 1.3.0, while 1.4.0_7 was deployed before"));
+    older()
+        .mark("1.4.0_6")
+        .gives("upgrade: 1.4.0_7 follows 1.4.0_6 [1.4.0_7_d5ecc80e]");
+    // A mark of another repository or identity is none.
+    older()
+        .raw_mark("1.4.0_7_00000000")
+        .gives("upgrade: 1.4.0_7 follows 1.4.0_6 [1.4.0_7_d5ecc80e]");
+    older().raw_mark("frozen").gives(
+        "upgrade: 1.4.0_7 follows 1.4.0_6 [1.4.0_7_d5ecc80e] (the label high-water.hikaru.dev/web is \"frozen\", which \
+         is no high-water mark: it counts as not there)",
+    );
+    // A forced lower build leaves the higher mark.
+    older()
+        .mark("1.4.0_8")
+        .force("held")
+        .gives("upgrade: forced past held: 1.4.0_7 replaces 1.4.0_6 [no new mark]");
+}
+
+#[test]
+fn conflicting_build() {
+    let sentence = "conflicting-build: runs 1.4.0_7 of commit fffffff, the posted one is commit 0123abcd with the same \
+                    version and build number: CI that builds from a shallow clone gives constant build numbers (fetch \
+                    the whole history), and so can a rebase";
+    let other = || runs("acme/web:acme_web_main_1.4.0_7_fffffff");
+    other().gives(sentence);
+    runs("acme/web:acme_web_main_1.4.0_7_none").gives(&sentence.replace("fffffff", "none"));
+    other().force("conflicting-build").gives(
+        "upgrade: forced past conflicting-build: 1.4.0_7 replaces 1.4.0_7 [1.4.0_7_d5ecc80e]",
+    );
+}
+
+#[test]
+fn other_branch() {
+    runs("acme/web:acme_web_dev_1.4.0_9_0123abcd").gives(
+        "other-branch: runs 1.4.0_9 of acme_web_dev, another identity's build of the same version",
+    );
+    runs("acme/web:acme_web_dev_1.4.0_9_0123abcd")
+        .force("true")
+        .gives("upgrade: forced past other-branch: 1.4.0 replaces 1.4.0 of acme_web_dev [1.4.0_7_d5ecc80e]");
+}
+
+#[test]
+fn obsolete() {
+    runs("acme/web:acme_web_main_1.4.0_10_0123abcd")
+        .gives("obsolete: runs 1.4.0_10, higher than the posted 1.4.0_7");
+    runs("acme/web:acme_web_main_1.10.0_1_0123abcd")
+        .gives("obsolete: runs 1.10.0_1, higher than the posted 1.4.0_7");
+    runs("acme/web:acme_web_dev_1.5.0_1_0123abcd")
+        .gives("obsolete: runs 1.5.0_1 of acme_web_dev, higher than the posted 1.4.0");
+    runs("acme/web:1.4.1").gives("obsolete: runs 1.4.1, higher than the posted 1.4.0");
+    runs("acme/web:v2").gives("obsolete: runs v2, higher than the posted 1.4.0");
+    runs("acme/web:acme_web_main_1.4.0_10_0123abcd")
+        .force("obsolete")
+        .gives("upgrade: forced past obsolete: 1.4.0_7 replaces 1.4.0_10 [1.4.0_7_d5ecc80e]");
+}
+
+#[test]
+fn upgrade() {
+    let mark = "[1.4.0_7_d5ecc80e]";
+    for (image, why) in [
+        ("acme/web", "an image without a tag carries no version"),
+        ("acme/web:latest", "latest carries no version"),
+        ("acme/web:20260115", "20260115 carries no version"),
+        ("acme/web:16-alpine", "16-alpine carries no version"),
+        ("acme/web:1.4.0", "1.4.0_7 follows 1.4.0"),
+        ("acme/web:1.4.0-rc.1", "1.4.0_7 follows 1.4.0-rc.1"),
+        (
+            "acme/web:acme_web_main_1.4.0_6_0123abcd",
+            "1.4.0_7 follows 1.4.0_6",
+        ),
+        (
+            "acme/web:acme_web_main_1.3.9_99_none",
+            "1.4.0_7 follows 1.3.9_99",
+        ),
+        (
+            "acme/web:acme_web_dev_1.3.0_99_0123abcd",
+            "1.4.0 follows 1.3.0 of acme_web_dev",
+        ),
+    ] {
+        runs(image).gives(&format!("upgrade: {why} {mark}"));
+    }
+    let digest = format!("acme/web@sha256:{}", "0a".repeat(32));
+    runs(&digest).gives(&format!(
+        "upgrade: a digest alone carries no version {mark}"
+    ));
+}
+
+#[test]
+fn a_mark_that_is_too_long_is_not_written() {
+    runs("acme/web:latest").post(
+        &format!("acme/web:acme_web_main_1.4.0-{}_7_0123abcd", "x".repeat(48)),
+        "upgrade: latest carries no version [no new mark] (the high-water mark of web would be 65 bytes, longer than a \
+         label's value may be (63): it is not written, so a rollback by a person would not be seen)",
+    );
+}
+
+#[test]
+fn what_can_be_forced() {
+    for (text, expected) in [
+        ("manual, held", "manual,held"),
+        (
+            "true",
+            "manual,constraint,held,conflicting-build,other-branch,obsolete",
+        ),
+        (
+            "ambiguous",
+            "expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, obsolete, separated \
+             by commas, found `ambiguous`",
+        ),
+        (
+            "",
+            "expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, obsolete, separated \
+             by commas, found the end",
+        ),
+    ] {
+        let found = match text.parse::<Force>() {
+            Ok(force) => force
+                .codes()
+                .map(|c| c.as_str())
+                .collect::<Vec<_>>()
+                .join(","),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+}
