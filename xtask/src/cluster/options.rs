@@ -1,0 +1,56 @@
+//! What a test can choose about its cluster.
+
+/// How a cluster differs from the usual one.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    pub(super) controllers: bool,
+    pub(super) pods: bool,
+    pub(super) users: Vec<(String, Vec<String>)>,
+    pub(super) audited_groups: Vec<String>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            controllers: true,
+            pods: true,
+            users: Vec::new(),
+            audited_groups: vec!["apps".to_owned(), "batch".to_owned()],
+        }
+    }
+}
+
+impl ClusterOptions {
+    /// Whether kube-controller-manager and kube-scheduler run. Without them objects stay what they were
+    /// made: for benchmarks, and for tests that play the controllers themselves.
+    #[must_use]
+    pub fn controllers(mut self, run: bool) -> Self {
+        self.controllers = run;
+        self
+    }
+
+    /// Whether kwok runs, which makes pods ready. Without it they stay pending.
+    #[must_use]
+    pub fn pods(mut self, run: bool) -> Self {
+        self.pods = run;
+        self
+    }
+
+    /// Adds a user with a bearer token, which [`Cluster::token`](crate::Cluster::token) tells. What the
+    /// user may do is for RBAC objects to say.
+    #[must_use]
+    pub fn user(mut self, name: &str, groups: &[&str]) -> Self {
+        self.users.push((
+            name.to_owned(),
+            groups.iter().map(|&group| group.to_owned()).collect(),
+        ));
+        self
+    }
+
+    /// Adds an API group whose writes are recorded in the audit log, beside `apps` and `batch`.
+    #[must_use]
+    pub fn audit(mut self, group: &str) -> Self {
+        self.audited_groups.push(group.to_owned());
+        self
+    }
+}

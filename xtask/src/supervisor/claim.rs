@@ -1,0 +1,111 @@
+//! An address for a cluster that no other cluster of this machine has.
+//!
+//! All of 127.0.0.0/8 is there on Linux, so each cluster gets an address of its own and keeps fixed
+//! ports; free ports picked beforehand can be taken by a neighbor, whose etcd one then talks to. Where
+//! there are no such addresses, or somebody listens on these ports on all of them, free ports of
+//! 127.0.0.1 must do: [`crate::Cluster`] checks whom it talks to, and starts again.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use super::Endpoints;
+
+const APISERVER: u16 = 6443;
+const ETCD: u16 = 2379;
+const ETCD_PEER: u16 = 2380;
+
+/// Endpoints that are ours as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) endpoints: Endpoints,
+    _lock: Option<File>,
+}
+
+impl Claim {
+    /// Takes the first address that is free. Locks are files in `folder`, one an address, and stay there.
+    pub(super) fn take(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        for last in 1..=250 {
+            let address = Ipv4Addr::new(127, 77, 0, last);
+            let lock = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(folder.join(address.to_string()))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Another user's cluster has its locks elsewhere, but not its ports.
+            match listen(address, [APISERVER, ETCD, ETCD_PEER]) {
+                Ok(_) => {
+                    let endpoints = Endpoints {
+                        address,
+                        apiserver: APISERVER,
+                        etcd: ETCD,
+                        etcd_peer: ETCD_PEER,
+                    };
+                    return Ok(Self {
+                        endpoints,
+                        _lock: Some(lock),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(_) => break,
+            }
+        }
+        let listeners = listen(Ipv4Addr::LOCALHOST, [0, 0, 0])?;
+        let mut ports = [0; 3];
+        for (port, listener) in ports.iter_mut().zip(&listeners) {
+            *port = listener.local_addr()?.port();
+        }
+        let [apiserver, etcd, etcd_peer] = ports;
+        Ok(Self {
+            endpoints: Endpoints {
+                address: Ipv4Addr::LOCALHOST,
+                apiserver,
+                etcd,
+                etcd_peer,
+            },
+            _lock: None,
+        })
+    }
+}
+
+/// Listens on all ports at once, so that three zeros become three different ports.
+fn listen(address: Ipv4Addr, ports: [u16; 3]) -> io::Result<Vec<TcpListener>> {
+    ports
+        .into_iter()
+        .map(|port| TcpListener::bind((address, port)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_claims_never_meet() {
+        let folder = tempfile::tempdir().expect("folder");
+        let first = Claim::take(folder.path()).expect("first");
+        let second = Claim::take(folder.path()).expect("second");
+        assert_ne!(first.endpoints, second.endpoints);
+    }
+
+    #[test]
+    fn a_lock_is_held_as_long_as_the_claim() {
+        let folder = tempfile::tempdir().expect("folder");
+        let claim = Claim::take(folder.path()).expect("claim");
+        if claim.endpoints.address == Ipv4Addr::LOCALHOST {
+            return; // No addresses of our own here, hence no locks.
+        }
+        let lock =
+            File::open(folder.path().join(claim.endpoints.address.to_string())).expect("lock");
+        assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(claim);
+        assert!(lock.try_lock().is_ok());
+    }
+}
