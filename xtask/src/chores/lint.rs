@@ -1,0 +1,58 @@
+//! `cargo xtask lint`: rustfmt, clippy and rustdoc, with every warning an error.
+
+use std::process::Command;
+
+use crate::tidy::root;
+
+/// Runs all three, also when the first one fails: a person mends them in one go.
+pub(crate) fn run() -> Result<(), String> {
+    let checks: [(&str, &[&str]); 3] = [
+        ("rustfmt", &["fmt", "--all", "--check"]),
+        (
+            "clippy",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "rustdoc",
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--all-features",
+                "--quiet",
+            ],
+        ),
+    ];
+    let mut failed = Vec::new();
+    for (name, args) in checks {
+        let mut command = cargo();
+        command.args(args).env("RUSTDOCFLAGS", "-D warnings");
+        let status = command
+            .status()
+            .map_err(|error| format!("cargo {}: {error}", args.join(" ")))?;
+        if !status.success() {
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} found something", failed.join(", ")))
+    }
+}
+
+/// Cargo in the workspace's folder.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
