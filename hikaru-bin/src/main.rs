@@ -1,2 +1,15 @@
-//! Placeholder.
-fn main() {}
+//! The program `hikaru`: reads the arguments, puts the parts together, runs one command, gives its exit code. What a
+//! command does is in `commands`, what the rules are in hikaru-core.
+
+mod args;
+mod cluster;
+mod commands;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    commands::run(args::Args::parse())
+}

@@ -191,19 +191,22 @@ impl fmt::Display for NearMiss {
     }
 }
 
-/// `has owner=acme, repo=web, no branch`.
+/// `is labeled owner=acme, repo=web, without branch`.
 fn labels(f: &mut fmt::Formatter<'_>, labels: &IdentityLabels) -> fmt::Result {
-    f.write_str("its labels are ")?;
     let all = [
         ("owner", &labels.owner),
         ("repo", &labels.repo),
         ("branch", &labels.branch),
     ];
+    if all.iter().all(|(_, value)| value.is_none()) {
+        return f.write_str("has no labels owner, repo and branch");
+    }
+    f.write_str("is labeled ")?;
     for (i, (name, value)) in all.into_iter().enumerate() {
         f.write_str(if i == 0 { "" } else { ", " })?;
         match value {
             Some(value) => write!(f, "{name}={value}")?,
-            None => write!(f, "no {name}")?,
+            None => write!(f, "without {name}")?,
         }
     }
     Ok(())

@@ -131,9 +131,9 @@ async fn when_nothing_matches_the_near_ones_are_named() {
     assert_eq!(
         near_misses(&cluster, Request::new(build(NEW))).await,
         [
-            "shop/Deployment/misspelt uses the repository, but its labels are owner=a, repo=b, branch=c-d, while the \
+            "shop/Deployment/misspelt uses the repository, but is labeled owner=a, repo=b, branch=c-d, while the \
              tag says a_b_c_d",
-            "shop/Deployment/unlabeled uses the repository, but its labels are owner=a, repo=b, no branch, while the \
+            "shop/Deployment/unlabeled uses the repository, but is labeled owner=a, repo=b, without branch, while the \
              tag says a_b_c_d",
             "shop/Deployment/elsewhere has the labels, but runs ghcr.io/acme/web:1 and not docker.io/acme/web",
         ]

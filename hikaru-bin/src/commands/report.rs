@@ -1,0 +1,168 @@
+//! A report as a table or as JSON, and what is told beside it.
+
+use std::collections::BTreeMap;
+
+use comfy_table::Cell;
+use hikaru_core::{Fault, Outcome, Reference, Report, Reported, Severity};
+use hikaru_http::wire;
+
+use super::json;
+use crate::{
+    args::Output,
+    terminal::{self, cell},
+};
+
+/// How many near misses are told before the rest is only counted.
+const NEAR_MISSES: usize = 10;
+
+/// Prints a report to standard output; what else a person should know goes to standard error.
+pub(super) fn print(report: &Report, output: Output) {
+    match output {
+        Output::Json => terminal::print(&json(&wire::Report::from(report))),
+        Output::Table => table(report),
+    }
+    tell_warnings(report);
+    tell_faults(&report.faults);
+    if report.nothing_matched() {
+        tell_near_misses(report);
+    }
+}
+
+fn table(report: &Report) {
+    let build = report.build();
+    let in_files = report
+        .entries
+        .iter()
+        .any(|r| r.entry.workload.id.origin.is_some());
+    let mut header = vec!["WORKLOAD", "CONTAINER", "FROM", "TO", "VERDICT", "WHY"];
+    if in_files {
+        header.insert(1, "FILE");
+    }
+    let rows: Vec<_> = report
+        .entries
+        .iter()
+        .flat_map(|r| rows(report, r, in_files))
+        .collect();
+    if !rows.is_empty() {
+        terminal::print(&format!(
+            "{}\n{}",
+            terminal::printable(&format!("image {}", build.image())),
+            terminal::table(&header, rows)
+        ));
+    }
+    if let Some(counts) = counts(report) {
+        terminal::print(&format!("\n{counts}"));
+    }
+}
+
+/// `5 workloads: 2 upgrade, 2 skipped, 1 obsolete`.
+fn counts(report: &Report) -> Option<String> {
+    let mut counts = BTreeMap::new();
+    for reported in &report.entries {
+        let failed = reported.outcome.failure().is_some();
+        let verdict = (!failed).then(|| reported.entry.verdict());
+        *counts.entry(verdict).or_insert(0) += 1;
+    }
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(verdict, n)| match verdict {
+            Some(verdict) => format!("{n} {verdict}"),
+            None => format!("{n} failed"),
+        })
+        .collect();
+    let workloads = match report.entries.len() {
+        0 => return None,
+        1 => "1 workload".to_owned(),
+        n => format!("{n} workloads"),
+    };
+    Some(format!("{workloads}: {}", counts.join(", ")))
+}
+
+fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> {
+    let entry = &reported.entry;
+    let id = &entry.workload.id;
+    let build = report.build();
+    let row = |judged: &hikaru_core::Judged| {
+        let container = entry.workload.containers.get(judged.container)?;
+        let verdict = judged.reason.code().verdict();
+        let mut why = entry.sentence(build, judged).to_string();
+        let upgrade = verdict == hikaru_core::Verdict::Upgrade;
+        let failure = reported.outcome.failure().filter(|_| upgrade);
+        let code = judged.reason.code();
+        let shown = match &failure {
+            Some(failure) => {
+                why = format!("{failure} ({why})");
+                "failed".to_owned()
+            }
+            None => verdict.to_string(),
+        };
+        if code.as_str() != shown && failure.is_none() {
+            why = format!("{code}: {why}");
+        }
+        let mut cells = vec![
+            cell(id.to_string()),
+            cell(&container.name),
+            cell(version_of(&container.image)),
+            cell(if upgrade && failure.is_none() {
+                version_of(build.image())
+            } else {
+                "-"
+            }),
+            terminal::verdict(&shown),
+            cell(why),
+        ];
+        if in_files {
+            cells.insert(1, cell(id.origin.as_deref().unwrap_or("-")));
+        }
+        Some(cells)
+    };
+    entry.containers.iter().filter_map(row).collect()
+}
+
+/// The part of an image after its repository: all rows have the same one.
+fn version_of(image: &str) -> &str {
+    let reference = Reference::parse(image).ok();
+    let part = reference.and_then(|r| r.tag().or_else(|| r.digest()));
+    part.unwrap_or("(no tag)")
+}
+
+fn tell_warnings(report: &Report) {
+    for reported in &report.entries {
+        let id = &reported.entry.workload.id;
+        for warning in &reported.entry.warnings {
+            terminal::tell(&format!("warning: {id}: {warning}"));
+        }
+        debug_assert!(reported.outcome != Outcome::Withdrawn, "told as a fault");
+    }
+}
+
+/// Tells what could not be read.
+pub(super) fn tell_faults(faults: &[Fault]) {
+    for fault in faults {
+        let severity = match fault.severity {
+            Severity::Warning => "warning",
+            Severity::Failure => "error",
+        };
+        terminal::tell(&format!("{severity}: {}: {}", fault.place, fault.message));
+    }
+}
+
+fn tell_near_misses(report: &Report) {
+    let build = report.build();
+    let mut readings = build.tag().readings();
+    let reading = readings.next().map(|r| r.to_string()).unwrap_or_default();
+    let others = match readings.count() {
+        0 => String::new(),
+        n => format!(" ({n} other readings: hikaru tag shows them)"),
+    };
+    terminal::tell(&format!(
+        "nothing matched: no workload that uses {} is labeled {reading}{others}",
+        build.repository()
+    ));
+    for miss in report.near_misses.iter().take(NEAR_MISSES) {
+        terminal::tell(&format!("  near: {miss}"));
+    }
+    if let Some(more @ 1..) = report.near_misses.len().checked_sub(NEAR_MISSES) {
+        terminal::tell(&format!("  and {more} more"));
+    }
+}

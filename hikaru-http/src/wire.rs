@@ -1,0 +1,8 @@
+//! The wire types: the JSON that hikaru answers with, over HTTP and on the command line. camelCase; made from the core's
+//! values, which know nothing of JSON.
+
+mod image;
+mod report;
+
+pub use image::{Build, Image, Reading, Unreadable, Users, users};
+pub use report::{Container, Entry, Fault, Report};

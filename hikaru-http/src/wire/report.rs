@@ -1,0 +1,140 @@
+//! The full report: for each workload and container what was done and why.
+
+use hikaru_core::{Reported, Severity, Verdict};
+use serde::Serialize;
+
+use super::Build;
+
+/// What came of a request, or would come of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The posted image, as posted.
+    pub image: String,
+    /// What its tag says.
+    pub build: Build,
+    /// Workloads of which a container is upgraded.
+    pub upgrade: Vec<Entry>,
+    /// Workloads that run the build already.
+    pub equal: Vec<Entry>,
+    /// Workloads that run something higher.
+    pub obsolete: Vec<Entry>,
+    /// Workloads that stay as they are for another reason.
+    pub skipped: Vec<Entry>,
+    /// If nothing matched: the workloads that nearly do, and what keeps them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near_misses: Vec<String>,
+    /// What could not be read on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// A workload in a report: it stands in the list of its containers' first verdict among upgrade, skipped, obsolete,
+/// equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind, as Kubernetes spells it.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// In a folder of manifests: the file and the document in it, `web.yaml#1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What else is to be said of it.
+    pub warnings: Vec<String>,
+    /// Why it was not upgraded although it was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its judged containers.
+    pub containers: Vec<Container>,
+}
+
+/// The verdict on a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// The image that it ran when it was judged.
+    pub from: String,
+    /// The posted image.
+    pub to: String,
+    /// `upgrade`, `equal`, `obsolete` or `skipped`.
+    pub verdict: String,
+    /// The stable code.
+    pub code: String,
+    /// The reason, a sentence for a person.
+    pub reason: String,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where.
+    pub place: String,
+    /// What was expected and what was found.
+    pub message: String,
+    /// Whether the report may be incomplete for it; a mere warning otherwise.
+    pub failure: bool,
+}
+
+impl From<&hikaru_core::Report> for Report {
+    fn from(report: &hikaru_core::Report) -> Self {
+        let build = report.build();
+        let list = |verdict: Verdict| -> Vec<Entry> {
+            let entries = report.entries.iter();
+            entries
+                .filter(|reported| reported.entry.verdict() == verdict)
+                .map(|reported| entry(build, reported))
+                .collect()
+        };
+        Self {
+            image: build.image().to_string(),
+            build: Build::from(build.tag()),
+            upgrade: list(Verdict::Upgrade),
+            equal: list(Verdict::Equal),
+            obsolete: list(Verdict::Obsolete),
+            skipped: list(Verdict::Skipped),
+            near_misses: report.near_misses.iter().map(ToString::to_string).collect(),
+            faults: report.faults.iter().map(Fault::from).collect(),
+        }
+    }
+}
+
+impl From<&hikaru_core::Fault> for Fault {
+    fn from(fault: &hikaru_core::Fault) -> Self {
+        Self {
+            place: fault.place.to_string(),
+            message: fault.message.clone(),
+            failure: fault.severity == Severity::Failure,
+        }
+    }
+}
+
+fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
+    let entry = &reported.entry;
+    let id = &entry.workload.id;
+    let containers = entry.containers.iter().filter_map(|judged| {
+        let container = entry.workload.containers.get(judged.container)?;
+        let code = judged.reason.code();
+        Some(Container {
+            name: container.name.to_string(),
+            from: container.image.to_string(),
+            to: build.image().to_string(),
+            verdict: code.verdict().to_string(),
+            code: code.to_string(),
+            reason: entry.sentence(build, judged).to_string(),
+        })
+    });
+    Entry {
+        namespace: id.namespace.to_string(),
+        kind: id.kind.to_string(),
+        name: id.name.to_string(),
+        file: id.origin.as_ref().map(ToString::to_string),
+        warnings: entry.warnings.iter().map(ToString::to_string).collect(),
+        error: reported.outcome.failure(),
+        containers: containers.collect(),
+    }
+}
