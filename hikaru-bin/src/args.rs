@@ -31,8 +31,6 @@ pub(crate) enum Command {
 
 #[derive(Debug, Group)]
 pub(crate) struct Upgrade {
-    #[command(flatten)]
-    pub(crate) request: Request,
     /// Test everything, write nothing
     #[arg(long, env = "HIKARU_DRY_RUN", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
@@ -43,6 +41,8 @@ pub(crate) struct Upgrade {
     /// Exit 0 when nothing matches: for branches that have no deployment
     #[arg(long, env = "HIKARU_ALLOW_NONE", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) allow_none: bool,
+    #[command(flatten)]
+    pub(crate) request: Request,
 }
 
 #[derive(Debug, Group)]

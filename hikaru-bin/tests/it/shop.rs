@@ -1,0 +1,314 @@
+//! The main job on the example of the README, and the flags of `upgrade`.
+
+use std::fs;
+
+use super::{command, example, files, folder, hikaru};
+
+const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
+
+#[test]
+fn the_readme_names_the_command_that_these_tests_run() {
+    let readme = include_str!("../../../README.md");
+    let line = format!("cargo run --bin hikaru -- upgrade {NEW} --manifests docs/examples/shop");
+    assert!(readme.contains(&line));
+}
+
+#[test]
+fn an_upgrade_changes_the_image_lines_and_nothing_else() {
+    let (guard, shop) = example("shop");
+    let before = files(guard.path());
+    let ran = hikaru(&["upgrade", NEW, "--manifests", &shop]).exits(0);
+    for (workload, wanted) in [
+        (
+            "Deployment/storefront",
+            ["upgrade", "1.4.0_7 follows 1.4.0_6"],
+        ),
+        ("CronJob/report", ["upgrade", "latest carries no version"]),
+        (
+            "Deployment/checkout",
+            [
+                "skipped",
+                "manual: opted out by the label hikaru.dev/upgrade: manual",
+            ],
+        ),
+        (
+            "StatefulSet/search",
+            ["obsolete", "runs 1.10.0_1, higher than the posted 1.4.0_7"],
+        ),
+        (
+            "Deployment/preview",
+            [
+                "skipped",
+                "other-branch: runs 1.4.0_3 of acme_shop_redesign",
+            ],
+        ),
+    ] {
+        let row = ran.row(workload);
+        assert!(wanted.iter().all(|text| row.contains(text)), "{row}");
+    }
+    assert_eq!(
+        ran.out.lines().last(),
+        Some("5 workloads: 2 upgrade, 2 skipped, 1 obsolete")
+    );
+    let mut changed = Vec::new();
+    for ((name, before), (_, after)) in before.iter().zip(files(guard.path())) {
+        assert_eq!(before.lines().count(), after.lines().count());
+        for (old, new) in before
+            .lines()
+            .zip(after.lines())
+            .filter(|(old, new)| old != new)
+        {
+            assert!(
+                old.trim_start().starts_with("image: ghcr.io/acme/shop:"),
+                "{old}"
+            );
+            changed.push((
+                name.file_name().expect("a name").to_owned(),
+                new.trim().to_owned(),
+            ));
+        }
+    }
+    assert_eq!(
+        changed,
+        [
+            ("report.yaml".into(), format!("image: {NEW}")),
+            (
+                "storefront.yaml".into(),
+                format!("image: {NEW} # CI changes this line")
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_an_older_build_is_obsolete() {
+    let (guard, shop) = example("shop");
+    hikaru(&["upgrade", NEW, "--manifests", &shop]).exits(0);
+    let before = files(guard.path());
+    let again = hikaru(&["upgrade", NEW, "--manifests", &shop]).exits(0);
+    assert!(again.row("storefront").contains("equal"));
+    assert!(again.row("report").contains("equal"));
+    let older = NEW.replace("1.4.0_7", "1.4.0_5");
+    let obsolete = hikaru(&["upgrade", &older, "--manifests", &shop]).exits(0);
+    assert!(
+        obsolete
+            .row("storefront")
+            .contains("runs 1.4.0_7, higher than the posted 1.4.0_5")
+    );
+    assert_eq!(files(guard.path()), before);
+}
+
+#[test]
+fn a_dry_run_and_candidates_write_nothing() {
+    let (guard, shop) = example("shop");
+    let before = files(guard.path());
+    hikaru(&["upgrade", NEW, "--manifests", &shop, "--dry-run"])
+        .exits(0)
+        .prints(&["2 upgrade"])
+        .tells(&["dry run: nothing was written"]);
+    let planned = hikaru(&["candidates", NEW, "--manifests", &shop, "--output", "json"]).exits(0);
+    assert_eq!(planned.json()["upgrade"].as_array().map(Vec::len), Some(2));
+    assert_eq!(files(guard.path()), before);
+}
+
+#[test]
+fn the_json_is_the_full_report() {
+    let (_guard, shop) = example("shop");
+    let ran = hikaru(&["upgrade", NEW, "--manifests", &shop, "--output", "json"]).exits(0);
+    let report = ran.json();
+    assert_eq!(report["image"], NEW);
+    assert_eq!(report["build"]["readings"][0]["branch"], "main");
+    let storefront = &report["upgrade"][1];
+    assert_eq!(storefront["file"], "storefront.yaml#1");
+    assert_eq!(storefront["containers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        storefront["containers"][0]["from"],
+        "ghcr.io/acme/shop:acme_shop_main_1.4.0_6_51c0ffee"
+    );
+    assert_eq!(report["skipped"][0]["containers"][0]["code"], "manual");
+    assert_eq!(report["obsolete"][0]["kind"], "StatefulSet");
+}
+
+#[test]
+fn force_passes_over_what_it_names() {
+    let verdicts = |force: &str| {
+        let (_guard, shop) = example("shop");
+        let ran = hikaru(&[
+            "candidates",
+            NEW,
+            "--manifests",
+            &shop,
+            force,
+            "--output",
+            "json",
+        ])
+        .exits(0);
+        let upgraded = ran.json()["upgrade"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        upgraded
+            .iter()
+            .map(|w| w["name"].as_str().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        verdicts("--force=manual"),
+        ["report", "checkout", "storefront"]
+    );
+    assert_eq!(
+        verdicts("--force=obsolete,other-branch"),
+        ["report", "storefront", "search", "preview"]
+    );
+    assert_eq!(verdicts("--force").len(), 5);
+    let (_guard, shop) = example("shop");
+    hikaru(&["upgrade", NEW, "--manifests", &shop, "--force=ambiguous"])
+        .exits(2)
+        .tells(&["expected `true`, or any of manual"]);
+}
+
+#[test]
+fn namespaces_and_names_narrow() {
+    let (_guard, shop) = example("shop");
+    let names = |flags: &[&str]| {
+        let mut args = vec!["candidates", NEW, "--manifests", &shop];
+        args.extend(flags);
+        let ran = hikaru(&args).exits(0);
+        ran.out.lines().filter(|l| l.starts_with("shop")).count()
+    };
+    assert_eq!(names(&["--namespace", "shop"]), 4);
+    assert_eq!(
+        names(&["--namespace", "shop", "--namespace", "shop-preview"]),
+        5
+    );
+    assert_eq!(names(&["--workload", "shop/deployment/checkout"]), 1);
+    assert_eq!(names(&["--branch", "redesign"]), 0);
+    hikaru(&[
+        "candidates",
+        NEW,
+        "--manifests",
+        &shop,
+        "--namespace",
+        "../x",
+    ])
+    .exits(2)
+    .tells(&["expected a namespace of lower-case letters"]);
+    hikaru(&[
+        "candidates",
+        NEW,
+        "--manifests",
+        &shop,
+        "--workload",
+        "checkout",
+    ])
+    .exits(2)
+    .tells(&["expected NAMESPACE/KIND/NAME, found `checkout`"]);
+}
+
+#[test]
+fn strict_fails_on_what_stays_behind_and_upgrades_the_rest() {
+    let (guard, shop) = example("shop");
+    hikaru(&["upgrade", NEW, "--manifests", &shop, "--strict"])
+        .exits(1)
+        .prints(&["2 upgrade"]);
+    let storefront = fs::read_to_string(guard.path().join("storefront.yaml")).expect("a text");
+    assert!(storefront.contains(NEW));
+    hikaru(&[
+        "upgrade",
+        NEW,
+        "--manifests",
+        &shop,
+        "--strict",
+        "--allow-none",
+    ])
+    .exits(2);
+}
+
+#[test]
+fn nothing_matched_is_a_failure_unless_allowed_and_near_misses_are_named() {
+    let (_guard, shop) = example("shop");
+    let misspelt = NEW.replace("_main_", "_mian_");
+    hikaru(&["upgrade", &misspelt, "--manifests", &shop]).exits(1).tells(&[
+        "nothing matched: no workload that uses ghcr.io/acme/shop is labeled owner acme, repo shop, branch mian",
+        "near: shop/Deployment/storefront uses the repository, but is labeled owner=acme, repo=shop, branch=main, while \
+         the tag says acme_shop_mian",
+    ]);
+    hikaru(&["upgrade", &misspelt, "--manifests", &shop, "--allow-none"]).exits(0);
+    hikaru(&["candidates", &misspelt, "--manifests", &shop]).exits(0);
+    let other = NEW.replace("ghcr.io", "quay.io");
+    hikaru(&["upgrade", &other, "--manifests", &shop])
+        .exits(1)
+        .tells(&["shop/Deployment/storefront has the labels, but runs ghcr.io/acme/shop:"]);
+}
+
+#[test]
+fn a_constant_build_number_fails_the_pipeline_and_says_what_to_mend() {
+    let (_guard, shop) = example("shop");
+    let other_commit = NEW.replace("1.4.0_7_9f3c2ab1", "1.4.0_6_9f3c2ab1");
+    hikaru(&["upgrade", &other_commit, "--manifests", &shop])
+        .exits(1)
+        .prints(&[
+            "conflicting-build: runs 1.4.0_6 of commit 51c0ffee, the posted one is commit 9f3c2ab1",
+            "shallow clone",
+        ]);
+}
+
+#[test]
+fn find_says_who_uses_an_image() {
+    let (_guard, shop) = example("shop");
+    let services = |image: &str| {
+        let ran = hikaru(&["find", image, "--manifests", &shop, "--output", "json"]).exits(0);
+        serde_json::to_string(&ran.json()).expect("JSON")
+    };
+    assert_eq!(
+        services("ghcr.io/acme/shop"),
+        r#"[{"namespace":"shop","services":["checkout","report","search","storefront"]},{"namespace":"shop-preview","services":["preview"]}]"#
+    );
+    assert_eq!(
+        services("ghcr.io/acme/shop:latest"),
+        r#"[{"namespace":"shop","services":["report"]}]"#
+    );
+    assert_eq!(
+        services("nginx:1.29"),
+        r#"[{"namespace":"shop","services":["storefront"]}]"#
+    );
+    assert_eq!(services("nginx:1.30"), "[]");
+}
+
+#[test]
+fn variables_mirror_the_flags() {
+    let (_guard, shop) = example("shop");
+    let mut command = command(&["upgrade", NEW]);
+    command
+        .env("HIKARU_MANIFESTS", &shop)
+        .env("HIKARU_DRY_RUN", "true")
+        .env("HIKARU_NAMESPACE", "shop-preview");
+    let output = command.output().expect("hikaru runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        out.contains("shop-preview/Deployment/preview") && !out.contains("storefront"),
+        "{out}"
+    );
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("dry run"), "{err}");
+}
+
+#[test]
+fn labels_can_be_renamed() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels: {team: acme, app: web, stream: main}\n\
+                spec: {template: {spec: {containers: [{name: web, image: acme/web:latest}]}}}\n";
+    let (_guard, dir) = folder(&[("web.yaml", text)]);
+    let image = "acme/web:acme_web_main_1.0_1_0123abcd";
+    hikaru(&["upgrade", image, "--manifests", &dir]).exits(1);
+    let renamed = [
+        "--label-owner",
+        "team",
+        "--label-repo",
+        "app",
+        "--label-branch",
+        "stream",
+    ];
+    let mut args = vec!["upgrade", image, "--manifests", &dir];
+    args.extend(renamed);
+    hikaru(&args).exits(0).prints(&["default/Deployment/web"]);
+}
