@@ -2,9 +2,7 @@
 //! Which build may replace which is decided in `hikaru-core`; how a caller asks is decided in
 //! `hikaru-http` and `hikaru-bin`.
 
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the folder of manifests comes next"
-)]
+mod folder;
 mod yaml;
+
+pub use folder::{Folder, OpenError};

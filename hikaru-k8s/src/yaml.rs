@@ -14,8 +14,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use edit::{Edit, edit};
-pub(crate) use manifest::{Keys, Object, Place, read};
+pub(crate) use edit::{Edit, check, edit};
+pub(crate) use manifest::{Object, Place, read};
 pub(crate) use tree::{Documents, Mark, Piece};
 
 /// What is wrong at a place of a file, in a sentence that can follow `file:line:column: `.

@@ -4,9 +4,10 @@
 //! and compared before anybody sees it. Which image goes where is decided elsewhere.
 
 use granit_parser::ScalarStyle;
+use hikaru_core::IdentityKeys;
 use std::ops::Range;
 
-use super::manifest::{self, Keys, Object, Spot};
+use super::manifest::{self, Object, Spot};
 use super::path::Detour;
 use super::scalar::{Plain, plain};
 use super::tree::{Documents, Piece};
@@ -39,7 +40,7 @@ pub(crate) fn edit(
     range: Range<usize>,
     objects: &[&Object],
     edits: &[Edit<'_>],
-    keys: &Keys,
+    keys: &IdentityKeys,
 ) -> Result<String, Problem> {
     let mut splices = Vec::with_capacity(edits.len());
     for edit in edits {
@@ -65,6 +66,14 @@ pub(crate) fn edit(
     verify(old, &new, range.start, &splices).map_err(|why| unsound(edits, why))?;
     compare(&new, objects, edits, keys).map_err(|why| unsound(edits, &why))?;
     Ok(new)
+}
+
+/// Whether an edit would be refused for the place where its image stands, or for what it writes.
+///
+/// # Errors
+/// As `edit`, which looks at the whole document too.
+pub(crate) fn check(text: &str, edit: &Edit<'_>) -> Result<(), Problem> {
+    splice(text, edit).map(drop)
 }
 
 /// The bytes of one image and what replaces them, in the style that stands there.
@@ -191,7 +200,12 @@ fn verify(old: &str, new: &str, start: usize, splices: &[Splice]) -> Result<(), 
 }
 
 /// The new text reads as the old one did, but for the images that were to be written.
-fn compare(new: &str, objects: &[&Object], edits: &[Edit<'_>], keys: &Keys) -> Result<(), String> {
+fn compare(
+    new: &str,
+    objects: &[&Object],
+    edits: &[Edit<'_>],
+    keys: &IdentityKeys,
+) -> Result<(), String> {
     let mut pieces = Documents::new(new);
     let tree = match (pieces.next(), pieces.next()) {
         (Some(Piece::Document(tree)), None) => tree,

@@ -64,9 +64,6 @@ const CONTAINERS: usize = 1_000;
 /// The high-water marks among the labels: container, value.
 type Marks = BTreeMap<Text, Text>;
 
-/// The labels that make an identity, as the core has them.
-pub(crate) type Keys = IdentityKeys;
-
 /// Which object of a file: the document from 1, then, in a list, the item from 1: `2`, `1.3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place(Vec<usize>);
@@ -118,7 +115,11 @@ pub(crate) struct Spot {
 
 /// Reads the workloads of a document, in their order. A problem hides the object that it is in,
 /// or, where a list itself is odd, the rest of the list.
-pub(crate) fn read(tree: &Tree<'_>, keys: &Keys, take: &mut dyn FnMut(Result<Object, Problem>)) {
+pub(crate) fn read(
+    tree: &Tree<'_>,
+    keys: &IdentityKeys,
+    take: &mut dyn FnMut(Result<Object, Problem>),
+) {
     let reader = Reader { tree, keys };
     let top = match tree.top() {
         Ok(Some(top)) if reader.is_map(top) => top,
@@ -131,7 +132,7 @@ pub(crate) fn read(tree: &Tree<'_>, keys: &Keys, take: &mut dyn FnMut(Result<Obj
 
 struct Reader<'r, 't> {
     tree: &'r Tree<'t>,
-    keys: &'r Keys,
+    keys: &'r IdentityKeys,
 }
 
 impl Reader<'_, '_> {

@@ -262,21 +262,27 @@ impl<'t> Documents<'t> {
     fn broken(&mut self, error: &granit_parser::ScanError) -> Piece<'t> {
         let marker = *error.marker();
         let mut mark = place(marker.line(), marker.col());
+        let tab = tab_after(self.text, offset(marker.byte_offset()), marker.line());
+        let info = error.info();
         // The parser points at the scalar before a tab; people look for the tab.
-        if error.info().contains("found a tab") {
-            let from = offset(marker.byte_offset());
-            if let Some(found) = tab_after(self.text, from) {
-                mark = found;
-            }
+        if let Some(tab) = tab.filter(|_| info.contains("found a tab")) {
+            mark = tab;
         }
         let message = match error.kind() {
             ErrorKind::RecursionLimitExceeded => {
                 let depth = Options::default().block_nesting_limit;
                 format!("is no YAML that hikaru reads: it is nested more than {depth} deep")
             }
-            _ => format!("is no YAML: {}", error.info()),
+            _ => format!("is no YAML: {info}"),
         };
-        self.give_up(Problem::at(mark, message))
+        let mut problem = Problem::at(mark, message);
+        if let Some(tab) = tab.filter(|_| !info.contains("tab")) {
+            problem = problem.and(&format!(
+                "line {} is indented with a tab, which YAML does not allow",
+                tab.line
+            ));
+        }
+        self.give_up(problem)
     }
 }
 
@@ -480,18 +486,15 @@ fn place(line: usize, column: usize) -> Mark {
     }
 }
 
-/// The place of the first tab at or after a byte that has only blanks before it on its line.
-fn tab_after(text: &str, from: usize) -> Option<Mark> {
-    let mut line = 1 + text.get(..from)?.matches('\n').count();
-    let rest = text.get(from..)?;
-    for (index, part) in rest.split('\n').enumerate() {
-        // What stands before `from` on its line is content.
-        if index > 0 {
-            line += 1;
-            let blank = part.len() - part.trim_start_matches(' ').len();
-            if part[blank..].starts_with('\t') {
-                return Some(place(line, blank));
-            }
+/// The place of the first tab that indents one of the next lines after a byte on line `line`.
+fn tab_after(text: &str, from: usize, line: usize) -> Option<Mark> {
+    const LINES: usize = 3;
+    let lines = text.get(from..)?.split('\n').enumerate();
+    // What stands before `from` on its own line is content.
+    for (index, part) in lines.skip(1).take(LINES) {
+        let blank = part.len() - part.trim_start_matches(' ').len();
+        if part[blank..].starts_with('\t') {
+            return Some(place(line + index, blank));
         }
     }
     None

@@ -1,0 +1,324 @@
+//! A folder of manifests as a cluster: the port's four methods on files. Which files there are
+//! (`walk`), what is in them (`read`), how bad what cannot be read is (`mention`), whose turn it
+//! is (`desk`) and how a file is written (`write`) each have their own place; YAML is read and
+//! edited in `crate::yaml` only.
+
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select,
+    Workload, WorkloadId,
+};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+mod desk;
+mod mention;
+mod read;
+mod walk;
+mod write;
+
+use desk::{Desks, Writer};
+use mention::Weight;
+use walk::{Manifest, Walked};
+
+/// Files below which one thread reads them all: starting another takes as long.
+const FEW: usize = 64;
+/// Most threads that read files. Each holds one file and its tree at a time, at most 60 MB.
+const THREADS: usize = 4;
+
+/// A folder of Kubernetes manifests as a cluster.
+///
+/// All `*.yaml`, `*.yml` and `*.json` below the folder are read: several documents a file, lists,
+/// Deployments, StatefulSets, DaemonSets and CronJobs. Passed over are hidden files and folders,
+/// `templates/` beside a `Chart.yaml`, and what `.hikaruignore` names (in gitignore's syntax; in
+/// each folder, none above the folder itself). Symlinks are followed, but never out of the folder.
+///
+/// - A workload's origin is `path/below/the/folder.yaml#N`, N being the document's number from 1,
+///   and `#N.M` for the item M of the list in document N. The same name in two files is two
+///   workloads. Its uid is empty, its namespace `default` where the manifest names none.
+/// - What cannot be read is a fault with file, line and column. It is a failure only if its text
+///   (of the file, or of the document where only that is odd) holds the repository that is asked
+///   for; asked for by name, if the file is one of those named; asked for everything, never. A
+///   file or folder that the system does not let us read is always a failure: nobody knows what
+///   is in it.
+/// - A write changes the bytes of image scalars and nothing else. It reads the file again, judges
+///   the change against that, writes a temporary file beside it, syncs it, gives it the mode and,
+///   where possible, the owner of the old one, and renames it over the old one (over the target
+///   of a symlink). Extended attributes and hard links are not kept. An image that is reached
+///   through an alias or a merge key, or shared through an anchor, is refused with its place.
+/// - High-water marks are read and honored; none is written, because a `git revert` would take it
+///   back with the image.
+/// - A dry run does everything but writing: it looks whether the folder may be written to, and
+///   creates nothing.
+///
+/// Cheap to clone. Files are read and written on the runtime's blocking threads.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The folder's real path.
+    root: PathBuf,
+    keys: IdentityKeys,
+    desks: Desks,
+}
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is nothing of that name.
+    #[error("there is no folder {}", .0.display())]
+    Missing(PathBuf),
+    /// It is a file or something else.
+    #[error("{} is no folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// The system does not let us.
+    #[error("the folder {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        reason: io::Error,
+    },
+}
+
+impl Folder {
+    /// Opens a folder. Takes a few system calls; its files are not looked at yet, and an empty
+    /// folder is a cluster without workloads.
+    ///
+    /// # Errors
+    /// When it is not there, no folder, or cannot be listed.
+    pub fn open(folder: impl AsRef<Path>, keys: IdentityKeys) -> Result<Self, OpenError> {
+        let path = folder.as_ref();
+        let failed = |reason: io::Error| match reason.kind() {
+            io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
+            io::ErrorKind::NotADirectory => OpenError::NotAFolder(path.to_owned()),
+            _ => OpenError::Unreadable {
+                path: path.to_owned(),
+                reason,
+            },
+        };
+        let root = fs::canonicalize(path).map_err(failed)?;
+        fs::read_dir(&root).map_err(failed)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                root,
+                keys,
+                desks: Desks::new(),
+            }),
+        })
+    }
+
+    /// The folder's real path.
+    pub fn path(&self) -> &Path {
+        &self.inner.root
+    }
+}
+
+#[async_trait]
+impl ClusterPort for Folder {
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        blocking(move || inner.find(&scope))
+            .await
+            .ok_or_else(broke_off)
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        blocking(move || inner.read(&id))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let origin = change.judged().id.origin.as_deref();
+        let Some((file, _)) = origin.and_then(|origin| origin.rsplit_once('#')) else {
+            return Err(ClusterError::NotFound);
+        };
+        let inner = Arc::clone(&self.inner);
+        let writer: Arc<Writer> = Arc::new(move |file, changes| match inner.resolve(file) {
+            Ok(path) => write::write(&path, file, &inner.keys, changes),
+            Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
+        });
+        self.inner.desks.write(file, change, mode, writer).await
+    }
+}
+
+impl Inner {
+    fn find(&self, scope: &Scope) -> Found {
+        let Walked { manifests, faults } = walk::walk(&self.root);
+        let weight = Weight::of(scope);
+        let threads = match manifests.len() {
+            0..FEW => 1,
+            _ => std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS)),
+        };
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found: Vec<(usize, Found)> = Vec::new();
+            while let Some((index, manifest)) = take(&manifests, &next) {
+                let mut here = Found::default();
+                let mut admit = |workload: Workload| {
+                    if scope.admits(&workload) {
+                        here.workloads.push(workload);
+                    }
+                };
+                read::manifest(
+                    &manifest.path,
+                    &manifest.file,
+                    &self.keys,
+                    &weight,
+                    &mut admit,
+                    &mut here.faults,
+                );
+                if !here.workloads.is_empty() || !here.faults.is_empty() {
+                    found.push((index, here));
+                }
+            }
+            found
+        };
+        let mut found = std::thread::scope(|threads_scope| {
+            let others: Vec<_> = (1..threads).map(|_| threads_scope.spawn(work)).collect();
+            let mut found = work();
+            for other in others {
+                match other.join() {
+                    Ok(more) => found.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            found
+        });
+        found.sort_by_key(|(index, _)| *index);
+        let mut all = Found::new(Vec::new(), faults);
+        for (_, mut here) in found {
+            all.workloads.append(&mut here.workloads);
+            all.faults.append(&mut here.faults);
+        }
+        all
+    }
+
+    fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        let Some(origin) = &id.origin else {
+            return self.read_by_name(id);
+        };
+        let Some((file, _)) = origin.rsplit_once('#') else {
+            return Ok(None);
+        };
+        let path = match self.resolve(file) {
+            Ok(path) => path,
+            Err(ClusterError::Stale) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let text = match File::open(&path).map_err(read::Unreadable::Io) {
+            Ok(mut handle) => read::text(&mut handle),
+            Err(error) => Err(error),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(read::Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(read::Unreadable::Io(error)) => return Err(write::refused(error, file, "read")),
+            Err(unreadable) => {
+                let (place, message) = unreadable.explain(file);
+                return Err(ClusterError::Invalid(format!("{place}: {message}")));
+            }
+        };
+        let mut odd = None;
+        let documents = read::documents(&text, &self.keys, &mut |problem, _| {
+            odd.get_or_insert(problem);
+        });
+        let mut same_name: Vec<Workload> = documents
+            .iter()
+            .flat_map(|document| &document.objects)
+            .map(|object| read::workload(file, object))
+            .filter(|now| names_same(&now.id, id))
+            .collect();
+        if let Some(at) = same_name.iter().position(|now| now.id == *id) {
+            return Ok(Some(same_name.swap_remove(at)));
+        }
+        // Documents have moved: it is the one of that name, if there is only one.
+        match (same_name.pop(), same_name.is_empty(), odd) {
+            (Some(moved), true, _) => Ok(Some(moved)),
+            (None, _, Some(problem)) => {
+                let place = read::place(file, problem.mark);
+                Err(ClusterError::Invalid(format!(
+                    "{place}: {}",
+                    problem.message
+                )))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A name without a file: good as long as it stands in one place only.
+    fn read_by_name(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        let mut found = self.find(&Scope::new(Select::All)).workloads;
+        found.retain(|workload| names_same(&workload.id, id));
+        match found.pop() {
+            Some(other) if !found.is_empty() => {
+                let places: Vec<&str> = found
+                    .iter()
+                    .chain([&other])
+                    .filter_map(|workload| workload.id.origin.as_deref())
+                    .collect();
+                Err(ClusterError::Invalid(format!(
+                    "{id} stands in several places: {}",
+                    places.join(", ")
+                )))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// The real path of a file of the folder, by its path below it.
+    fn resolve(&self, file: &str) -> Result<PathBuf, ClusterError> {
+        let path = fs::canonicalize(self.root.join(file)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ClusterError::Stale,
+            _ => write::refused(error, file, "read"),
+        })?;
+        if !path.starts_with(&self.root) {
+            return Err(ClusterError::Forbidden(format!(
+                "{file}: leads out of the folder, to {}",
+                path.display()
+            )));
+        }
+        Ok(path)
+    }
+}
+
+fn names_same(a: &WorkloadId, b: &WorkloadId) -> bool {
+    (&a.namespace, &a.kind, &a.name) == (&b.namespace, &b.kind, &b.name)
+}
+
+/// The next file that no thread has taken yet.
+fn take<'m>(manifests: &'m [Manifest], next: &AtomicUsize) -> Option<(usize, &'m Manifest)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    Some((index, manifests.get(index)?))
+}
+
+fn broke_off() -> ClusterError {
+    ClusterError::Unavailable {
+        message: "reading the folder broke off".to_owned(),
+        retry_after: None,
+    }
+}
+
+/// Runs file IO where it blocks nobody: on the runtime's blocking threads, or right here where
+/// there is no runtime. `None`: it panicked, or the runtime is shutting down.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.ok(),
+        Err(_) => Some(work()),
+    }
+}

@@ -1,0 +1,289 @@
+//! Which files of the folder are manifests: the walk, what it passes over, and symlinks. What is
+//! in the files is not looked at here.
+
+use hikaru_core::{Fault, Severity};
+use ignore::gitignore::Gitignore;
+use ignore::{DirEntry, WalkBuilder};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Names what the walk passes over, in gitignore's syntax.
+const IGNORE_FILE: &str = ".hikaruignore";
+
+/// A manifest.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    /// Its path below the folder, by which people know it.
+    pub(super) file: String,
+    /// The file itself, no symlink on the way.
+    pub(super) path: PathBuf,
+}
+
+/// The manifests, sorted by path, and what could not be walked.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) manifests: Vec<Manifest>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What the filter of the walk remembers; it has to be `'static`, hence the lock.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Directories that were entered by way of a symlink, by their real path: each once, so that
+    /// links to links cost no more than the folder is large.
+    linked: HashSet<PathBuf>,
+    faults: Vec<Fault>,
+}
+
+/// Walks the folder. `root` is a real path.
+pub(super) fn walk(root: &Path) -> Walked {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let filter = {
+        let (root, seen) = (root.to_owned(), Arc::clone(&seen));
+        move |entry: &DirEntry| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            enters(&root, entry, &mut seen)
+        }
+    };
+    let entries = WalkBuilder::new(root)
+        .standard_filters(false)
+        .hidden(true)
+        .follow_links(true)
+        .add_custom_ignore_filename(IGNORE_FILE)
+        .sort_by_file_name(Ord::cmp)
+        .filter_entry(filter)
+        .build();
+    let (ignored, _) = Gitignore::new(root.join(IGNORE_FILE));
+    let mut parents = HashMap::new();
+    let mut faults = Vec::new();
+    let mut errors = BTreeMap::new();
+    // By the real path: a file that is reached twice counts once, under its own name if that is
+    // among them, else under the first.
+    let mut found: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                if let Some((path, fault)) = error_fault(root, &error, &ignored) {
+                    // The same entry by way of a link is the same fault, under its own name.
+                    let real = path
+                        .parent()
+                        .and_then(|parent| fs::canonicalize(parent).ok());
+                    let real = real
+                        .zip(path.file_name())
+                        .map(|(parent, name)| parent.join(name));
+                    let own = real.as_deref() == Some(path);
+                    let known = errors.entry(real.unwrap_or_else(|| path.to_owned()));
+                    match known {
+                        Entry::Occupied(mut known) if own => drop(known.insert(fault)),
+                        Entry::Occupied(_) => {}
+                        Entry::Vacant(free) => drop(free.insert(fault)),
+                    }
+                }
+                continue;
+            }
+        };
+        if let Some(error) = entry.error() {
+            let place = below(root, entry.path());
+            let message = format!("a pattern of {IGNORE_FILE} cannot be read: {error}");
+            faults.push(Fault::new(Severity::Warning, place, message));
+        }
+        let Some(file) = manifest_name(&entry) else {
+            continue;
+        };
+        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+            if entry.file_type().is_some_and(|kind| !kind.is_dir()) {
+                let place = below(root, &file);
+                faults.push(Fault::new(
+                    Severity::Warning,
+                    place,
+                    "is no regular file: passed over",
+                ));
+            }
+            continue;
+        }
+        let path = match real(&entry, &mut parents) {
+            Ok(path) => path,
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                faults.push(Fault::new(Severity::Failure, below(root, &file), message));
+                continue;
+            }
+        };
+        if !path.starts_with(root) {
+            faults.push(leaves(root, &file, &path));
+            continue;
+        }
+        // A name that is no UTF-8 cannot be named in an answer, nor found again by it.
+        let Some(name) = file.strip_prefix(root).ok().and_then(Path::to_str) else {
+            let message = "its name is not UTF-8: rename it, or name it in .hikaruignore";
+            faults.push(Fault::new(Severity::Failure, below(root, &file), message));
+            continue;
+        };
+        let own = path == file;
+        let known = found.entry(path).or_insert_with(|| name.to_owned());
+        if own {
+            name.clone_into(known);
+        }
+    }
+    let mut manifests: Vec<Manifest> = found
+        .into_iter()
+        .map(|(path, file)| Manifest { file, path })
+        .collect();
+    manifests.sort_by(|a, b| a.file.cmp(&b.file));
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    faults.append(&mut seen.faults);
+    faults.extend(errors.into_values());
+    faults.sort_by(|a, b| a.place.cmp(&b.place));
+    Walked { manifests, faults }
+}
+
+/// Whether the walk takes an entry. Hidden ones and those of `.hikaruignore` never come here.
+fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
+    if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+        return true;
+    }
+    let path = entry.path();
+    // A chart's templates are no manifests.
+    if entry.file_name() == "templates"
+        && path
+            .parent()
+            .is_some_and(|chart| chart.join("Chart.yaml").exists())
+    {
+        return false;
+    }
+    match fs::canonicalize(path) {
+        Ok(real) if real == path => true,
+        Ok(real) if !real.starts_with(root) => {
+            seen.faults.push(leaves(root, path, &real));
+            false
+        }
+        Ok(real) => seen.linked.insert(real),
+        // The walk meets the same error when it reads the directory, and reports it.
+        Err(_) => true,
+    }
+}
+
+fn leaves(root: &Path, path: &Path, to: &Path) -> Fault {
+    let message = format!(
+        "is a symlink that leaves the folder, to {}: not followed",
+        to.display()
+    );
+    Fault::new(Severity::Warning, below(root, path), message)
+}
+
+/// The path of an entry whose name is a manifest's.
+fn manifest_name(entry: &DirEntry) -> Option<PathBuf> {
+    is_manifest(entry.path()).then(|| entry.path().to_owned())
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+}
+
+/// The real path of a file. Those of directories are kept: a folder has few of them.
+fn real(entry: &DirEntry, parents: &mut HashMap<PathBuf, PathBuf>) -> io::Result<PathBuf> {
+    let path = entry.path();
+    let (Some(parent), Some(name), false) =
+        (path.parent(), path.file_name(), entry.path_is_symlink())
+    else {
+        return fs::canonicalize(path);
+    };
+    if let Some(parent) = parents.get(parent) {
+        return Ok(parent.join(name));
+    }
+    let real = fs::canonicalize(parent)?;
+    let path = real.join(name);
+    parents.insert(parent.to_owned(), real);
+    Ok(path)
+}
+
+/// What a person should know of an entry that could not be walked, and which one it is.
+fn error_fault<'e>(
+    root: &'e Path,
+    error: &'e ignore::Error,
+    ignored: &Gitignore,
+) -> Option<(&'e Path, Fault)> {
+    let (path, reason) = unwrap(error);
+    let path = path.unwrap_or(root);
+    let place = below(root, path);
+    let link = path.is_symlink();
+    if path.starts_with(root) && path != root {
+        let hidden = place
+            .split('/')
+            .any(|part| part.starts_with('.') && part.len() > 1);
+        if hidden || ignored.matched_path_or_any_parents(path, true).is_ignore() {
+            return None;
+        }
+        // A broken link to something that would not be read anyway.
+        if link && path.extension().is_some() && !is_manifest(path) {
+            return None;
+        }
+    }
+    let fault = match reason {
+        Reason::Loop(ancestor) => {
+            let to = below(root, ancestor);
+            let message = format!("is a symlink that leads back to {to}: not followed");
+            Fault::new(Severity::Warning, place, message)
+        }
+        Reason::Io(error) if link => {
+            let message = format!("is a symlink that leads nowhere: {error}");
+            Fault::new(Severity::Warning, place, message)
+        }
+        Reason::Io(error) => {
+            // Nobody knows what is in it.
+            Fault::new(Severity::Failure, place, format!("cannot be read: {error}"))
+        }
+        Reason::Other(error) => Fault::new(Severity::Failure, place, error.to_string()),
+    };
+    Some((path, fault))
+}
+
+enum Reason<'e> {
+    Loop(&'e Path),
+    Io(&'e io::Error),
+    Other(&'e ignore::Error),
+}
+
+/// The path and the reason inside the library's nested errors.
+fn unwrap(error: &ignore::Error) -> (Option<&Path>, Reason<'_>) {
+    match error {
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            unwrap(err)
+        }
+        ignore::Error::WithPath { path, err } => {
+            let (inner, reason) = unwrap(err);
+            (inner.or(Some(path)), reason)
+        }
+        ignore::Error::Loop { ancestor, child } => (Some(child), Reason::Loop(ancestor)),
+        ignore::Error::Io(error) => (None, Reason::Io(system(error))),
+        other => (None, Reason::Other(other)),
+    }
+}
+
+/// The system's own error, without what the walk has wrapped around it: the path is said anyway.
+fn system(error: &io::Error) -> &io::Error {
+    let mut inner = error.get_ref().map(|error| error as &(dyn Error + 'static));
+    while let Some(error) = inner {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error;
+        }
+        inner = error.source();
+    }
+    error
+}
+
+/// A path as people know it, below the folder.
+fn below(root: &Path, path: &Path) -> String {
+    match path.strip_prefix(root) {
+        Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
+        Ok(rest) => rest.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
+}

@@ -1,0 +1,432 @@
+//! Writing: changes to the workloads of one file, judged against what the file says now, put into
+//! a new file that takes the old one's place in one step. Waiting for a file's turn is `desk`'s
+//! business, and what an edit may touch is `yaml`'s.
+//!
+//! What holds whatever happens: at each moment the manifest is either the old one or the new one,
+//! whole; a process that is killed leaves at most a hidden temporary file, which no walk takes.
+//!
+//! Two hikarus never interleave on one file: each holds an advisory lock on it (`flock`) from
+//! reading to renaming. Editors know no such lock, so the file is read and compared once more
+//! right before the rename. What stays open is an editor that saves between that comparison and
+//! the rename, a few microseconds: its text would be lost. No system call could close that
+//! without the editor's help. File systems without locks (some network shares) are written
+//! without one.
+
+use hikaru_core::{Change, ClusterError, IdentityKeys, Mode};
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::read::{self, Document, Unreadable};
+use crate::yaml::{self, Edit, Object, Place};
+
+/// How long to wait for another program's lock on a file. Ours hold it for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at a lock.
+const NAP: Duration = Duration::from_millis(5);
+
+type Outcome = Result<(), ClusterError>;
+
+/// Writes changes to one file: each as if it were alone, all of the accepted ones with one
+/// rename. No two of them may be for the same workload. `file` is how people know the file, and
+/// `path` is its real path.
+pub(super) fn write(
+    path: &Path,
+    file: &str,
+    keys: &IdentityKeys,
+    changes: &[(&Change, Mode)],
+) -> Vec<Outcome> {
+    let all = |error: ClusterError| changes.iter().map(|_| Err(error.clone())).collect();
+    let opened = match Opened::open(path, file) {
+        Ok(opened) => opened,
+        Err(error) => return all(error),
+    };
+    // Odd objects are nobody's here: what was judged is not among them.
+    let documents = read::documents(&opened.text, keys, &mut |_, _| {});
+    let mut batch = Batch {
+        file,
+        keys,
+        text: &opened.text,
+        documents: &documents,
+    };
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
+    let mut planned: Vec<Planned<'_>> = Vec::new();
+    for (index, (change, mode)) in changes.iter().enumerate() {
+        outcomes.push(match batch.plan(change) {
+            Ok(edits) => {
+                planned.push(Planned {
+                    index,
+                    mode: *mode,
+                    edits,
+                });
+                Ok(())
+            }
+            Err(error) => Err(error),
+        });
+    }
+    for mode in [Mode::DryRun, Mode::Commit] {
+        let these: Vec<&Planned<'_>> = planned.iter().filter(|plan| plan.mode == mode).collect();
+        if these.is_empty() {
+            continue;
+        }
+        let written = batch.edited(&these, &mut outcomes).map_or(Ok(()), |new| {
+            match mode {
+                Mode::Commit => opened.replace(path, file, &new),
+                // Nothing is created, not even for a moment.
+                Mode::DryRun => may_replace(path, file),
+            }
+        });
+        if let Err(error) = written {
+            for plan in these {
+                let outcome = &mut outcomes[plan.index];
+                if outcome.is_ok() {
+                    *outcome = Err(error.clone());
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+/// A change that fits what the file says, as edits.
+struct Planned<'b> {
+    index: usize,
+    mode: Mode,
+    edits: Vec<Planted<'b>>,
+}
+
+/// An edit and the document that it is in, counted from 0.
+struct Planted<'b> {
+    document: usize,
+    object: &'b Object,
+    container: usize,
+    to: hikaru_core::Text,
+}
+
+impl Planted<'_> {
+    fn edit(&self) -> Edit<'_> {
+        Edit {
+            object: self.object,
+            container: self.container,
+            to: &self.to,
+        }
+    }
+}
+
+struct Batch<'b> {
+    file: &'b str,
+    keys: &'b IdentityKeys,
+    text: &'b str,
+    documents: &'b [Document],
+}
+
+impl<'b> Batch<'b> {
+    /// Judges a change against what the file says now.
+    fn plan(&mut self, change: &Change) -> Result<Vec<Planted<'b>>, ClusterError> {
+        let origin = change.judged().id.origin.as_deref().unwrap_or_default();
+        let place = origin
+            .rsplit_once('#')
+            .and_then(|(_, place)| Place::parse(place))
+            .ok_or(ClusterError::NotFound)?;
+        let document = place.document().wrapping_sub(1);
+        let object = self
+            .documents
+            .get(document)
+            .and_then(|document| document.objects.iter().find(|object| object.place == place))
+            .ok_or(ClusterError::Stale)?;
+        let now = read::workload(self.file, object);
+        // Another workload in its place: documents have moved.
+        if now.id != change.judged().id || !change.holds_for(&now) {
+            return Err(ClusterError::Stale);
+        }
+        let mut edits = Vec::new();
+        for (judged, edit) in change.edited() {
+            let container = now
+                .containers
+                .iter()
+                .position(|container| container == judged)
+                .ok_or(ClusterError::Stale)?;
+            let planted = Planted {
+                document,
+                object,
+                container,
+                to: edit.to().clone(),
+            };
+            yaml::check(self.text, &planted.edit()).map_err(|problem| self.refused(&problem))?;
+            edits.push(planted);
+        }
+        Ok(edits)
+    }
+
+    fn refused(&self, problem: &yaml::Problem) -> ClusterError {
+        let place = read::place(self.file, problem.mark);
+        ClusterError::Invalid(format!("{place}: {}", problem.message))
+    }
+
+    /// The text after these changes; `None` if none of them can be made. A document in which they
+    /// cannot be made stays as it is.
+    fn edited(&self, plans: &[&Planned<'_>], outcomes: &mut [Outcome]) -> Option<String> {
+        let mut new = String::with_capacity(self.text.len() + 64 * plans.len());
+        let mut at = 0;
+        let mut touched = false;
+        // Plans by document, in the order of the file.
+        let mut order: Vec<(usize, &Planned<'_>)> = plans
+            .iter()
+            .filter_map(|plan| Some((plan.edits.first()?.document, *plan)))
+            .collect();
+        order.sort_by_key(|(document, _)| *document);
+        for group in order.chunk_by(|a, b| a.0 == b.0) {
+            let Some(document) = group.first().and_then(|(at, _)| self.documents.get(*at)) else {
+                continue;
+            };
+            let edits: Vec<Edit<'_>> = group
+                .iter()
+                .flat_map(|(_, plan)| plan.edits.iter().map(Planted::edit))
+                .collect();
+            let objects: Vec<&Object> = document.objects.iter().collect();
+            match yaml::edit(
+                self.text,
+                document.range.clone(),
+                &objects,
+                &edits,
+                self.keys,
+            ) {
+                Ok(text) => {
+                    new.push_str(self.text.get(at..document.range.start)?);
+                    new.push_str(&text);
+                    at = document.range.end;
+                    touched = true;
+                }
+                Err(problem) => {
+                    for (_, plan) in group {
+                        outcomes[plan.index] = Err(self.refused(&problem));
+                    }
+                }
+            }
+        }
+        new.push_str(self.text.get(at..)?);
+        touched.then_some(new)
+    }
+}
+
+/// A file that is locked, and what it said then.
+struct Opened {
+    /// Holds the lock until it is dropped.
+    _handle: File,
+    metadata: Metadata,
+    text: String,
+}
+
+impl Opened {
+    fn open(path: &Path, file: &str) -> Result<Self, ClusterError> {
+        let start = Instant::now();
+        loop {
+            let mut handle = match File::open(path) {
+                Ok(handle) => handle,
+                Err(error) => return Err(gone_or(error, file, "read")),
+            };
+            match handle.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
+                    std::thread::sleep(NAP);
+                    continue;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(ClusterError::Unavailable {
+                        message: format!(
+                            "{file}: another program has locked it for more than {} s",
+                            PATIENCE.as_secs()
+                        ),
+                        retry_after: None,
+                    });
+                }
+                // No locks on this file system.
+                Err(TryLockError::Error(_)) => {}
+            }
+            let metadata = handle
+                .metadata()
+                .map_err(|error| gone_or(error, file, "read"))?;
+            // Whoever had the lock before may have put a new file in its place.
+            match fs::metadata(path) {
+                Ok(now) if same_file(&metadata, &now) => {}
+                Ok(_) if start.elapsed() < PATIENCE => continue,
+                Ok(_) => return Err(ClusterError::Stale),
+                Err(error) => return Err(gone_or(error, file, "read")),
+            }
+            if !metadata.is_file() {
+                return Err(ClusterError::Stale);
+            }
+            let text = read::text(&mut handle).map_err(|unreadable| match unreadable {
+                Unreadable::Io(error) => gone_or(error, file, "read"),
+                // It was text when it was judged.
+                _ => ClusterError::Stale,
+            })?;
+            return Ok(Self {
+                _handle: handle,
+                metadata,
+                text,
+            });
+        }
+    }
+
+    /// Puts a new text in the file's place.
+    fn replace(&self, path: &Path, file: &str, new: &str) -> Result<(), ClusterError> {
+        let folder = path.parent().ok_or(ClusterError::NotFound)?;
+        let failed = |error: io::Error| refused(error, file, "written");
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".hikaru-")
+            .suffix(".tmp")
+            .tempfile_in(folder)
+            .map_err(failed)?;
+        temporary.write_all(new.as_bytes()).map_err(failed)?;
+        self.dress(temporary.as_file()).map_err(failed)?;
+        temporary.as_file().sync_all().map_err(failed)?;
+        if !self.is_current(path) {
+            return Err(ClusterError::Stale);
+        }
+        temporary
+            .persist(path)
+            .map_err(|error| failed(error.error))?;
+        // The rename is done; only a power cut could undo it now.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .or_else(|error| match error.kind() {
+                // Some file systems cannot sync a directory.
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+                _ => Err(ClusterError::Lost(format!(
+                    "{file}: the folder could not be synced: {error}"
+                ))),
+            })
+    }
+
+    /// Gives the new file the mode of the old one, and its owner where the system lets us.
+    fn dress(&self, new: &File) -> io::Result<()> {
+        let now = new.metadata()?;
+        let (uid, gid) = (self.metadata.uid(), self.metadata.gid());
+        if (now.uid(), now.gid()) != (uid, gid) {
+            let owner = Some(rustix::fs::Uid::from_raw(uid));
+            let group = Some(rustix::fs::Gid::from_raw(gid));
+            // Only root may give files away. The group alone is a member's right.
+            if rustix::fs::fchown(new, owner, group).is_err() {
+                let _ = rustix::fs::fchown(new, None, group);
+            }
+        }
+        // After the owner: a change of owner drops bits of the mode.
+        new.set_permissions(self.metadata.permissions())
+    }
+
+    /// Whether the file is still what was read.
+    fn is_current(&self, path: &Path) -> bool {
+        let Ok(now) = fs::metadata(path) else {
+            return false;
+        };
+        if !same_file(&self.metadata, &now) || now.len() != self.text.len() as u64 {
+            return false;
+        }
+        let mut bytes = Vec::with_capacity(self.text.len() + 1);
+        File::open(path)
+            .and_then(|file| file.take(read::LARGEST + 1).read_to_end(&mut bytes))
+            .is_ok_and(|_| bytes == self.text.as_bytes())
+    }
+}
+
+fn same_file(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Whether `replace` would be let, as far as one can know without trying.
+fn may_replace(path: &Path, file: &str) -> Result<(), ClusterError> {
+    let folder = path.parent().ok_or(ClusterError::NotFound)?;
+    rustix::fs::access(
+        folder,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .map_err(|error| refused(error.into(), file, "written"))
+}
+
+/// A file that is not there any more is stale: reading finds out that it is gone.
+fn gone_or(error: io::Error, file: &str, done: &str) -> ClusterError {
+    match error.kind() {
+        io::ErrorKind::NotFound => ClusterError::Stale,
+        _ => refused(error, file, done),
+    }
+}
+
+/// What the operating system did not let us do.
+pub(super) fn refused(error: io::Error, file: &str, done: &str) -> ClusterError {
+    let reason = error.to_string();
+    // The library for temporary files adds their name, which says nothing to anybody.
+    let reason = reason.split(" at path ").next().unwrap_or_default();
+    let message = format!("{file}: cannot be {done}: {reason}");
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ClusterError::Forbidden(message)
+        }
+        _ => ClusterError::Invalid(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_editor_saves_before_the_rename_is_not_lost() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("web.yaml");
+        let names = || {
+            fs::read_dir(folder.path())
+                .map(|entries| entries.count())
+                .ok()
+        };
+        type Save = fn(&Path) -> io::Result<()>;
+        let saves: [(&str, Save); 4] = [
+            ("in place, same length", |path| fs::write(path, "edited")),
+            ("in place, longer", |path| fs::write(path, "edited again")),
+            ("a new file", |path| {
+                let new = path.with_extension("new");
+                fs::write(&new, "edited")?;
+                fs::rename(new, path)
+            }),
+            ("removed", |path| fs::remove_file(path)),
+        ];
+        for (how, save) in saves {
+            fs::write(&path, "before").expect(how);
+            let opened = Opened::open(&path, "web.yaml").expect(how);
+            save(&path).expect(how);
+            let expected = fs::read_to_string(&path).ok();
+            let replaced = opened.replace(&path, "web.yaml", "after");
+            assert_eq!(replaced, Err(ClusterError::Stale), "{how}");
+            assert_eq!(fs::read_to_string(&path).ok(), expected, "{how}");
+            assert_eq!(names(), Some(usize::from(expected.is_some())), "{how}");
+        }
+        fs::write(&path, "before").expect("written");
+        let opened = Opened::open(&path, "web.yaml").expect("opened");
+        assert_eq!(opened.replace(&path, "web.yaml", "after"), Ok(()));
+        assert_eq!(fs::read_to_string(&path).ok().as_deref(), Some("after"));
+        assert_eq!(names(), Some(1));
+    }
+
+    #[test]
+    fn the_systems_reason_is_said() {
+        for (code, expected) in [
+            (
+                13,
+                "not allowed: web.yaml: cannot be written: Permission denied (os error 13)",
+            ),
+            (
+                30,
+                "not allowed: web.yaml: cannot be written: Read-only file system (os error 30)",
+            ),
+            (
+                28,
+                "refused: web.yaml: cannot be written: No space left on device (os error 28)",
+            ),
+        ] {
+            let error = refused(io::Error::from_raw_os_error(code), "web.yaml", "written");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}
