@@ -173,14 +173,7 @@ impl Inner {
                         here.workloads.push(workload);
                     }
                 };
-                read::manifest(
-                    &manifest.path,
-                    &manifest.file,
-                    &self.keys,
-                    &weight,
-                    &mut admit,
-                    &mut here.faults,
-                );
+                read::manifest(manifest, &self.keys, &weight, &mut admit, &mut here.faults);
                 if !here.workloads.is_empty() || !here.faults.is_empty() {
                     found.push((index, here));
                 }

@@ -5,9 +5,9 @@ use hikaru_core::{Fault, IdentityKeys, Severity, Text, Workload};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::Range;
-use std::path::Path;
 
 use super::mention::Weight;
+use super::walk::Manifest;
 use crate::yaml::{self, Documents, Object, Piece};
 
 /// Largest file that is read, in bytes: 16 MiB. The API server takes objects of 1.5 MB, so this
@@ -110,14 +110,14 @@ pub(super) fn workload(file: &str, object: &Object) -> Workload {
 
 /// All workloads of a file, and what is wrong with the rest.
 pub(super) fn manifest(
-    path: &Path,
-    file: &str,
+    manifest: &Manifest,
     keys: &IdentityKeys,
     weight: &Weight<'_>,
     take: &mut dyn FnMut(Workload),
     faults: &mut Vec<Fault>,
 ) {
-    let mut handle = match File::open(path) {
+    let file = manifest.file.as_str();
+    let mut handle = match File::open(&manifest.path) {
         Ok(handle) => handle,
         // Gone since the walk: as if it had never been there.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -126,15 +126,23 @@ pub(super) fn manifest(
             return faults.push(Fault::new(Severity::Failure, place, message));
         }
     };
+    // Where the text itself cannot be had, nobody knows what is in it.
+    let weigh_stream = |mut handle: &File| {
+        let severity = handle
+            .rewind()
+            .and_then(|()| weight.weigh_stream(file, handle));
+        severity.unwrap_or(Severity::Failure)
+    };
+    if !manifest.named {
+        let message = "is not read: its name is not UTF-8; rename it";
+        return faults.push(Fault::new(weigh_stream(&handle), file, message));
+    }
     let text = match text(&mut handle) {
         Ok(text) => text,
         Err(unreadable) => {
             let severity = match &unreadable {
                 Unreadable::NotUtf8(bytes, _) => weight.weigh(file, bytes),
-                Unreadable::TooLarge(_) => handle
-                    .rewind()
-                    .and_then(|()| weight.weigh_stream(file, &handle))
-                    .unwrap_or(Severity::Failure),
+                Unreadable::TooLarge(_) => weigh_stream(&handle),
                 // Nobody knows what is in it.
                 Unreadable::Io(_) => Severity::Failure,
             };

@@ -20,6 +20,8 @@ const IGNORE_FILE: &str = ".hikaruignore";
 pub(super) struct Manifest {
     /// Its path below the folder, by which people know it.
     pub(super) file: String,
+    /// Whether it can be named in an answer and found again by that: its name is UTF-8.
+    pub(super) named: bool,
     /// The file itself, no symlink on the way.
     pub(super) path: PathBuf,
 }
@@ -64,7 +66,7 @@ pub(super) fn walk(root: &Path) -> Walked {
     let mut errors = BTreeMap::new();
     // By the real path: a file that is reached twice counts once, under its own name if that is
     // among them, else under the first.
-    let mut found: BTreeMap<PathBuf, String> = BTreeMap::new();
+    let mut found: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -119,21 +121,20 @@ pub(super) fn walk(root: &Path) -> Walked {
             faults.push(leaves(root, &file, &path));
             continue;
         }
-        // A name that is no UTF-8 cannot be named in an answer, nor found again by it.
-        let Some(name) = file.strip_prefix(root).ok().and_then(Path::to_str) else {
-            let message = "its name is not UTF-8: rename it, or name it in .hikaruignore";
-            faults.push(Fault::new(Severity::Failure, below(root, &file), message));
-            continue;
-        };
+        let name = file.strip_prefix(root).unwrap_or(&file).to_owned();
         let own = path == file;
-        let known = found.entry(path).or_insert_with(|| name.to_owned());
+        let known = found.entry(path).or_insert_with(|| name.clone());
         if own {
-            name.clone_into(known);
+            *known = name;
         }
     }
     let mut manifests: Vec<Manifest> = found
         .into_iter()
-        .map(|(path, file)| Manifest { file, path })
+        .map(|(path, file)| Manifest {
+            named: file.to_str().is_some(),
+            file: file.display().to_string(),
+            path,
+        })
         .collect();
     manifests.sort_by(|a, b| a.file.cmp(&b.file));
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

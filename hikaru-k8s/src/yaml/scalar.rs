@@ -29,41 +29,53 @@ pub(super) fn plain(value: &str) -> Plain {
             let bare: String = value.chars().filter(|c| *c != '_').collect();
             !date(value) && (integer(&bare) || float(&bare))
         }
-        Some(b'.') => float(value),
+        Some(b'.') => float(&without_separators(value)),
         _ => false,
     };
     if number { Plain::Number } else { Plain::Text }
 }
 
-/// Go's integer literals: decimal, `0x`, `0o`, `0b`, and a leading `0` for octal. Of any length:
-/// what does not fit 64 bits becomes a big integer there.
+/// Go's integer literals with a prefix: `0x`, `0o`, `0b`, and a leading `0` for octal. They count
+/// as numbers as far as 64 bits go. Decimal ones of any length are floats at least.
 fn integer(text: &str) -> bool {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
     let (radix, digits) = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
         Some("0x") => (16, &digits[2..]),
         Some("0o") => (8, &digits[2..]),
         Some("0b") => (2, &digits[2..]),
-        _ if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
-        _ => (10, digits),
+        _ => return false,
     };
-    !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix))
+    // Rust would take a second sign.
+    if !digits.chars().all(|c| c.is_digit(radix)) {
+        return false;
+    }
+    match sign {
+        "" => u64::from_str_radix(digits, radix).is_ok(),
+        sign => i64::from_str_radix(&format!("{sign}{digits}"), radix).is_ok(),
+    }
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, as far as 64 bits go.
 fn float(text: &str) -> bool {
-    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match text.find(['e', 'E']) {
-        Some(at) => (&text[..at], Some(&text[at + 1..])),
-        None => (text, None),
-    };
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mantissa = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
-    let exponent = exponent.is_none_or(|text| {
-        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
-        !text.is_empty() && digits(text)
-    });
-    mantissa && exponent
+    let bare = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let numeric = |b: u8| b.is_ascii_digit() || b"+-.eE".contains(&b);
+    // Rust's own words, `inf` and `nan`, begin with a letter.
+    bare.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && bare.bytes().all(numeric)
+        && text.parse().is_ok_and(f64::is_finite)
+}
+
+/// Drops the underscores that stand between two digits.
+fn without_separators(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    text.char_indices()
+        .filter(|(at, c)| !(*c == '_' && *at > 0 && digit(at - 1) && digit(at + 1)))
+        .map(|(_, c)| c)
+        .collect()
 }
 
 /// `2026-11-23` and longer forms: dates stay strings for a target without a type. Their dashes
@@ -83,8 +95,8 @@ mod tests {
         let table = [
             (Plain::Null, "~ null Null NULL"),
             (Plain::Bool, "y Y n N yes Yes YES no true True false on On off OFF"),
-            (Plain::Number, "0 42 017 08 0x1F 0o17 0b101 -1 +1 1.20 1. .5 1e3 1E-3 1_000 1_2 12345678901234567890123 -0b1 .inf -.inf .nan 1__"),
-            (Plain::Text, "yEs nO tRue acme 1.2.3 v1 2026-11-23 2026-1-1 0x 0xg 09a _1 1-2 - + . .e3 1e e3 1.2e 12h 10:20 nil None +.nan ._5 .1_0 a_b"),
+            (Plain::Number, "0 42 017 08 0x1F 0o17 0b101 -1 +1 1.20 1. .5 .1_0 1e3 1E-3 1_000 1_2 12345678901234567890123 0xFFFFFFFFFFFFFFFF -0b1 1e308 .inf -.inf .nan 1__"),
+            (Plain::Text, "yEs nO tRue acme 1.2.3 v1 2026-11-23 2026-1-1 0x 0xg 09a _1 1-2 - + . .e3 1e e3 1.2e 12h 10:20 nil None +.nan ._5 .5_ a_b 1e400 0xFFFFFFFFFFFFFFFFF -0xFFFFFFFFFFFFFFFF +-1 0x+1 inf nan"),
         ];
         for (expected, values) in table {
             for value in values.split(' ') {
@@ -92,5 +104,15 @@ mod tests {
             }
         }
         assert_eq!(plain(""), Plain::Null);
+    }
+
+    #[test]
+    fn plain_scalars_have_the_type_that_sigs_k8s_io_yaml_gives_them() {
+        for line in include_str!("../../tests/data/plain_scalars.tsv").lines() {
+            if !line.starts_with('#') {
+                let (value, expected) = line.split_once('\t').expect("two columns");
+                assert_eq!(format!("{:?}", plain(value)), expected, "{value}");
+            }
+        }
     }
 }

@@ -14,7 +14,19 @@ mod properties;
 fn read_lines(text: &str) -> Vec<String> {
     let keys = IdentityKeys::default();
     let mut lines = Vec::new();
-    for piece in Documents::new(text) {
+    let mut at = 0;
+    for (index, piece) in Documents::new(text).enumerate() {
+        // Pieces are numbered by their order and follow each other: edits count on both.
+        let range = match &piece {
+            Piece::Broken { range, .. } => range.clone(),
+            Piece::Document(tree) => {
+                assert_eq!(tree.number, index + 1, "{text:?}");
+                tree.range.clone()
+            }
+        };
+        assert!(range.start >= at && range.end >= range.start, "{text:?}");
+        assert!(text.get(range.clone()).is_some(), "{text:?}");
+        at = range.end;
         match piece {
             Piece::Broken { problem, .. } => lines.push(problem.to_string()),
             Piece::Document(tree) => read(&tree, &keys, &mut |object| {
@@ -26,6 +38,19 @@ fn read_lines(text: &str) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The workloads that are read from a text.
+fn workloads(text: &str) -> Vec<Workload> {
+    let mut workloads = Vec::new();
+    for piece in Documents::new(text) {
+        if let Piece::Document(tree) = piece {
+            read(&tree, &IdentityKeys::default(), &mut |object| {
+                workloads.extend(object.ok().map(|object| object.workload));
+            });
+        }
+    }
+    workloads
 }
 
 fn line(object: &Object) -> String {

@@ -3,6 +3,7 @@
 use hikaru_core::{ClusterPort as _, Scope, Select};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::scene::{Scene, build, deployment, lines, outcomes};
 
@@ -203,6 +204,27 @@ async fn what_is_no_regular_file_is_passed_over() {
         [
             "warning pipe.yaml: is no regular file: passed over",
             "warning socket.yaml: is no regular file: passed over",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_said() {
+    let scene = Scene::with(&[("good.yaml", &deployment("good", 1))]);
+    for (name, text) in [
+        (&b"w\xf6rks.yaml"[..], deployment("works", 1)),
+        (b"w\xf6rse.yaml", "a: b\n".to_owned()),
+    ] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        std::fs::write(scene.path("").join(name), text).expect("written");
+    }
+    let found = scene.find(Select::Build(build(2))).await;
+    assert_eq!(found.workloads.len(), 1);
+    assert_eq!(
+        lines(&found.faults),
+        [
+            "failure w\u{fffd}rks.yaml: is not read: its name is not UTF-8; rename it",
+            "warning w\u{fffd}rse.yaml: is not read: its name is not UTF-8; rename it",
         ]
     );
 }
