@@ -260,7 +260,7 @@ mod tests {
             "trap '' TERM; echo deaf; while :; do sleep 0.05; done",
             &log,
         );
-        start(&mut components, Component::Etcd, "sleep 1000", &log);
+        start(&mut components, Component::Etcd, "exec sleep 1000", &log);
         let pids: Vec<_> = components.status().running.into_values().collect();
         let end = Instant::now() + Duration::from_secs(20);
         while !std::fs::read_to_string(&log).expect("log").contains("deaf") && Instant::now() < end
@@ -282,7 +282,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let log = folder.path().join("log");
         let mut components = Components::default();
-        start(&mut components, Component::Kwok, "sleep 1000", &log);
+        start(&mut components, Component::Kwok, "exec sleep 1000", &log);
         let twice = components.start(Component::Kwok, Path::new("/bin/sh"), &[], &log);
         assert_eq!(twice, Err("kwok runs already".to_owned()));
         let missing = components.start(Component::Etcd, Path::new("/nonexistent/etcd"), &[], &log);

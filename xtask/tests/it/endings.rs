@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
@@ -13,9 +13,13 @@ use xtask::{Cluster, ClusterError, ClusterOptions, Component};
 
 use crate::{PATIENCE, in_turn};
 
+/// The supervisor kills what does not end, after three seconds at most three times over. Not much longer:
+/// an etcd that nobody ends ends by itself half a minute after its folder is gone.
+const ENDING: Duration = Duration::from_secs(20);
+
 /// Waits until no process and no folder is left.
 fn expect_nothing_left(processes: &[u32], folder: &Path) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + ENDING;
     loop {
         let alive: Vec<_> = processes.iter().filter(|&&id| is_alive(id)).collect();
         let others = mentioning(&folder.display().to_string()).expect("processes");
@@ -27,7 +31,7 @@ fn expect_nothing_left(processes: &[u32], folder: &Path) {
             "left: {alive:?} {others:?}, folder: {}",
             folder.exists()
         );
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rig's own test, on a real control plane: what the tests of other crates rely on is true, and
 //! nothing is left behind, whatever happens to the process that holds a cluster.
 
+mod by_hand;
 mod endings;
 mod promises;
 
