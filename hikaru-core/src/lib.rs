@@ -40,7 +40,7 @@ pub use tag::{
 pub use upgrade::{FindError, Users, candidates, find, upgrade};
 pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};
 pub use workload::{
-    Container, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Place,
+    Container, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Place, Progress,
     SETTING_PREFIX, Setting, Workload, WorkloadId, WorkloadName, check_namespace,
 };
 

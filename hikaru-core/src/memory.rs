@@ -9,9 +9,10 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    Text,
     change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope},
-    workload::{Workload, WorkloadId},
+    workload::{Workload, WorkloadId, WorkloadName},
 };
 
 /// A cluster in memory.
@@ -112,5 +113,19 @@ impl ClusterPort for MemoryCluster {
             }
         }
         Ok(())
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let mut state = self.state();
+        let named = state.workloads.values_mut().find(|w| workload.names(&w.id));
+        let containers = named.ok_or(ClusterError::NotFound)?.containers.iter_mut();
+        Ok(containers
+            .filter(|c| container.as_ref().is_none_or(|name| *name == c.name))
+            .filter_map(|c| Some((c.name.clone(), c.mark.take()?)))
+            .collect())
     }
 }

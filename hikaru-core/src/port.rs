@@ -10,7 +10,7 @@ use crate::{
     build::Build,
     change::Change,
     reference::Reference,
-    workload::{Workload, WorkloadId},
+    workload::{Workload, WorkloadId, WorkloadName},
 };
 
 /// Which workloads to find.
@@ -213,4 +213,17 @@ pub trait ClusterPort: Send + Sync {
     /// # Errors
     /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError>;
+
+    /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives
+    /// the containers whose marks were there, with their values.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is no such workload.
+    async fn unhold(
+        &self,
+        _workload: &WorkloadName,
+        _container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        Err(ClusterError::Unsupported("removing high-water marks"))
+    }
 }

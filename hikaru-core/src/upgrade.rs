@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -11,11 +12,14 @@ use crate::{
     apply::apply,
     build::Build,
     policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Mode, Scope, Select},
+    port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select},
     reference::{Reference, ReferenceError},
     report::{NearMiss, Report},
     tag::TagFormats,
 };
+
+/// When to ask again while the view of a cluster is out of date.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Finds the workloads that a build is meant for, and upgrades those that the policy lets.
 ///
@@ -26,6 +30,7 @@ pub async fn upgrade(
     request: Request,
     mode: Mode,
 ) -> Result<Report, ClusterError> {
+    check_fresh(port)?;
     let found = port.find(&scope(&request)).await?;
     let report = apply(port, plan(request, found.workloads), mode).await;
     complete(port, report, found.faults).await
@@ -36,9 +41,23 @@ pub async fn upgrade(
 /// # Errors
 /// When nothing could be found out at all.
 pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
+    check_fresh(port)?;
     let found = port.find(&scope(&request)).await?;
     let report = Report::planned(plan(request, found.workloads));
     complete(port, report, found.faults).await
+}
+
+/// A view that is known to be out of date gives no answer rather than a wrong one.
+fn check_fresh(port: &dyn ClusterPort) -> Result<(), ClusterError> {
+    let message = match port.freshness() {
+        Freshness::Fresh => return Ok(()),
+        Freshness::Syncing => "the cluster has not been read completely yet",
+        Freshness::Stale { .. } => "what is known of the cluster is out of date",
+    };
+    Err(ClusterError::Unavailable {
+        message: message.to_owned(),
+        retry_after: Some(RETRY_AFTER),
+    })
 }
 
 fn scope(request: &Request) -> Scope {
@@ -116,6 +135,7 @@ pub async fn find(
         Some(build) => Select::Build(build.clone()),
         None => Select::Repository(wanted.repository().to_string().into()),
     };
+    check_fresh(port)?;
     let found = port.find(&Scope::new(select)).await?;
     let same = |wanted: Option<&str>, runs: Option<&str>| wanted.is_none() || wanted == runs;
     let runs_it = |image: &str| {

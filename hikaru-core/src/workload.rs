@@ -311,6 +311,37 @@ impl Container {
     }
 }
 
+/// How far the rollout of a workload's pod template is, as its controller reports it. All counts are of pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The generation of the spec.
+    pub generation: i64,
+    /// The generation that the controller has acted on.
+    pub observed: i64,
+    /// How many there are to be.
+    pub desired: i32,
+    /// How many there are, of any revision.
+    pub current: i32,
+    /// How many there are of the present revision.
+    pub updated: i32,
+    /// How many of the present revision have been ready for long enough.
+    pub available: i32,
+    /// The controller has given up: Kubernetes' `ProgressDeadlineExceeded`.
+    pub deadline_exceeded: bool,
+}
+
+impl Progress {
+    /// Whether the rollout is done, in the order in which `kubectl rollout status` looks.
+    pub fn is_complete(&self) -> bool {
+        self.generation <= self.observed
+            && !self.deadline_exceeded
+            && self.updated >= self.desired
+            && self.current <= self.updated
+            && self.available >= self.updated
+    }
+}
+
 /// A workload: an object with a pod template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -325,6 +356,10 @@ pub struct Workload {
     pub settings: Vec<Setting>,
     /// Its containers and init containers.
     pub containers: Vec<Container>,
+    /// How far its rollout is. `None`: its kind has none, or nobody knows.
+    pub progress: Option<Progress>,
+    /// The value of the annotation [`LAST_UPGRADE`], as it stands there.
+    pub last_upgrade: Option<Text>,
 }
 
 impl Workload {
@@ -336,6 +371,8 @@ impl Workload {
             labels: IdentityLabels::default(),
             settings: Vec::new(),
             containers: Vec::new(),
+            progress: None,
+            last_upgrade: None,
         }
     }
 

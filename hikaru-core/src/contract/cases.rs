@@ -118,7 +118,15 @@ impl<'a> Stage<'a> {
         let found = named.ok_or_else(|| format!("{} is not found by Select::All", self.id()))?;
         let read = self.subject.port().read(&found.id).await;
         match read.map_err(|e| e.to_string())? {
-            Some(read) => same("read and found", &read, &found).map(|()| read.clone()),
+            Some(read) => {
+                // A rollout goes on while we look, and when it was upgraded is no state that verdicts read.
+                let plain = |mut workload: Workload| {
+                    (workload.progress, workload.last_upgrade) = (None, None);
+                    workload
+                };
+                let (read, found) = (plain(read), plain(found));
+                same("read and found", &read, &found).map(|()| read.clone())
+            }
             None => Err(format!("{} is found but cannot be read", self.id())),
         }
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Found, Freshness,
     IdentityLabels, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report, Request, Scope,
-    Setting, TagFormats, Workload, WorkloadId, upgrade,
+    Setting, TagFormats, Workload, WorkloadId, WorkloadName, upgrade,
 };
 
 fn image(n: u64) -> String {
@@ -204,6 +204,7 @@ async fn one_failure_does_not_stop_the_others() {
         second
     };
     let all = vec![web(1), second];
+    port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
         .times(1)
         .returning(move |_| Ok(Found::new(all.clone(), Vec::new())));
@@ -220,4 +221,51 @@ async fn one_failure_does_not_stop_the_others() {
         Some("not allowed: deployments is forbidden")
     );
     assert_eq!(report.entries[1].outcome, Outcome::Upgraded);
+}
+
+#[tokio::test]
+async fn a_view_that_is_out_of_date_gives_no_answer_rather_than_a_wrong_one() {
+    for freshness in [
+        Freshness::Syncing,
+        Freshness::Stale {
+            since: std::time::UNIX_EPOCH,
+        },
+    ] {
+        let mut port = MockClusterPort::new();
+        port.expect_freshness().return_const(freshness);
+        let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
+        let error = upgrade(&port, Request::new(build), Mode::Commit)
+            .await
+            .expect_err("no answer");
+        assert!(error.is_retryable() && matches!(error, ClusterError::Unavailable { .. }));
+    }
+}
+
+#[tokio::test]
+async fn unhold_lets_a_lower_build_go_out_again() {
+    let cluster = MemoryCluster::default();
+    cluster.put(web(1));
+    let codes = |report: Report| report.codes().map(|c| c.as_str()).collect::<Vec<_>>();
+    post(&cluster, 5).await;
+    cluster.edit(&web(0).id, |w| w.containers[0].image = image(1).into());
+    assert_eq!(codes(post(&cluster, 4).await), ["held"]);
+    let name: WorkloadName = "shop/deployment/web".parse().expect("a name");
+    assert_eq!(
+        cluster
+            .unhold(&name, Some("proxy".into()))
+            .await
+            .map(|marks| marks.len()),
+        Ok(0)
+    );
+    let marks = cluster.unhold(&name, None).await.expect("removed");
+    assert!(
+        &*marks[0].0 == "web" && marks[0].1.starts_with("1.4.0_5_"),
+        "{marks:?}"
+    );
+    assert_eq!(codes(post(&cluster, 4).await), ["upgrade"]);
+    let absent: WorkloadName = "shop/deployment/absent".parse().expect("a name");
+    assert_eq!(
+        cluster.unhold(&absent, None).await,
+        Err(ClusterError::NotFound)
+    );
 }
