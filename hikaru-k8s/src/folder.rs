@@ -228,7 +228,7 @@ impl Inner {
             }
         };
         let mut odd = None;
-        let documents = read::documents(&text, &self.keys, &mut |problem, _| {
+        let documents = read::documents(&text, &self.keys, &|_| true, &mut |problem, _| {
             odd.get_or_insert(problem);
         });
         let mut same_name: Vec<Workload> = documents

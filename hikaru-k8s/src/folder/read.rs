@@ -72,11 +72,12 @@ pub(super) struct Document {
     pub(super) objects: Vec<Object>,
 }
 
-/// Reads all documents of a text. What cannot be read goes to `odd`, with the part of the text
-/// that it hides.
+/// Reads the documents of a text; the objects of those that are wanted, by their number from 1.
+/// What cannot be read goes to `odd`, with the part of the text that it hides.
 pub(super) fn documents(
     text: &str,
     keys: &IdentityKeys,
+    wanted: &dyn Fn(usize) -> bool,
     odd: &mut dyn FnMut(yaml::Problem, &str),
 ) -> Vec<Document> {
     let mut documents = Vec::new();
@@ -86,6 +87,7 @@ pub(super) fn documents(
                 odd(problem, text.get(range.clone()).unwrap_or_default());
                 (range, Vec::new())
             }
+            Piece::Document(tree) if !wanted(tree.number) => (tree.range.clone(), Vec::new()),
             Piece::Document(tree) => {
                 let mut objects = Vec::new();
                 let part = text.get(tree.range.clone()).unwrap_or_default();
@@ -162,7 +164,7 @@ pub(super) fn manifest(
         let place = place(file, problem.mark);
         faults.push(Fault::new(severity, place, problem.message));
     };
-    for document in documents(&text, keys, &mut odd) {
+    for document in documents(&text, keys, &|_| true, &mut odd) {
         for object in &document.objects {
             take(workload(file, object));
         }

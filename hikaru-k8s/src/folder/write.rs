@@ -13,6 +13,7 @@
 //! without one.
 
 use hikaru_core::{Change, ClusterError, IdentityKeys, Mode};
+use std::collections::HashSet;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -44,8 +45,13 @@ pub(super) fn write(
         Err(error) => return all(error),
     };
     // Odd objects are nobody's here: what was judged is not among them.
-    let documents = read::documents(&opened.text, keys, &mut |_, _| {});
-    let mut batch = Batch {
+    let wanted: HashSet<usize> = changes
+        .iter()
+        .filter_map(|(change, _)| Some(place(change)?.document()))
+        .collect();
+    let wanted = |number: usize| wanted.contains(&number);
+    let documents = read::documents(&opened.text, keys, &wanted, &mut |_, _| {});
+    let batch = Batch {
         file,
         keys,
         text: &opened.text,
@@ -90,6 +96,12 @@ pub(super) fn write(
     outcomes
 }
 
+/// Where in its file a change's workload stood.
+fn place(change: &Change) -> Option<Place> {
+    let origin = change.judged().id.origin.as_deref()?;
+    Place::parse(origin.rsplit_once('#')?.1)
+}
+
 /// A change that fits what the file says, as edits.
 struct Planned<'b> {
     index: usize,
@@ -124,12 +136,8 @@ struct Batch<'b> {
 
 impl<'b> Batch<'b> {
     /// Judges a change against what the file says now.
-    fn plan(&mut self, change: &Change) -> Result<Vec<Planted<'b>>, ClusterError> {
-        let origin = change.judged().id.origin.as_deref().unwrap_or_default();
-        let place = origin
-            .rsplit_once('#')
-            .and_then(|(_, place)| Place::parse(place))
-            .ok_or(ClusterError::NotFound)?;
+    fn plan(&self, change: &Change) -> Result<Vec<Planted<'b>>, ClusterError> {
+        let place = place(change).ok_or(ClusterError::NotFound)?;
         let document = place.document().wrapping_sub(1);
         let object = self
             .documents
@@ -325,10 +333,27 @@ impl Opened {
         if !same_file(&self.metadata, &now) || now.len() != self.text.len() as u64 {
             return false;
         }
-        let mut bytes = Vec::with_capacity(self.text.len() + 1);
         File::open(path)
-            .and_then(|file| file.take(read::LARGEST + 1).read_to_end(&mut bytes))
-            .is_ok_and(|_| bytes == self.text.as_bytes())
+            .and_then(|file| says(file, self.text.as_bytes()))
+            .unwrap_or(false)
+    }
+}
+
+/// Whether a file holds exactly this, without holding it twice.
+fn says(mut file: File, mut expected: &[u8]) -> io::Result<bool> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let read = match file.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok(expected.is_empty());
+        }
+        let Some(rest) = expected.strip_prefix(&buffer[..read]) else {
+            return Ok(false);
+        };
+        expected = rest;
     }
 }
 
