@@ -16,6 +16,11 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(text));
 }
 
+/// Whether results go to a terminal.
+pub(crate) fn is_one() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Control characters could move a terminal's cursor: they are shown as escapes. Line breaks of our own stay.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
@@ -33,7 +38,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     table.load_style(presets::NOTHING);
     table.set_header(header.iter().copied());
     table.add_rows(rows);
-    if io::stdout().is_terminal() {
+    if is_one() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);

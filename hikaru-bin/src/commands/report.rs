@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use hikaru_core::{Fault, Outcome, Reference, Report, Reported, Severity};
+use hikaru_core::{Build, Fault, Outcome, Reference, Report, Reported, Severity};
 use hikaru_http::wire;
 
 use super::json;
@@ -102,9 +102,9 @@ fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> 
         let mut cells = vec![
             cell(id.to_string()),
             cell(&container.name),
-            cell(version_of(&container.image)),
+            cell(version_of(&container.image, build)),
             cell(if upgrade && failure.is_none() {
-                version_of(build.image())
+                version_of(build.image(), build)
             } else {
                 "-"
             }),
@@ -119,11 +119,17 @@ fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> 
     entry.containers.iter().filter_map(row).collect()
 }
 
-/// The part of an image after its repository: all rows have the same one.
-fn version_of(image: &str) -> &str {
+/// The part of an image after its repository: all rows have the same one. On a terminal, where room is dear, the
+/// identity that the posted tag has too is left out: `1.4.0_7_0123abcd`.
+fn version_of<'t>(image: &'t str, build: &Build) -> &'t str {
     let reference = Reference::parse(image).ok();
     let part = reference.and_then(|r| r.tag().or_else(|| r.digest()));
-    part.unwrap_or("(no tag)")
+    let part = part.unwrap_or("(no tag)");
+    let identity = build.tag().identity().as_str();
+    let short = part
+        .strip_prefix(identity)
+        .and_then(|rest| rest.strip_prefix('_'));
+    short.filter(|_| terminal::is_one()).unwrap_or(part)
 }
 
 fn tell_warnings(report: &Report) {
