@@ -43,7 +43,8 @@ const THREADS: usize = 4;
 ///   (of the file, or of the document where only that is odd) holds the repository that is asked
 ///   for; asked for by name, if the file is one of those named; asked for everything, never. A
 ///   file or folder that the system does not let us read is always a failure: nobody knows what
-///   is in it.
+///   is in it. A `.hikaruignore` that cannot be read ends the call: nobody knows what must not be
+///   touched.
 /// - A write changes the bytes of image scalars and nothing else. It reads the file again, judges
 ///   the change against that, writes a temporary file beside it, syncs it, gives it the mode and,
 ///   where possible, the owner of the old one, and renames it over the old one (over the target
@@ -55,6 +56,21 @@ const THREADS: usize = 4;
 ///   creates nothing.
 ///
 /// Cheap to clone. Files are read and written on the runtime's blocking threads.
+///
+/// ```
+/// use hikaru_core::{Build, IdentityKeys, Mode, Request, TagFormats, upgrade};
+/// use hikaru_k8s::Folder;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = Folder::open("deploy", IdentityKeys::default())?;
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+/// let report = upgrade(&folder, Request::new(build), Mode::DryRun).await?;
+/// for fault in &report.faults {
+///     eprintln!("{}: {}", fault.place, fault.message);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Folder {
     inner: Arc<Inner>,
@@ -131,7 +147,7 @@ impl ClusterPort for Folder {
         let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
         blocking(move || inner.find(&scope))
             .await
-            .ok_or_else(broke_off)
+            .unwrap_or_else(|| Err(broke_off()))
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
@@ -156,8 +172,9 @@ impl ClusterPort for Folder {
 }
 
 impl Inner {
-    fn find(&self, scope: &Scope) -> Found {
-        let Walked { manifests, faults } = walk::walk(&self.root);
+    fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
+        let Walked { manifests, faults } = walked;
         let weight = Weight::of(scope);
         let threads = match manifests.len() {
             0..FEW => 1,
@@ -197,7 +214,7 @@ impl Inner {
             all.workloads.append(&mut here.workloads);
             all.faults.append(&mut here.faults);
         }
-        all
+        Ok(all)
     }
 
     fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
@@ -256,7 +273,7 @@ impl Inner {
 
     /// A name without a file: good as long as it stands in one place only.
     fn read_by_name(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        let mut found = self.find(&Scope::new(Select::All)).workloads;
+        let mut found = self.find(&Scope::new(Select::All))?.workloads;
         found.retain(|workload| names_same(&workload.id, id));
         match found.pop() {
             Some(other) if !found.is_empty() => {

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Names what the walk passes over, in gitignore's syntax.
 const IGNORE_FILE: &str = ".hikaruignore";
 
+/// Why an odd ignore file ends the call.
+const CAREFUL: &str = "nothing was done, for what it names must not be touched";
+
 /// A manifest.
 #[derive(Debug)]
 pub(super) struct Manifest {
@@ -40,11 +43,21 @@ struct Seen {
     /// links to links cost no more than the folder is large.
     linked: HashSet<PathBuf>,
     faults: Vec<Fault>,
+    /// The first `.hikaruignore` that cannot be read. The library would pass over it.
+    odd_ignore: Option<String>,
 }
 
 /// Walks the folder. `root` is a real path.
-pub(super) fn walk(root: &Path) -> Walked {
-    let seen = Arc::new(Mutex::new(Seen::default()));
+///
+/// # Errors
+/// A `.hikaruignore` that cannot be read: nobody knows what must not be touched. The sentence
+/// names the file and, for a pattern, the line.
+pub(super) fn walk(root: &Path) -> Result<Walked, String> {
+    // The filter is not asked about the folder itself.
+    let seen = Arc::new(Mutex::new(Seen {
+        odd_ignore: odd_ignore(root, root),
+        ..Seen::default()
+    }));
     let filter = {
         let (root, seen) = (root.to_owned(), Arc::clone(&seen));
         move |entry: &DirEntry| {
@@ -91,9 +104,7 @@ pub(super) fn walk(root: &Path) -> Walked {
             }
         };
         if let Some(error) = entry.error() {
-            let place = below(root, entry.path());
-            let message = format!("a pattern of {IGNORE_FILE} cannot be read: {error}");
-            faults.push(Fault::new(Severity::Warning, place, message));
+            return Err(odd_pattern(root, error));
         }
         let Some(file) = manifest_name(&entry) else {
             continue;
@@ -141,15 +152,18 @@ pub(super) fn walk(root: &Path) -> Walked {
     faults.append(&mut seen.faults);
     faults.extend(errors.into_values());
     faults.sort_by(|a, b| a.place.cmp(&b.place));
-    Walked { manifests, faults }
+    if let Some(odd) = seen.odd_ignore.take() {
+        return Err(odd);
+    }
+    Ok(Walked { manifests, faults })
 }
 
 /// Whether the walk takes an entry. Hidden ones and those of `.hikaruignore` never come here.
 fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
-    if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+    let path = entry.path();
+    if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
         return true;
     }
-    let path = entry.path();
     // A chart's templates are no manifests.
     if entry.file_name() == "templates"
         && path
@@ -158,7 +172,7 @@ fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
     {
         return false;
     }
-    match fs::canonicalize(path) {
+    let entered = match fs::canonicalize(path) {
         Ok(real) if real == path => true,
         Ok(real) if !real.starts_with(root) => {
             seen.faults.push(leaves(root, path, &real));
@@ -167,6 +181,56 @@ fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
         Ok(real) => seen.linked.insert(real),
         // The walk meets the same error when it reads the directory, and reports it.
         Err(_) => true,
+    };
+    if entered && seen.odd_ignore.is_none() {
+        seen.odd_ignore = odd_ignore(root, path);
+    }
+    entered
+}
+
+/// What to say of a directory's `.hikaruignore` that is there and cannot be read as text.
+fn odd_ignore(root: &Path, folder: &Path) -> Option<String> {
+    let path = folder.join(IGNORE_FILE);
+    let error = unreadable(&path)?;
+    Some(format!(
+        "{}: cannot be read: {error}; {CAREFUL}",
+        below(root, &path)
+    ))
+}
+
+/// Why a file that is there cannot be read as text.
+fn unreadable(path: &Path) -> Option<io::Error> {
+    match fs::read_to_string(path) {
+        // In a directory that cannot be entered the walk fails anyway.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_)
+            if path
+                .parent()
+                .is_some_and(|parent| fs::read_dir(parent).is_err()) =>
+        {
+            None
+        }
+        read => read.err(),
+    }
+}
+
+/// What to say of a pattern.
+fn odd_pattern(root: &Path, error: &ignore::Error) -> String {
+    let (mut place, mut error) = (IGNORE_FILE.to_owned(), error);
+    loop {
+        error = match error {
+            ignore::Error::Partial(errors) if !errors.is_empty() => &errors[0],
+            ignore::Error::WithPath { path, err } => {
+                place = below(root, path);
+                err
+            }
+            ignore::Error::WithLineNumber { line, err } => {
+                place = format!("{place}:{line}");
+                err
+            }
+            ignore::Error::WithDepth { err, .. } => err,
+            error => return format!("{place}: is no pattern: {error}; {CAREFUL}"),
+        };
     }
 }
 

@@ -285,13 +285,8 @@ impl Reader<'_, '_> {
         };
         let mut marks = Marks::new();
         for (key, value) in self.tree.entries(labels, &"metadata.labels", ours)? {
-            if self.tree.is_null(value) {
-                continue;
-            }
-            let value: Text = self
-                .tree
-                .string(value, &format_args!("label {}", excerpt(key)))?
-                .into();
+            let what = format_args!("label {}", excerpt(key));
+            let value: Text = self.value(value, &what)?.into();
             // One label may serve for two of them.
             for (label, slot) in [
                 (owner, &mut workload.labels.owner),
@@ -324,14 +319,20 @@ impl Reader<'_, '_> {
             .tree
             .entries(annotations, &"metadata.annotations", ours)?
         {
-            if !self.tree.is_null(value) {
-                let value = self
-                    .tree
-                    .string(value, &format_args!("annotation {}", excerpt(key)))?;
-                setting(hikaru_core::Place::Annotation, key, value.into(), workload);
-            }
+            let what = format_args!("annotation {}", excerpt(key));
+            let value = self.value(value, &what)?.into();
+            setting(hikaru_core::Place::Annotation, key, value, workload);
         }
         Ok(())
+    }
+
+    /// The value of a label or annotation. The API server takes `null` for the empty string.
+    fn value(&self, value: Cursor, what: &dyn fmt::Display) -> Result<&str, Problem> {
+        if self.tree.is_null(value) {
+            Ok("")
+        } else {
+            self.tree.string(value, what)
+        }
     }
 
     /// The containers of the pod template. Returns where their images stand.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::scene::{Scene, build, deployment, lines, outcomes};
+use super::scene::{Scene, alone, build, deployment, lines, mode, outcomes, unprivileged};
 
 /// One odd file beside a good one: the good one is found, and this is said of the other.
 #[track_caller]
@@ -265,15 +265,44 @@ async fn how_bad_it_is_depends_on_what_was_asked_for() {
     );
 }
 
-#[tokio::test]
-async fn a_pattern_that_cannot_be_read_is_said() {
-    let scene = Scene::with(&[
-        ("good.yaml", &deployment("good", 1)),
-        (".hikaruignore", "a{b\nold\n"),
-    ]);
-    let found = scene.find(Select::All).await;
-    assert_eq!(found.workloads.len(), 1);
-    let faults = lines(&found.faults);
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(faults[0].starts_with("warning "), "{faults:?}");
+#[test]
+fn an_ignore_file_that_cannot_be_read_ends_the_call() {
+    let careful = "nothing was done, for what it names must not be touched";
+    for (file, text, expected) in [
+        (
+            ".hikaruignore",
+            &b"old\n\na{b\n"[..],
+            ".hikaruignore:3: is no pattern: error parsing glob 'a{b': unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
+        ),
+        (
+            "a/.hikaruignore",
+            b"old\nw\xf6rk\n",
+            "a/.hikaruignore: cannot be read: stream did not contain valid UTF-8",
+        ),
+        (
+            ".hikaruignore",
+            b"\xff\xfe",
+            ".hikaruignore: cannot be read: stream did not contain valid UTF-8",
+        ),
+        (
+            "a/b/.hikaruignore",
+            b"closed",
+            "a/b/.hikaruignore: cannot be read: Permission denied (os error 13)",
+        ),
+    ] {
+        let web = deployment("web", 1);
+        let scene = Scene::with(&[("good.yaml", &web), ("a/b/web.yaml", &web)]);
+        scene.file(file, text);
+        if text == b"closed" {
+            mode(&scene.path(file), 0o000);
+        }
+        let scope = Scope::new(Select::All);
+        let found = unprivileged(|| alone(scene.folder().find(&scope)));
+        assert_eq!(
+            found
+                .map_err(|error| error.to_string())
+                .map(|found| found.workloads.len()),
+            Err(format!("refused: {expected}; {careful}"))
+        );
+    }
 }

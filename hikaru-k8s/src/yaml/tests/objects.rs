@@ -110,6 +110,14 @@ fn what_is_not_ours_is_passed_over() {
     ] {
         reads(text, &[]);
     }
+    // The API server takes null for the empty string: an opt-out that lost its value is odd, not
+    // absent.
+    reads(
+        &format!(
+            "{HEAD}metadata: {{name: web, labels: {{hikaru.dev/upgrade: , owner: a, repo: ~, branch: b}}}}\n"
+        ),
+        &["1 default/Deployment/web [a//b] {l upgrade=}"],
+    );
     // Nothing to judge is no fault.
     reads(
         &format!("{HEAD}metadata: {{name: web}}\n"),
