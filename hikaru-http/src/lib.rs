@@ -1,4 +1,15 @@
-//! hikaru over HTTP. Here live the wire types, which the command prints too; the routes come with the service. Nothing
-//! here knows of Kubernetes' API or of files.
+//! hikaru over HTTP. Here live the server, on raw hyper, and the wire types, which the command prints too. Nothing here
+//! knows of Kubernetes' API, of files or of variables; signals, clocks and metrics are whose who starts the server.
+//!
+//! docs/http-api.md says what a caller sees.
 
+#![expect(dead_code, reason = "the accept loop comes with the next commit")]
+
+mod authentication;
+mod limits;
+mod server;
 pub mod wire;
+
+pub use authentication::{Authentication, MAX_TOKEN, Token, TokenError, Tokens};
+pub use limits::Limits;
+pub use server::{BindError, Bound, Draining, Serving};

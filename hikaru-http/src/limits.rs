@@ -1,0 +1,58 @@
+//! The limits of the server, each with the reason for its default. Where they are enforced: `server`, `connection`,
+//! `transport` and `api`.
+
+use std::time::Duration;
+
+/// How much the server takes on. [`Limits::default`] suits a service that a CI calls.
+///
+/// ```
+/// use std::time::Duration;
+/// let mut limits = hikaru_http::Limits::default();
+/// limits.answer = Duration::from_secs(60);
+/// assert_eq!(limits.connections, 512);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many header fields a request may have; more are answered 431. Default 64: a browser sends about 20, proxies
+    /// add a handful.
+    pub headers: usize,
+    /// How many bytes a request's line and header may have together; more are answered 431 or 414. Default 32 KiB: an
+    /// image of 5,000 characters, each percent-encoded, is 15,000. At least 8 KiB, which is hyper's least.
+    pub header_bytes: usize,
+    /// How long a connection may take to send a request's header, and so how long an idle one is kept. Default 30 s.
+    pub header_time: Duration,
+    /// The largest `Content-Length`, in bytes; more is answered 413. Default 64 KiB. No route of this version reads a
+    /// body: a small one is tolerated and passed over.
+    pub body_bytes: u64,
+    /// How long a request may take until it is answered; then the answer is 504, while an upgrade that was begun goes on.
+    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server.
+    pub answer: Duration,
+    /// How long a client may take no byte of an answer that is being sent. Default 30 s.
+    pub write_time: Duration,
+    /// How many connections are open at once. Default 512: each takes a file descriptor, of which a process often has
+    /// 1,024. An eighth more is accepted, on which probes are answered, and everything else is 503 with `Retry-After`.
+    pub connections: usize,
+    /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 64: they outlive their
+    /// connections, so the limit on those does not bound them.
+    pub upgrades: usize,
+    /// How long new connections are still accepted once a drain has begun, with `/readyz` answering 503: time for a load
+    /// balancer to look elsewhere. Default 0.
+    pub drain_delay: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            headers: 64,
+            header_bytes: 32 * 1024,
+            header_time: Duration::from_secs(30),
+            body_bytes: 64 * 1024,
+            answer: Duration::from_secs(300),
+            write_time: Duration::from_secs(30),
+            connections: 512,
+            upgrades: 64,
+            drain_delay: Duration::ZERO,
+        }
+    }
+}
