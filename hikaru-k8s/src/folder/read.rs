@@ -14,6 +14,10 @@ use crate::yaml::{self, Documents, Object, Piece};
 /// is a List of a few thousand.
 pub(super) const LARGEST: u64 = 16 * 1024 * 1024;
 
+/// Most faults of one file that are said one by one: nobody reads more, and a file of 16 MiB can
+/// have a million.
+const FAULTS: usize = 100;
+
 /// Why a file cannot be taken for text.
 #[derive(Debug)]
 pub(super) enum Unreadable {
@@ -152,6 +156,7 @@ pub(super) fn manifest(
             return faults.push(Fault::new(severity, place, message));
         }
     };
+    let (mut said, mut worst) = (0, Severity::Warning);
     // A document with a thousand odd objects is searched once.
     let mut weighed: Option<((*const u8, usize), Severity)> = None;
     let mut odd = |problem: yaml::Problem, part: &str| {
@@ -161,13 +166,25 @@ pub(super) fn manifest(
             _ => weight.weigh(file, part.as_bytes()),
         };
         weighed = Some((this, severity));
-        let place = place(file, problem.mark);
-        faults.push(Fault::new(severity, place, problem.message));
+        if said < FAULTS {
+            let place = place(file, problem.mark);
+            faults.push(Fault::new(severity, place, problem.message));
+        } else {
+            worst = worst.max(severity);
+        }
+        said += 1;
     };
     for document in documents(&text, keys, &|_| true, &mut odd) {
         for object in &document.objects {
             take(workload(file, object));
         }
+    }
+    if said > FAULTS {
+        let message = format!(
+            "{} more of its documents or objects cannot be read",
+            said - FAULTS
+        );
+        faults.push(Fault::new(worst, file, message));
     }
 }
 

@@ -209,6 +209,25 @@ async fn what_is_no_regular_file_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_file_with_a_million_faults_is_said_in_a_hundred_lines() {
+    let odd = format!("{}image: [acme/web\n", "a: [\n---\n".repeat(100_000));
+    let scene = Scene::with(&[("good.yaml", &deployment("good", 1)), ("odd.yaml", &odd)]);
+    let found = scene.find(Select::Build(build(2))).await;
+    assert_eq!(found.workloads.len(), 1);
+    let faults = lines(&found.faults);
+    assert_eq!(faults.len(), 101);
+    assert_eq!(
+        faults[0],
+        "warning odd.yaml:1:4: is no YAML: unclosed bracket '['"
+    );
+    // The last one holds the repository.
+    assert_eq!(
+        faults[100],
+        "failure odd.yaml: 99901 more of its documents or objects cannot be read"
+    );
+}
+
+#[tokio::test]
 async fn a_name_that_is_no_text_is_said() {
     let scene = Scene::with(&[("good.yaml", &deployment("good", 1))]);
     for (name, text) in [
