@@ -1,8 +1,12 @@
-//! Adapters to what hikaru upgrades: a folder of manifests now, the API server of a cluster later.
-//! Which build may replace which is decided in `hikaru-core`; how a caller asks is decided in
-//! `hikaru-http` and `hikaru-bin`.
+//! Adapters to what hikaru upgrades: a folder of manifests, and the API server of a cluster. Which build may replace
+//! which is decided in `hikaru-core`; how a caller asks is decided in `hikaru-http` and `hikaru-bin`.
 
 mod folder;
+mod live;
 mod yaml;
 
 pub use folder::{Folder, OpenError};
+pub use live::{
+    Clock, Connection, ConnectionError, ConnectionOptions, KubeconfigFault, LiveCluster,
+    LiveSettings, TokenError, Variable, WatchSettings, WatchedCluster,
+};

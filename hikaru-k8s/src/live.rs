@@ -1,0 +1,342 @@
+//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`,
+//! `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
+//! `list`), what is written (`patch`) and what a refusal means (`refusal`) each have their own place; the view of a
+//! server that runs on and on is in `index` and `watch`. Which build may replace which is decided in `hikaru-core`.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select, Text,
+    Workload, WorkloadId, WorkloadName,
+};
+use http::{Request, header};
+use serde_json::Value;
+
+mod client;
+mod connection;
+mod index;
+mod kind;
+mod list;
+mod object;
+mod patch;
+mod refusal;
+mod rollout;
+mod selector;
+mod token;
+mod watch;
+
+use client::{ApiClient, RequestError};
+pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
+use kind::Kind;
+use object::Seen;
+use patch::Annotations;
+pub use token::TokenError;
+pub use watch::{WatchSettings, WatchedCluster};
+
+/// The time of day.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Who writes, in `managedFields` and to server-side apply.
+const FIELD_MANAGER: &str = "hikaru";
+
+/// How often marks are read and removed again while somebody else keeps changing them.
+const UNHOLD_ATTEMPTS: usize = 5;
+
+/// Most objects without annotations that are remembered. Of others it is found out by a second try.
+const BARE: usize = 20_000;
+
+/// How a live cluster is worked with.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct LiveSettings {
+    /// The labels that say what a workload is built from.
+    pub keys: IdentityKeys,
+    /// The time that upgrades are dated with.
+    pub clock: Clock,
+    /// Most requests in flight at once.
+    pub in_flight: usize,
+    /// How long reading or writing one object may take.
+    pub deadline: Duration,
+}
+
+impl LiveSettings {
+    /// The usual ones, with the clock of whoever composes the program.
+    pub fn new(keys: IdentityKeys, clock: Clock) -> Self {
+        Self {
+            keys,
+            clock,
+            in_flight: client::SEATS,
+            deadline: client::DEADLINE,
+        }
+    }
+}
+
+impl fmt::Debug for LiveSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSettings")
+            .field("keys", &self.keys)
+            .field("in_flight", &self.in_flight)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A live cluster, for single commands: each call asks the API server.
+///
+/// - Deployments, StatefulSets, DaemonSets and CronJobs are workloads.
+/// - A build's workloads are found by one label selector a kind, in pages; never is the whole cluster read for them.
+/// - A write is one JSON patch that tests all that the verdict read and changes images, high-water marks and
+///   `hikaru.dev/last-upgrade`, nothing else.
+/// - A kind that the server lacks or forbids, and an object that cannot be read, are faults; the others go on.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct LiveCluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    api: ApiClient,
+    shown: String,
+    settings: LiveSettings,
+    /// The uids of objects that had no annotations when they were last read.
+    bare: Mutex<HashSet<Text>>,
+}
+
+impl fmt::Debug for LiveCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LiveCluster({})", self.inner.shown)
+    }
+}
+
+impl LiveCluster {
+    /// Makes a client: certificates are read, and a plugin for credentials is run where the kubeconfig names one. The
+    /// API server is not asked yet.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Client`].
+    pub async fn new(
+        connection: &Connection,
+        settings: LiveSettings,
+    ) -> Result<Self, ConnectionError> {
+        let api = ApiClient::new(connection, settings.in_flight, settings.deadline).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                api,
+                shown: connection.to_string(),
+                settings,
+                bare: Mutex::default(),
+            }),
+        })
+    }
+
+    fn keys(&self) -> &IdentityKeys {
+        &self.inner.settings.keys
+    }
+
+    /// Remembers whether an object has annotations.
+    fn note(&self, seen: &Seen) {
+        let mut bare = self
+            .inner
+            .bare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if seen.annotated {
+            bare.remove(&seen.workload.uid);
+        } else if bare.len() < BARE {
+            bare.insert(seen.workload.uid.clone());
+        }
+    }
+
+    fn is_bare(&self, uid: &Text) -> bool {
+        let bare = self
+            .inner
+            .bare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        bare.contains(uid)
+    }
+
+    /// One object as it is now.
+    async fn get(&self, kind: &'static Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
+        let request = Request::get(checked_path(kind, id)?).body(Vec::new());
+        let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        let api = &self.inner.api;
+        let answer = api.send(request, api.deadline()).await;
+        let body = answer.map_err(refusal::of_read)?;
+        let text = String::from_utf8_lossy(&body);
+        let seen = object::read(kind, self.keys(), &text);
+        let seen =
+            seen.map_err(|odd| ClusterError::Invalid(format!("{}: {}", odd.id, odd.message)))?;
+        self.note(&seen);
+        Ok(seen)
+    }
+
+    /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
+    async fn patch(
+        &self,
+        kind: &'static Kind,
+        id: &WorkloadId,
+        body: &Value,
+        mode: Mode,
+    ) -> Result<(), ClusterError> {
+        let request = patch_request(kind, id, body, mode)?;
+        let api = &self.inner.api;
+        let answer = api.send(request, api.deadline()).await;
+        answer.map(drop).map_err(refusal::of_write)
+    }
+
+    async fn find_named(&self, ids: &[WorkloadId]) -> Result<Found, ClusterError> {
+        let read = join_all(ids.iter().map(|id| self.read(id))).await;
+        let mut found = Found::default();
+        for read in read {
+            found.workloads.extend(read?);
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl ClusterPort for LiveCluster {
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        for namespace in &scope.namespaces {
+            hikaru_core::check_namespace(namespace)
+                .map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        }
+        let keys = self.keys();
+        let mut found = match &scope.select {
+            Select::Build(build) => match selector::of_build(build, keys) {
+                Some(selector) => self.list(scope, &[Some(selector)], list::ALL).await?,
+                None => Found::default(),
+            },
+            Select::Near(build) => {
+                let selectors = selector::near_build(build, keys);
+                let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
+                self.list(scope, &selectors, list::COURTESY).await?
+            }
+            Select::Named(ids) => self.find_named(ids).await?,
+            _ => self.list(scope, &[None], list::ALL).await?,
+        };
+        found.workloads.retain(|workload| scope.admits(workload));
+        Ok(found)
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        let Some(kind) = Kind::named(&id.kind).filter(|_| id.origin.is_none()) else {
+            return Ok(None);
+        };
+        match self.get(kind, id).await {
+            Ok(seen) => Ok(Some(seen.workload)),
+            Err(ClusterError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let judged = change.judged();
+        let kind = Kind::named(&judged.id.kind).ok_or(ClusterError::NotFound)?;
+        let now = (self.inner.settings.clock)();
+        let body = |annotations| patch::of_change(change, kind, self.keys(), annotations, now);
+        let guess = if self.is_bare(&judged.uid) {
+            Annotations::Absent
+        } else {
+            Annotations::There
+        };
+        if patch::surely_annotated(judged) {
+            return self
+                .patch(kind, &judged.id, &body(Annotations::There), mode)
+                .await;
+        }
+        // No verdict reads whether there are annotations of others, so a wrong guess must not make the write stale. Both
+        // patches hold the same guard, and the first has written nothing.
+        match self.patch(kind, &judged.id, &body(guess), mode).await {
+            Err(ClusterError::Stale) => {
+                let other = match guess {
+                    Annotations::There => Annotations::Absent,
+                    Annotations::Absent => Annotations::There,
+                };
+                self.patch(kind, &judged.id, &body(other), mode).await
+            }
+            written => written,
+        }
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let kind = Kind::named(workload.kind()).ok_or_else(|| {
+            let kinds = Kind::names();
+            let found = workload.kind();
+            ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
+        })?;
+        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
+        let id = WorkloadId::new(namespace, kind.name, name);
+        let mut sent: Option<Vec<(Text, Text)>> = None;
+        for _ in 0..UNHOLD_ATTEMPTS {
+            let seen = self.get(kind, &id).await?;
+            let marks = seen.marks.iter();
+            let marks = marks.filter(|(of, _)| container.as_ref().is_none_or(|name| name == *of));
+            let marks: Vec<(Text, Text)> = marks.map(|(c, v)| (c.clone(), v.clone())).collect();
+            if marks.is_empty() {
+                // They are gone: by our own patch, if its answer was lost.
+                return Ok(sent.unwrap_or_default());
+            }
+            let body = patch::of_unhold(&seen, &marks);
+            match self.patch(kind, &id, &body, Mode::Commit).await {
+                Ok(()) => return Ok(marks),
+                Err(ClusterError::Lost(_)) => sent = Some(marks),
+                Err(ClusterError::Stale) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ClusterError::Stale)
+    }
+}
+
+/// The path of an object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
+fn checked_path(kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
+    let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
+    let checked: Result<WorkloadName, _> = whole.parse();
+    match checked {
+        Ok(_) => Ok(format!("{}/{}", kind.path(Some(&id.namespace)), id.name)),
+        Err(error) => Err(ClusterError::Invalid(error.to_string())),
+    }
+}
+
+fn patch_request(
+    kind: &Kind,
+    id: &WorkloadId,
+    body: &Value,
+    mode: Mode,
+) -> Result<Request<Vec<u8>>, ClusterError> {
+    let path = checked_path(kind, id)?;
+    let dry = match mode {
+        Mode::Commit => "",
+        Mode::DryRun => "&dryRun=All",
+    };
+    let target = format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{dry}");
+    Request::patch(target)
+        .header(header::CONTENT_TYPE, "application/json-patch+json")
+        .header(
+            header::ACCEPT,
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        )
+        .body(body.to_string().into_bytes())
+        .map_err(|error| ClusterError::Invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

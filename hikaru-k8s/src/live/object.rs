@@ -1,0 +1,348 @@
+//! Objects as the API server sends them, read as far as the rules need it: partial structs, so that fields nobody reads
+//! cost nothing and cannot be malformed. One malformed object never hides the others: it is [`Malformed`].
+
+use std::{collections::BTreeMap, fmt};
+
+use hikaru_core::{
+    Build, Container, Fault, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Progress, Reference,
+    SETTING_PREFIX, Scope, Select, Setting, Severity, Text, Workload, WorkloadId,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    kind::{Kind, Rollout},
+    rollout,
+};
+
+/// A page of a list: its objects are read one by one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<'a> {
+    #[serde(default)]
+    pub(super) metadata: PageMetadata,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    pub(super) items: Vec<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageMetadata {
+    #[serde(default, rename = "continue", deserialize_with = "nullable")]
+    pub(super) next: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) resource_version: String,
+}
+
+/// Go writes empty lists and maps as `null` where they are not left out.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// An object that was read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) workload: Workload,
+    /// Whether the object has annotations at all: a patch that adds one has to know.
+    pub(super) annotated: bool,
+    pub(super) resource_version: String,
+    /// The labels of its high-water marks: container, value. Also of containers that are no longer there.
+    pub(super) marks: BTreeMap<Text, Text>,
+}
+
+/// An object that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// Its name, as far as it can be told.
+    pub(super) id: WorkloadId,
+    /// What was expected and what was found.
+    pub(super) message: String,
+    /// Every text in it that stands under a key `image`: whether it matters to somebody.
+    images: Vec<Text>,
+}
+
+impl Malformed {
+    /// What is said of it to somebody who looks for a scope. A failure only if it may be one of those.
+    pub(super) fn fault(&self, scope: &Scope) -> Fault {
+        let runs = |wanted: &dyn Fn(&Reference<'_>) -> bool| {
+            let mut images = self.images.iter();
+            images.any(|image| Reference::parse(image).is_ok_and(|image| wanted(&image)))
+        };
+        let of_build = |build: &Build| runs(&|image| image.repository() == build.repository());
+        let matters = match &scope.select {
+            Select::Build(build) | Select::Near(build) => of_build(build),
+            Select::Repository(wanted) => runs(&|image| image.repository().is(wanted)),
+            Select::Named(ids) => ids.contains(&self.id),
+            _ => false,
+        };
+        let severity = if matters {
+            Severity::Failure
+        } else {
+            Severity::Warning
+        };
+        Fault::new(severity, self.id.to_string(), self.message.clone())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Object<'a> {
+    metadata: Metadata,
+    #[serde(borrow, default)]
+    spec: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    #[serde(default, deserialize_with = "nullable")]
+    namespace: String,
+    #[serde(default, deserialize_with = "nullable")]
+    uid: String,
+    #[serde(default, deserialize_with = "nullable")]
+    resource_version: String,
+    #[serde(default, deserialize_with = "nullable")]
+    generation: i64,
+    #[serde(default, deserialize_with = "nullable")]
+    labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "nullable")]
+    annotations: Ours,
+}
+
+/// The annotations of ours, and whether there are any at all. Others can be long, and are not kept.
+#[derive(Default)]
+struct Ours {
+    any: bool,
+    ours: Vec<(String, String)>,
+}
+
+impl<'de> Deserialize<'de> for Ours {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pick;
+        impl<'de> Visitor<'de> for Pick {
+            type Value = Ours;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ours, A::Error> {
+                let mut read = Ours::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    read.any = true;
+                    if key.starts_with(SETTING_PREFIX) {
+                        read.ours.push((key, map.next_value()?));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(read)
+            }
+        }
+        deserializer.deserialize_map(Pick)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pod {
+    #[serde(default, deserialize_with = "nullable")]
+    containers: Vec<PodContainer>,
+    #[serde(default, deserialize_with = "nullable")]
+    init_containers: Vec<PodContainer>,
+}
+
+#[derive(Deserialize)]
+struct PodContainer {
+    name: String,
+    #[serde(default, deserialize_with = "nullable")]
+    image: String,
+}
+
+/// The pod's spec, found by its path in one pass; absent parts on the way give an empty one.
+struct PodAt<'p>(&'p [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for PodAt<'_> {
+    type Value = Pod;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Pod, D::Error> {
+        match self.0 {
+            [] => Option::<Pod>::deserialize(deserializer).map(Option::unwrap_or_default),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for PodAt<'_> {
+    type Value = Pod;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a map with {}", self.0.join("."))
+    }
+
+    fn visit_unit<E>(self) -> Result<Pod, E> {
+        Ok(Pod::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pod, A::Error> {
+        let Some((key, rest)) = self.0.split_first() else {
+            return Ok(Pod::default());
+        };
+        let mut pod = Pod::default();
+        while let Some(found) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            if found == *key {
+                pod = map.next_value_seed(PodAt(rest))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(pod)
+    }
+}
+
+/// Reads an object of a kind.
+pub(super) fn read(
+    kind: &'static Kind,
+    keys: &IdentityKeys,
+    json: &str,
+) -> Result<Seen, Box<Malformed>> {
+    parse(kind, keys, json).map_err(|error| Box::new(malformed(kind, json, &error)))
+}
+
+fn parse(kind: &'static Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_json::Error> {
+    let object: Object<'_> = serde_json::from_str(json)?;
+    let metadata = object.metadata;
+    let mut workload = Workload::new(WorkloadId::new(
+        metadata.namespace,
+        kind.name,
+        metadata.name,
+    ));
+    workload.uid = metadata.uid.into();
+    let mut marks = BTreeMap::new();
+    for (key, value) in &metadata.labels {
+        let value = || Text::from(value.as_str());
+        // One label may serve for two of them.
+        for (label, slot) in [
+            (&keys.owner, &mut workload.labels.owner),
+            (&keys.repo, &mut workload.labels.repo),
+            (&keys.branch, &mut workload.labels.branch),
+        ] {
+            if **label == **key {
+                *slot = Some(value());
+            }
+        }
+        if let Some(container) = key.strip_prefix(MARK_PREFIX) {
+            marks.insert(Text::from(container), value());
+        } else if let Some(setting) = key.strip_prefix(SETTING_PREFIX)
+            && key != LAST_UPGRADE
+        {
+            workload
+                .settings
+                .push(Setting::new(Place::Label, setting, value()));
+        }
+    }
+    for (key, value) in metadata.annotations.ours {
+        if key == LAST_UPGRADE {
+            workload.last_upgrade = Some(value.into());
+        } else if let Some(setting) = key.strip_prefix(SETTING_PREFIX) {
+            workload
+                .settings
+                .push(Setting::new(Place::Annotation, setting, value));
+        }
+    }
+    if let Some(spec) = object.spec {
+        // The first step, `spec`, was taken when the object was read.
+        let path = kind.pod.split_first().map_or(kind.pod, |(_, rest)| rest);
+        let mut json = serde_json::Deserializer::from_str(spec.get());
+        let pod = PodAt(path).deserialize(&mut json)?;
+        for (init, list) in [(false, pod.containers), (true, pod.init_containers)] {
+            for (position, read) in list.into_iter().enumerate() {
+                if read.image.is_empty() {
+                    continue;
+                }
+                let mut container = Container::new(read.name, read.image);
+                container.init = init;
+                container.position = position;
+                container.mark = marks.get(&container.name).cloned();
+                workload.containers.push(container);
+            }
+        }
+    }
+    workload.progress = progress(
+        kind.rollout,
+        metadata.generation,
+        object.spec,
+        object.status,
+    )?;
+    Ok(Seen {
+        workload,
+        annotated: metadata.annotations.any,
+        resource_version: metadata.resource_version,
+        marks,
+    })
+}
+
+fn progress(
+    rollout: Rollout,
+    generation: i64,
+    spec: Option<&RawValue>,
+    status: Option<&RawValue>,
+) -> Result<Option<Progress>, serde_json::Error> {
+    if rollout == Rollout::None {
+        return Ok(None);
+    }
+    let spec = spec
+        .map(|spec| serde_json::from_str(spec.get()))
+        .transpose()?;
+    let status = status
+        .map(|status| serde_json::from_str(status.get()))
+        .transpose()?;
+    let (spec, status) = (spec.unwrap_or_default(), status.unwrap_or_default());
+    Ok(rollout::progress(rollout, generation, &spec, &status))
+}
+
+fn malformed(kind: &Kind, json: &str, error: &serde_json::Error) -> Malformed {
+    let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    let text = |pointer: &str| {
+        let text = value.pointer(pointer).and_then(serde_json::Value::as_str);
+        text.unwrap_or("?").to_owned()
+    };
+    let mut images = Vec::new();
+    images_in(&value, &mut images);
+    Malformed {
+        id: WorkloadId::new(
+            text("/metadata/namespace"),
+            kind.name,
+            text("/metadata/name"),
+        ),
+        message: format!("cannot be read: {error}"),
+        images,
+    }
+}
+
+fn images_in(value: &serde_json::Value, images: &mut Vec<Text>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    serde_json::Value::String(text) if key == "image" => {
+                        images.push(text.as_str().into());
+                    }
+                    value => images_in(value, images),
+                }
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| images_in(value, images)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What a failed request means to the rules: the API server's refusals and broken connections as errors of the port.
+
+use hikaru_core::ClusterError;
+use http::StatusCode;
+use kube::core::Status;
+
+use super::client::{Refused, RequestError};
+
+/// What a failed reading means. It can be repeated at will, so nothing is ever lost.
+pub(super) fn of_read(error: RequestError) -> ClusterError {
+    match error {
+        RequestError::NotSent(message) | RequestError::Lost(message) => ClusterError::Unavailable {
+            message,
+            retry_after: None,
+        },
+        RequestError::Unreadable(words) => ClusterError::Invalid(words),
+        RequestError::Refused(refused) => match refused.code {
+            StatusCode::NOT_FOUND => ClusterError::NotFound,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
+            StatusCode::TOO_MANY_REQUESTS => unavailable(&refused),
+            code if code.is_client_error() => ClusterError::Invalid(refused.words()),
+            _ => unavailable(&refused),
+        },
+    }
+}
+
+/// What a failed guarded write means. What may have been applied is lost: the guard makes repeating it safe once it was
+/// judged again.
+pub(super) fn of_write(error: RequestError) -> ClusterError {
+    let refused = match error {
+        RequestError::NotSent(message) => {
+            return ClusterError::Unavailable {
+                message,
+                retry_after: None,
+            };
+        }
+        RequestError::Lost(words) | RequestError::Unreadable(words) => {
+            return ClusterError::Lost(words);
+        }
+        RequestError::Refused(refused) => refused,
+    };
+    let status = refused.status.as_ref();
+    match refused.code {
+        StatusCode::CONFLICT => ClusterError::Stale,
+        StatusCode::UNPROCESSABLE_ENTITY if status.is_some_and(is_failed_test) => {
+            ClusterError::Stale
+        }
+        StatusCode::NOT_FOUND => ClusterError::NotFound,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
+        // It was turned away before anybody looked at it.
+        StatusCode::TOO_MANY_REQUESTS => unavailable(&refused),
+        StatusCode::SERVICE_UNAVAILABLE if status.is_some() => unavailable(&refused),
+        // An admission webhook that did not answer: the object was not written.
+        StatusCode::INTERNAL_SERVER_ERROR
+            if status.is_some_and(|status| status.message.contains("failed calling webhook")) =>
+        {
+            unavailable(&refused)
+        }
+        code if code.is_client_error() => ClusterError::Invalid(refused.words()),
+        // etcd's timeouts are 500, the API server's 504, a proxy's 502 or 503: nobody knows.
+        _ => ClusterError::Lost(refused.words()),
+    }
+}
+
+/// A patch whose test failed, or whose path is not there, is 422 without causes; an invalid object has causes. A webhook
+/// may choose any code for its refusal, but says who it is.
+fn is_failed_test(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    details.is_none_or(|details| details.causes.is_empty())
+        && !status.message.starts_with("admission webhook")
+}
+
+fn forbidden(refused: &Refused) -> ClusterError {
+    ClusterError::Forbidden(match refused.code {
+        StatusCode::UNAUTHORIZED => {
+            format!(
+                "the API server does not take our credentials ({})",
+                refused.words()
+            )
+        }
+        _ => refused.words(),
+    })
+}
+
+fn unavailable(refused: &Refused) -> ClusterError {
+    ClusterError::Unavailable {
+        message: refused.words(),
+        retry_after: refused.retry_after,
+    }
+}
+
+#[cfg(test)]
+mod tests;
