@@ -3,8 +3,17 @@
 
 use std::fmt;
 
+use hyper::{
+    HeaderMap, Uri,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::{
+    browser,
+    problem::{Kind, Refusal},
+};
 
 /// The longest token, in bytes: what is sent is compared at this length, so that time tells nothing of a token's own.
 pub const MAX_TOKEN: usize = 1024;
@@ -126,5 +135,140 @@ impl Tokens {
     /// One valid token, or two while they are rotated.
     pub fn new(first: Token, second: Option<Token>) -> Self {
         Self { first, second }
+    }
+
+    /// Which of them was sent. Both are compared, whichever it is.
+    fn which(&self, sent: &[u8]) -> Option<Caller> {
+        let sent = Padded::of(sent);
+        let first = self.first.is(&sent);
+        let second = match &self.second {
+            Some(second) => second.is(&sent),
+            None => Choice::from(0),
+        };
+        match (bool::from(first), bool::from(second)) {
+            (true, _) => Some(Caller::FirstToken),
+            (false, true) => Some(Caller::SecondToken),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Who called, as the log says it: never with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Nobody was asked for a token.
+    Anonymous,
+    /// The first token.
+    FirstToken,
+    /// The second one.
+    SecondToken,
+}
+
+impl Caller {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::FirstToken => "token 1",
+            Self::SecondToken => "token 2",
+        }
+    }
+}
+
+impl Authentication {
+    /// Says who calls, or why nobody is let in. Reads the header alone.
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Box<Refusal>> {
+        match self {
+            Self::Tokens(tokens) => {
+                let sent = bearer(headers)?;
+                let caller = tokens.which(sent);
+                caller.ok_or_else(|| Refusal::unauthorized(true))
+            }
+            Self::Loopback => {
+                browser::check_host(uri, headers)?;
+                browser::check_origin(headers)?;
+                Ok(Caller::Anonymous)
+            }
+            Self::Insecure => {
+                browser::check_origin(headers)?;
+                Ok(Caller::Anonymous)
+            }
+        }
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, 2.1). The scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(headers: &HeaderMap) -> Result<&[u8], Box<Refusal>> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let header = match (sent.next(), sent.next()) {
+        (None, _) => return Err(Refusal::unauthorized(false)),
+        (Some(header), None) => HeaderValue::as_bytes(header),
+        // Two may be read differently by a proxy and by us.
+        (Some(_), Some(_)) => {
+            let detail = "expected one header `Authorization`, found more";
+            return Err(Refusal::new(Kind::BadRequest, detail));
+        }
+    };
+    match header.split_first_chunk::<7>() {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => {
+            Ok(token.trim_ascii_start())
+        }
+        _ => Err(Refusal::unauthorized(false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> Result<Token, TokenError> {
+        Token::new(&SecretString::from(text))
+    }
+
+    #[test]
+    fn what_can_be_a_token() {
+        let longest = "x".repeat(MAX_TOKEN);
+        let longer = "x".repeat(MAX_TOKEN + 1);
+        for (text, expected) in [
+            ("", Some(TokenError::Empty)),
+            ("a\n", Some(TokenError::Unprintable(1))),
+            ("a b", Some(TokenError::Unprintable(1))),
+            ("\u{e9}", Some(TokenError::Unprintable(0))),
+            (&longest, None),
+            (&longer, Some(TokenError::TooLong(MAX_TOKEN + 1))),
+        ] {
+            assert_eq!(token(text).err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_text_is_the_token() {
+        let sound = |text| token(text).expect("a token");
+        let longest = "x".repeat(MAX_TOKEN);
+        let longer = "x".repeat(MAX_TOKEN + 1);
+        let tokens = Tokens::new(sound("s3cret"), Some(sound(&longest)));
+        for (sent, expected) in [
+            ("s3cret", Some(Caller::FirstToken)),
+            (&*longest, Some(Caller::SecondToken)),
+            (&*longer, None),
+            ("", None),
+            ("s3cre", None),
+            ("s3cret\0", None),
+            ("s3crets", None),
+            ("S3cret", None),
+        ] {
+            assert_eq!(tokens.which(sent.as_bytes()), expected, "{sent:?}");
+        }
+        let alone = Tokens::new(sound("s3cret"), None);
+        assert_eq!(alone.which(b""), None, "no second token is no empty token");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let tokens = Tokens::new(token("s3cret").expect("a token"), None);
+        let shown = format!("{:?}", Authentication::Tokens(tokens));
+        assert_eq!(
+            shown,
+            "Tokens(Tokens { first: Token(secret), second: None })"
+        );
     }
 }

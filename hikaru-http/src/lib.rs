@@ -3,11 +3,17 @@
 //!
 //! docs/http-api.md says what a caller sees.
 
-#![expect(dead_code, reason = "the accept loop comes with the next commit")]
-
+mod api;
 mod authentication;
+mod browser;
+mod connection;
 mod limits;
+mod problem;
+mod query;
+mod request_line;
+mod route;
 mod server;
+mod transport;
 pub mod wire;
 
 pub use authentication::{Authentication, MAX_TOKEN, Token, TokenError, Tokens};

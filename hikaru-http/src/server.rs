@@ -1,12 +1,83 @@
 //! The server's life: bound, serving, draining, over. Here are the accept loop and what waits for its end; one connection
 //! is in `connection`, one request in `api`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hikaru_core::{ClusterPort, TagFormats};
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 
-use crate::{Authentication, Limits};
+use crate::{Authentication, Limits, api::Origin, connection, request_line::RequestIds};
+
+/// How long the accept loop sleeps when there are no file descriptors left: trying again at once would only burn time.
+const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// How far a server's life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Serving,
+    Draining,
+    Aborted,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) cluster: Arc<dyn ClusterPort>,
+    pub(crate) authentication: Authentication,
+    pub(crate) formats: TagFormats,
+    pub(crate) limits: Limits,
+    pub(crate) ids: RequestIds,
+    /// The turns to upgrade.
+    pub(crate) upgrades: Arc<Semaphore>,
+    upgrading: AtomicUsize,
+    /// Each task holds a receiver, so the last one that ends is seen.
+    stage: watch::Sender<Stage>,
+}
+
+impl Shared {
+    pub(crate) fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// For a task: the server is not over before it is dropped.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// An upgrade runs until the value is dropped.
+    pub(crate) fn running(self: &Arc<Self>) -> Running {
+        self.upgrading.fetch_add(1, Ordering::Relaxed);
+        Running(self.clone())
+    }
+
+    fn advance(&self, to: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let later = *stage < to;
+            *stage = to.max(*stage);
+            later
+        });
+    }
+}
+
+/// An upgrade runs.
+pub(crate) struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.upgrading.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Why a server cannot be had on a listener.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +151,31 @@ impl Bound {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn serve(self) -> Serving {
+        let shared = Arc::new(Shared {
+            cluster: self.cluster,
+            authentication: self.authentication,
+            formats: self.formats,
+            limits: self.limits,
+            ids: RequestIds::default(),
+            upgrades: Arc::new(Semaphore::new(self.limits.upgrades)),
+            upgrading: AtomicUsize::new(0),
+            stage: watch::Sender::new(Stage::Serving),
+        });
+        let stage = shared.subscribe();
+        tokio::spawn(accept(shared.clone(), self.listener, stage));
         Serving {
             address: self.address,
+            life: Life(shared),
         }
+    }
+}
+
+/// Aborts the server when it is dropped: nobody could end it any more.
+struct Life(Arc<Shared>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.advance(Stage::Aborted);
     }
 }
 
@@ -90,6 +183,7 @@ impl Bound {
 #[must_use = "dropped, the server is aborted"]
 pub struct Serving {
     address: SocketAddr,
+    life: Life,
 }
 
 impl Serving {
@@ -101,22 +195,103 @@ impl Serving {
     /// Begins the end: `/readyz` answers 503, nothing new is accepted ([`Limits::drain_delay`] later), idle connections
     /// are closed, and what has been begun is finished.
     pub fn drain(self) -> Draining {
-        Draining {}
+        self.life.0.advance(Stage::Draining);
+        Draining { life: self.life }
     }
 }
 
 /// A server that finishes what it has begun. Dropped, it is aborted.
 #[must_use = "dropped, the server is aborted"]
-pub struct Draining {}
+pub struct Draining {
+    life: Life,
+}
 
 impl Draining {
     /// Until the last answer has been sent and the last upgrade that was begun is done, whether its caller is still there
     /// or not. Cancel-safe.
-    pub async fn finished(&mut self) {}
+    pub async fn finished(&mut self) {
+        self.life.0.stage.closed().await;
+    }
 
     /// Drops what is still under way. Gives the number of upgrades that were not finished: each of their writes was
     /// applied whole or not at all, and repeating the calls is safe.
     pub fn abort(self) -> usize {
-        0
+        self.life.0.upgrading.load(Ordering::Relaxed)
     }
+}
+
+/// Accepts connections until the drain, and survives whatever accepting fails with.
+async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Receiver<Stage>) {
+    let most = shared.limits.connections;
+    let places = Arc::new(Semaphore::new(most));
+    let extra = Arc::new(Semaphore::new((most / 8).max(1)));
+    let mut over = std::pin::pin!({
+        let shared = shared.clone();
+        async move {
+            let draining = stage.wait_for(|stage| *stage >= Stage::Draining).await;
+            if draining.is_ok_and(|stage| *stage == Stage::Draining) {
+                let delay = shared.limits.drain_delay;
+                tokio::select! {
+                    () = sleep(delay) => {}
+                    _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {}
+                }
+            }
+        }
+    });
+    // Who has connected is served, although it was not accepted yet; but no more than that, or the drain has no end.
+    let mut left = None;
+    while left != Some(0) {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut over, if left.is_none() => {
+                left = Some(most);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+            () = std::future::ready(()), if left.is_some() => return,
+        };
+        left = left.map(|left| left - 1);
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // The client was gone before it was accepted.
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(NO_DESCRIPTORS).await;
+                continue;
+            }
+        };
+        let (place, crowded) = match places.clone().try_acquire_owned() {
+            Ok(place) => (place, false),
+            Err(_) => match extra.clone().try_acquire_owned() {
+                Ok(place) => (place, true),
+                Err(_) => {
+                    tracing::debug!(%peer, "too many connections: closed without a word");
+                    drop::<TcpStream>(stream);
+                    continue;
+                }
+            },
+        };
+        let serving = connection::serve(
+            shared.clone(),
+            stream,
+            Origin { peer, crowded },
+            shared.subscribe(),
+        );
+        tokio::spawn(async move {
+            serving.await;
+            drop(place);
+        });
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+    )
 }

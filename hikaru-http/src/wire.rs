@@ -2,7 +2,11 @@
 //! values, which know nothing of JSON.
 
 mod image;
+mod problem;
 mod report;
+mod upgraded;
 
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
+pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report};
+pub use upgraded::{Failed, Replaced, Upgraded, failed, upgraded};

@@ -1,0 +1,418 @@
+//! One request, from its head to its answer: who may call, what is asked for, what the core says to it. What an answer
+//! looks like on the wire is in `wire`; connections are in `connection`.
+
+use std::{convert::identity, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt as _;
+use hikaru_core::{Build, Fault, FindError, Freshness, Mode, Report, Severity};
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode, Version,
+    body::{Body as _, Bytes, Incoming},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue},
+    http::request::Parts,
+};
+use serde::Serialize;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::{
+    problem::{Kind, Refusal},
+    query::{Parameters, Takes},
+    request_line::{RequestLine, X_REQUEST_ID},
+    route::{Route, Verb, decode_image},
+    server::{Shared, Stage},
+    wire,
+};
+
+/// An answer as hyper sends it.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+type Outcome = Result<Answer, Box<Refusal>>;
+
+/// Where a request came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// Who sent it.
+    pub(crate) peer: SocketAddr,
+    /// Whether its connection is one too many: it is told so, unless it is a probe.
+    pub(crate) crowded: bool,
+}
+
+/// What is asked for, once it is known to be allowed and sound.
+enum Call {
+    Live,
+    Ready,
+    Upgrade {
+        build: Build,
+        parameters: Parameters,
+    },
+    Candidates {
+        build: Build,
+        parameters: Parameters,
+    },
+    Find {
+        image: String,
+    },
+}
+
+/// Answers a request. Its body is never read: no route of this version takes one.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    origin: Origin,
+    request: Request<Incoming>,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let body_bytes = body.size_hint().exact();
+    let has_body = !body.is_end_stream();
+    drop(body);
+    let id = shared.ids.of(&head.headers);
+    let mut line = RequestLine::new(id, head.method.clone(), origin.peer);
+    let mut answer = match read(&shared, origin, &head, body_bytes, &mut line) {
+        Err(refusal) => finish(line, Err(refusal)),
+        Ok(Call::Live) => finish(line, json(&wire::Health { status: "alive" })),
+        Ok(Call::Ready) => finish(line, ready(&shared)),
+        Ok(Call::Upgrade { build, parameters }) => upgrade(shared, line, build, parameters).await,
+        Ok(Call::Candidates { build, parameters }) => {
+            let outcome = within(&shared, candidates(&shared, &mut line, build, parameters)).await;
+            finish(line, outcome)
+        }
+        Ok(Call::Find { image }) => {
+            let outcome = within(&shared, find(&shared, &image)).await;
+            finish(line, outcome)
+        }
+    };
+    if has_body {
+        // What is left of it stands between this request and the next one.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    answer
+}
+
+/// An answer to what hyper refused before it was a request.
+pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, kind: Kind, detail: &str) -> Answer {
+    // Nobody knows which method it was.
+    let line = RequestLine::new(shared.ids.next(), hyper::Method::default(), peer);
+    finish(line, Err(Refusal::new(kind, detail)))
+}
+
+/// Reads a request's head: first what it is, then who may, then whether it is sound.
+fn read(
+    shared: &Shared,
+    origin: Origin,
+    head: &Parts,
+    body_bytes: Option<u64>,
+    line: &mut RequestLine,
+) -> Result<Call, Box<Refusal>> {
+    let route = Route::of(head.uri.path());
+    line.route = route.map_or("none", Route::pattern);
+    let verb = Verb::from(&head.method);
+    check_one_host(head)?;
+    match (route, verb) {
+        // Their query is theirs to write: `/readyz?verbose` is a habit.
+        (Some(Route::Live), Verb::Read) => return Ok(Call::Live),
+        (Some(Route::Ready), Verb::Read) => return Ok(Call::Ready),
+        _ if origin.crowded => {
+            return Err(Refusal::new(Kind::Busy, "too many connections are open"));
+        }
+        _ => {}
+    }
+    if !route.is_some_and(Route::is_probe) {
+        let caller = shared.authentication.check(&head.uri, &head.headers)?;
+        line.caller = Some(caller);
+    }
+    let most = shared.limits.body_bytes;
+    if let Some(bytes) = body_bytes.filter(|bytes| *bytes > most) {
+        let detail = format!("expected a body of at most {most} bytes, found {bytes}");
+        return Err(Refusal::new(Kind::BodyTooLarge, detail));
+    }
+    let Some(route) = route else {
+        return Err(Refusal::new(
+            Kind::UnknownRoute,
+            "expected /api/image/{image}, /api/candidates/{image}, /livez or /readyz",
+        ));
+    };
+    let query = head.uri.query();
+    match (route, verb) {
+        (Route::Image(text), Verb::Post) => {
+            let parameters = Parameters::read(query, Takes::Upgrade)?;
+            let build = build(shared, text, line)?;
+            Ok(Call::Upgrade { build, parameters })
+        }
+        (Route::Image(text), Verb::Read) => {
+            Parameters::read(query, Takes::Nothing)?;
+            let image = image(text, line)?;
+            Ok(Call::Find { image })
+        }
+        (Route::Candidates(text), Verb::Read) => {
+            let parameters = Parameters::read(query, Takes::Plan)?;
+            let build = build(shared, text, line)?;
+            Ok(Call::Candidates { build, parameters })
+        }
+        (Route::Live, Verb::Read) => Ok(Call::Live),
+        (Route::Ready, Verb::Read) => Ok(Call::Ready),
+        (Route::Image(_), Verb::Other) => Err(Refusal::method("GET, HEAD, POST")),
+        (Route::Candidates(_) | Route::Live | Route::Ready, Verb::Post | Verb::Other) => {
+            Err(Refusal::method("GET, HEAD"))
+        }
+    }
+}
+
+/// RFC 9112, 3.2: exactly one in HTTP/1.1. Two may be read differently by a proxy and by us.
+fn check_one_host(head: &Parts) -> Result<(), Box<Refusal>> {
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        let detail = format!("expected one header `Host`, found {hosts}");
+        return Err(Refusal::new(Kind::BadRequest, detail));
+    }
+    Ok(())
+}
+
+fn image(text: &str, line: &mut RequestLine) -> Result<String, Box<Refusal>> {
+    line.image(text);
+    let image = decode_image(text)?;
+    line.image(&image);
+    Ok(image)
+}
+
+fn build(shared: &Shared, text: &str, line: &mut RequestLine) -> Result<Build, Box<Refusal>> {
+    let image = image(text, line)?;
+    Ok(Build::parse(&image, &shared.formats)?)
+}
+
+fn ready(shared: &Shared) -> Outcome {
+    let not_ready = |why: &str| Err(Refusal::new(Kind::NotReady, why));
+    if shared.stage() != Stage::Serving {
+        return not_ready("draining");
+    }
+    match shared.cluster.freshness() {
+        Freshness::Fresh => json(&wire::Health { status: "ready" }),
+        Freshness::Syncing => not_ready("the cluster has not been read completely yet"),
+        Freshness::Stale { .. } => not_ready("what is known of the cluster is out of date"),
+        _ => not_ready("what is known of the cluster may be out of date"),
+    }
+}
+
+/// What only reads ends with its client, its time or its own panic.
+async fn within(shared: &Shared, work: impl Future<Output = Outcome>) -> Outcome {
+    match timeout(shared.limits.answer, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(internal()),
+        Err(_) => Err(Refusal::new(
+            Kind::Timeout,
+            format!("no answer after {:?}", shared.limits.answer),
+        )),
+    }
+}
+
+fn internal() -> Box<Refusal> {
+    Refusal::new(
+        Kind::Internal,
+        "hikaru made an error: its log has it, and the request's id",
+    )
+}
+
+async fn find(shared: &Shared, image: &str) -> Outcome {
+    let found = hikaru_core::find(&*shared.cluster, image, &shared.formats).await;
+    let users = found.map_err(|error| match error {
+        FindError::Cluster(error) => error.into(),
+        error => Refusal::new(Kind::BadReference, error.to_string()),
+    })?;
+    let found = wire::users(&users);
+    match failures(&users.faults) {
+        None => json(&found),
+        // A list that may lack some is no list: whoever asks before deleting an image would be misled.
+        Some(faults) => Err(incomplete_reading().with(wire::Members {
+            found: Some(found),
+            faults: Some(faults),
+            ..wire::Members::default()
+        })),
+    }
+}
+
+async fn candidates(
+    shared: &Shared,
+    line: &mut RequestLine,
+    build: Build,
+    parameters: Parameters,
+) -> Outcome {
+    let request = parameters.request(build);
+    let report = hikaru_core::candidates(&*shared.cluster, request).await?;
+    line.report(&report);
+    let told = wire::Report::from(&report);
+    match failures(&report.faults) {
+        None => json(&told),
+        Some(faults) => Err(incomplete_reading().with(wire::Members {
+            faults: Some(faults),
+            report: Some(told),
+            ..wire::Members::default()
+        })),
+    }
+}
+
+fn incomplete_reading() -> Box<Refusal> {
+    Refusal::new(
+        Kind::Incomplete,
+        "something could not be read, so workloads may be missing here: see faults",
+    )
+}
+
+/// The faults, if one of them makes the answer incomplete.
+fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
+    let failed = faults.iter().any(|f| f.severity == Severity::Failure);
+    failed.then(|| faults.iter().map(wire::Fault::from).collect())
+}
+
+/// Upgrades in a task of its own: hyper drops what answers a client that hangs up, and an upgrade is not to be stopped
+/// half-way. While it waits for its turn nothing has begun, and it goes with its client.
+async fn upgrade(
+    shared: Arc<Shared>,
+    mut line: RequestLine,
+    build: Build,
+    parameters: Parameters,
+) -> Answer {
+    let deadline = Instant::now() + shared.limits.answer;
+    let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned()).await;
+    // It is never closed, so the other error is none.
+    let Some(turn) = turn.ok().and_then(Result::ok) else {
+        let busy = Refusal::new(
+            Kind::Busy,
+            "too many upgrades are under way: nothing was done",
+        );
+        return finish(line, Err(busy));
+    };
+    let id = line.id.clone();
+    let mut stage = shared.subscribe();
+    let task = tokio::spawn({
+        let shared = shared.clone();
+        async move {
+            let _turn = turn;
+            let _running = shared.running();
+            let work = carry_out(&shared, &mut line, build, parameters);
+            let outcome = tokio::select! {
+                outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
+                _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {
+                    let detail = "hikaru was stopped before all was done: repeating the call is safe";
+                    Ok(Err(Refusal::new(Kind::Unavailable, detail)))
+                }
+            };
+            finish(line, outcome.map_err(|_| internal()).and_then(identity))
+        }
+    });
+    let refusal = match timeout_at(deadline, task).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(_)) => internal(),
+        Err(_) => {
+            let detail = "the upgrade is still under way and will be finished: repeating the call later is safe";
+            tracing::warn!(request_id = id, "answered 504, the upgrade goes on");
+            Refusal::new(Kind::Timeout, detail)
+        }
+    };
+    respond(&id, Err(refusal))
+}
+
+async fn carry_out(
+    shared: &Shared,
+    line: &mut RequestLine,
+    build: Build,
+    parameters: Parameters,
+) -> Outcome {
+    let (full, strict) = (parameters.full(), parameters.strict());
+    let mode = if parameters.dry_run() {
+        Mode::DryRun
+    } else {
+        Mode::Commit
+    };
+    let request = parameters.request(build);
+    let report = hikaru_core::upgrade(&*shared.cluster, request, mode).await?;
+    line.report(&report);
+    let told = || wire::Report::from(&report);
+    if report.has_failures() {
+        let failed = wire::failed(&report);
+        let detail = if failed.is_empty() {
+            "something could not be read, so workloads may be missing here: see faults".to_owned()
+        } else {
+            format!(
+                "{} of {} could not be upgraded: see failed; repeating the call is safe",
+                failed.len(),
+                failed.len() + wire::upgraded(&report).len()
+            )
+        };
+        return Err(Refusal::new(Kind::Incomplete, detail).with(wire::Members {
+            upgraded: Some(wire::upgraded(&report)),
+            failed: Some(failed),
+            faults: failures(&report.faults),
+            report: (full || strict).then(told),
+            ..wire::Members::default()
+        }));
+    }
+    if let Some(detail) = strict.then(|| not_strict(&report)).flatten() {
+        return Err(Refusal::new(Kind::Strict, detail).with(wire::Members {
+            report: Some(told()),
+            ..wire::Members::default()
+        }));
+    }
+    if full {
+        json(&told())
+    } else {
+        json(&wire::upgraded(&report))
+    }
+}
+
+/// What a strict caller does not accept.
+fn not_strict(report: &Report) -> Option<String> {
+    if report.nothing_matched() {
+        return Some("nothing matched: see nearMisses of the report".into());
+    }
+    let mut codes: Vec<_> = report.codes().filter(|code| code.fails_strict()).collect();
+    let containers = codes.len();
+    codes.sort_unstable();
+    codes.dedup();
+    let codes: Vec<&str> = codes.into_iter().map(|code| code.as_str()).collect();
+    (containers > 0).then(|| {
+        let stay = if containers == 1 {
+            "container stays"
+        } else {
+            "containers stay"
+        };
+        format!("{containers} {stay} behind: {}", codes.join(", "))
+    })
+}
+
+fn json(value: &impl Serialize) -> Outcome {
+    Ok(body(StatusCode::OK, "application/json", value))
+}
+
+fn body(status: StatusCode, media: &'static str, value: &impl Serialize) -> Answer {
+    // Text, numbers and lists alone: they always have a JSON form.
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut answer = Response::new(Full::new(Bytes::from(bytes)));
+    *answer.status_mut() = status;
+    let media = HeaderValue::from_static(media);
+    answer.headers_mut().insert(CONTENT_TYPE, media);
+    answer
+}
+
+fn finish(line: RequestLine, outcome: Outcome) -> Answer {
+    let answer = respond(&line.id, outcome);
+    line.ended(answer.status());
+    answer
+}
+
+fn respond(id: &str, outcome: Outcome) -> Answer {
+    let mut answer = outcome.unwrap_or_else(|refusal| {
+        let (_, status, _) = refusal.kind.facts();
+        let header = refusal.header.clone();
+        let problem = refusal.wire(id);
+        let mut answer = body(status, "application/problem+json", &problem);
+        answer.headers_mut().extend(header);
+        answer
+    });
+    let headers: &mut HeaderMap = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // An id is made of letters, digits, `-`, `_` and `.`.
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID.clone(), id);
+    }
+    answer
+}

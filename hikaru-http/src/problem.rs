@@ -1,0 +1,244 @@
+//! The problems that a caller can meet, each with its stable name, and how one becomes an answer. Which one it is in a
+//! given case is decided where it is met.
+
+use std::time::Duration;
+
+use hikaru_core::{BuildError, ClusterError};
+use hyper::{
+    StatusCode,
+    header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use crate::wire;
+
+/// When to ask again if nobody knows better.
+const RETRY_SECONDS: u64 = 5;
+
+/// A kind of problem. docs/http-api.md lists them all, and a test holds it to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    BadRequest,
+    BadReference,
+    BadQuery,
+    Unauthorized,
+    ForeignHost,
+    Browser,
+    UnknownRoute,
+    MethodNotAllowed,
+    HeaderTimeout,
+    Strict,
+    BodyTooLarge,
+    UriTooLong,
+    NoBuild,
+    HeaderTooLarge,
+    Internal,
+    Unsupported,
+    Incomplete,
+    Cluster,
+    Unavailable,
+    Busy,
+    NotReady,
+    Timeout,
+}
+
+impl Kind {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 22] = [
+        Self::BadRequest,
+        Self::BadReference,
+        Self::BadQuery,
+        Self::Unauthorized,
+        Self::ForeignHost,
+        Self::Browser,
+        Self::UnknownRoute,
+        Self::MethodNotAllowed,
+        Self::HeaderTimeout,
+        Self::Strict,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::NoBuild,
+        Self::HeaderTooLarge,
+        Self::Internal,
+        Self::Unsupported,
+        Self::Incomplete,
+        Self::Cluster,
+        Self::Unavailable,
+        Self::Busy,
+        Self::NotReady,
+        Self::Timeout,
+    ];
+
+    /// Its name after `urn:hikaru:problem:`, its status, its title.
+    pub(crate) fn facts(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BadRequest => ("bad-request", S::BAD_REQUEST, "Malformed request"),
+            Self::BadReference => ("bad-reference", S::BAD_REQUEST, "Not an image reference"),
+            Self::BadQuery => ("bad-query", S::BAD_REQUEST, "Bad query parameter"),
+            Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "No valid token"),
+            Self::ForeignHost => (
+                "foreign-host",
+                S::FORBIDDEN,
+                "Not addressed to this machine",
+            ),
+            Self::Browser => ("browser", S::FORBIDDEN, "Sent by a browser for a web page"),
+            Self::UnknownRoute => ("unknown-route", S::NOT_FOUND, "Unknown route"),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+            ),
+            Self::HeaderTimeout => ("header-timeout", S::REQUEST_TIMEOUT, "Header not finished"),
+            Self::Strict => ("strict", S::CONFLICT, "Not as strict asks"),
+            Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
+            Self::UriTooLong => ("uri-too-long", S::URI_TOO_LONG, "URI too long"),
+            Self::NoBuild => ("no-build", S::UNPROCESSABLE_ENTITY, "Tag not readable"),
+            Self::HeaderTooLarge => (
+                "header-too-large",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "Header too large",
+            ),
+            Self::Internal => (
+                "internal",
+                S::INTERNAL_SERVER_ERROR,
+                "Error inside of hikaru",
+            ),
+            Self::Unsupported => ("unsupported", S::NOT_IMPLEMENTED, "Not supported here"),
+            Self::Incomplete => ("incomplete", S::BAD_GATEWAY, "Done in part"),
+            Self::Cluster => ("cluster", S::BAD_GATEWAY, "The cluster refused"),
+            Self::Unavailable => (
+                "unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The cluster is not available",
+            ),
+            Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "Too much at once"),
+            Self::NotReady => ("not-ready", S::SERVICE_UNAVAILABLE, "Not ready"),
+            Self::Timeout => ("timeout", S::GATEWAY_TIMEOUT, "Not answered in time"),
+        }
+    }
+
+    pub(crate) fn urn(self) -> String {
+        format!("urn:hikaru:problem:{}", self.facts().0)
+    }
+}
+
+/// A problem as it was met.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
+    pub(crate) members: wire::Members,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Box<Self> {
+        let header = (kind.facts().1 == StatusCode::SERVICE_UNAVAILABLE)
+            .then(|| (RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
+        Box::new(Self {
+            kind,
+            detail: detail.into(),
+            members: wire::Members::default(),
+            header,
+        })
+    }
+
+    /// With what was done or found all the same.
+    pub(crate) fn with(mut self: Box<Self>, members: wire::Members) -> Box<Self> {
+        self.members = members;
+        self
+    }
+
+    /// 405 says what is allowed (RFC 9110, 15.5.6).
+    pub(crate) fn method(allowed: &'static str) -> Box<Self> {
+        let mut refusal = Self::new(Kind::MethodNotAllowed, format!("expected {allowed}"));
+        refusal.header = Some((ALLOW, HeaderValue::from_static(allowed)));
+        refusal
+    }
+
+    /// 401 with the challenge of RFC 6750, 3: no error code where nothing was sent.
+    pub(crate) fn unauthorized(sent: bool) -> Box<Self> {
+        let (challenge, detail) = if sent {
+            ("Bearer error=\"invalid_token\"", "the token is not valid")
+        } else {
+            (
+                "Bearer",
+                "expected the header `Authorization: Bearer` and a token",
+            )
+        };
+        let mut refusal = Self::new(Kind::Unauthorized, detail);
+        refusal.header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        refusal
+    }
+
+    pub(crate) fn wire(self, request_id: &str) -> wire::Problem {
+        let (_, status, title) = self.kind.facts();
+        wire::Problem {
+            kind: self.kind.urn(),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            request_id: request_id.to_owned(),
+            members: self.members,
+        }
+    }
+}
+
+impl From<BuildError> for Box<Refusal> {
+    fn from(error: BuildError) -> Self {
+        let kind = if error.is_reference() {
+            Kind::NoBuild
+        } else {
+            Kind::BadReference
+        };
+        Refusal::new(kind, error.to_string())
+    }
+}
+
+impl From<ClusterError> for Box<Refusal> {
+    fn from(error: ClusterError) -> Self {
+        let kind = match &error {
+            ClusterError::Unsupported(_) => Kind::Unsupported,
+            error if error.is_retryable() => Kind::Unavailable,
+            _ => Kind::Cluster,
+        };
+        let mut refusal = Refusal::new(kind, error.to_string());
+        if let ClusterError::Unavailable {
+            retry_after: Some(after),
+            ..
+        } = error
+        {
+            let seconds = HeaderValue::from(whole_seconds(after));
+            refusal.header = Some((RETRY_AFTER, seconds));
+        }
+        refusal
+    }
+}
+
+/// `Retry-After` knows whole seconds only: rounded up, and never 0, which asks for a storm.
+fn whole_seconds(after: Duration) -> u64 {
+    let up = u64::from(after.subsec_nanos() > 0);
+    after.as_secs().saturating_add(up).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_lists_every_problem() {
+        let document = include_str!("../../docs/http-api.md");
+        for kind in Kind::ALL {
+            let (_, status, title) = kind.facts();
+            let row = format!("| `{}` | {} | {title} |", kind.urn(), status.as_u16());
+            assert!(document.contains(&row), "docs/http-api.md lacks: {row}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2500, 3)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The one line of the log that each request gets at its end: who asked for what, what came of it, how long it took.
+//! Never a secret, never a text of unbounded length.
+
+use std::{
+    fmt::Write as _,
+    hash::{BuildHasher as _, RandomState},
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use hikaru_core::{Report, Verdict};
+use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
+
+use crate::authentication::Caller;
+
+/// The header of a request's id.
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken from a caller, in bytes: a UUID has 36.
+const LONGEST_ID: usize = 64;
+/// The longest quotation of an image, in characters: the longest reference that is usual is shorter.
+const LONGEST_IMAGE: usize = 300;
+
+/// Makes ids of requests: not to be guessed from one another, and different in each process.
+#[derive(Debug, Default)]
+pub(crate) struct RequestIds {
+    secret: RandomState,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn next(&self) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        format!("{:016x}", self.secret.hash_one(count))
+    }
+
+    /// The caller's own id if it is one short word, so that it can be followed through proxies; else a new one.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> String {
+        let mut sent = headers.get_all(&X_REQUEST_ID).iter();
+        let safe = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
+        match (sent.next().map(|id| id.as_bytes()), sent.next()) {
+            (Some(id @ [_, ..]), None) if id.len() <= LONGEST_ID && id.iter().all(safe) => {
+                String::from_utf8_lossy(id).into_owned()
+            }
+            _ => self.next(),
+        }
+    }
+}
+
+/// What is known of a request. It is logged when this is dropped, so a request whose client hung up has its line too.
+#[derive(Debug)]
+pub(crate) struct RequestLine {
+    /// The request's id.
+    pub(crate) id: String,
+    method: Method,
+    peer: SocketAddr,
+    started: Instant,
+    /// The route's pattern.
+    pub(crate) route: &'static str,
+    /// Who called, once it is known.
+    pub(crate) caller: Option<Caller>,
+    image: Option<String>,
+    counts: Option<Counts>,
+    status: Option<StatusCode>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    upgrade: usize,
+    equal: usize,
+    obsolete: usize,
+    skipped: usize,
+    failed: usize,
+}
+
+impl RequestLine {
+    pub(crate) fn new(id: String, method: Method, peer: SocketAddr) -> Self {
+        Self {
+            id,
+            method,
+            peer,
+            started: Instant::now(),
+            route: "none",
+            caller: None,
+            image: None,
+            counts: None,
+            status: None,
+        }
+    }
+
+    /// The image that is asked for, quoted: it may be anything.
+    pub(crate) fn image(&mut self, image: &str) {
+        let mut quoted = String::new();
+        for (at, c) in image.chars().enumerate() {
+            if at == LONGEST_IMAGE {
+                quoted.push('…');
+                break;
+            }
+            // A string takes whatever is written.
+            let _ = if c.is_control() {
+                write!(quoted, "{}", c.escape_default())
+            } else {
+                quoted.write_char(c)
+            };
+        }
+        self.image = Some(quoted);
+    }
+
+    /// What came of it; each container's code at debug level.
+    pub(crate) fn report(&mut self, report: &Report) {
+        let mut counts = Counts::default();
+        for reported in &report.entries {
+            let entry = &reported.entry;
+            match (reported.outcome.failure(), entry.verdict()) {
+                (Some(_), _) => counts.failed += 1,
+                (None, Verdict::Upgrade) => counts.upgrade += 1,
+                (None, Verdict::Equal) => counts.equal += 1,
+                (None, Verdict::Obsolete) => counts.obsolete += 1,
+                (None, Verdict::Skipped) => counts.skipped += 1,
+            }
+            for judged in &entry.containers {
+                let container = entry.workload.containers.get(judged.container);
+                tracing::debug!(
+                    request_id = %self.id,
+                    workload = %entry.workload.id,
+                    container = container.map(|c| &*c.name),
+                    code = judged.reason.code().as_str(),
+                    error = reported.outcome.failure(),
+                    "judged"
+                );
+            }
+        }
+        for fault in &report.faults {
+            tracing::debug!(request_id = %self.id, place = &*fault.place, message = fault.message, "not read");
+        }
+        self.counts = Some(counts);
+    }
+
+    /// The request is answered.
+    pub(crate) fn ended(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for RequestLine {
+    fn drop(&mut self) {
+        let Self {
+            id,
+            method,
+            peer,
+            started,
+            route,
+            caller,
+            image,
+            counts,
+            status,
+        } = self;
+        let counts = counts.as_ref();
+        // A macro, because an event's level is part of its callsite. Probes come every few seconds: nobody reads them.
+        macro_rules! line {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    request_id = id.as_str(),
+                    method = method.as_str(),
+                    route,
+                    peer = %peer,
+                    caller = caller.map(Caller::as_str),
+                    image = image.as_deref(),
+                    upgrade = counts.map(|c| c.upgrade),
+                    equal = counts.map(|c| c.equal),
+                    obsolete = counts.map(|c| c.obsolete),
+                    skipped = counts.map(|c| c.skipped),
+                    failed = counts.map(|c| c.failed),
+                    status = status.map(|s| s.as_u16()),
+                    duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    $message
+                )
+            };
+        }
+        match status {
+            Some(_) if matches!(*route, "/livez" | "/readyz") => line!(debug, "answered"),
+            Some(_) => line!(info, "answered"),
+            None => line!(info, "not answered: the client hung up"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_may_bring_a_sane_id() {
+        let ids = RequestIds::default();
+        let of = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                let value = HeaderValue::from_bytes(value).expect("a header's value");
+                headers.append(&X_REQUEST_ID, value);
+            }
+            ids.of(&headers)
+        };
+        assert_eq!(of(&[b"Run-7_a.b"]), "Run-7_a.b");
+        assert_eq!(of(&[&[b'x'; 64]]), "x".repeat(64));
+        for refused in [
+            &[][..],
+            &[b"".as_slice()],
+            &[b"a b".as_slice()],
+            &[b"a\"b".as_slice()],
+            &[b"\xe9".as_slice()],
+            &[[b'x'; 65].as_slice()],
+            &[b"a".as_slice(), b"b".as_slice()],
+        ] {
+            let made = of(refused);
+            assert!(
+                made.len() == 16 && made.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{made}"
+            );
+        }
+        assert_ne!(ids.next(), ids.next());
+    }
+
+    #[test]
+    fn an_image_is_quoted_and_cut() {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut line = RequestLine::new("x".into(), Method::GET, peer);
+        line.image("a\n\u{1b}[31mb");
+        assert_eq!(line.image.as_deref(), Some("a\\n\\u{1b}[31mb"));
+        line.image(&"x".repeat(5000));
+        assert_eq!(line.image.as_ref().map(|i| i.chars().count()), Some(301));
+    }
+}

@@ -1,0 +1,174 @@
+//! The routes: a path becomes a value, and the compiler checks that each is answered. What they answer is in `api`.
+
+use hikaru_core::Excerpt;
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::problem::{Kind, Refusal};
+
+/// A route with the image's text as it stands in the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route<'p> {
+    /// `/livez`
+    Live,
+    /// `/readyz`
+    Ready,
+    /// `/api/image/{image…}`
+    Image(&'p str),
+    /// `/api/candidates/{image…}`
+    Candidates(&'p str),
+}
+
+/// What a method asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// GET, or HEAD, which is GET without its body.
+    Read,
+    /// POST.
+    Post,
+    /// No route knows it.
+    Other,
+}
+
+impl From<&Method> for Verb {
+    fn from(method: &Method) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::Read,
+            Method::POST => Self::Post,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<'p> Route<'p> {
+    /// The route of a path, which is not decoded: only an image may be percent-encoded.
+    pub(crate) fn of(path: &'p str) -> Option<Self> {
+        match path {
+            "/livez" => Some(Self::Live),
+            "/readyz" => Some(Self::Ready),
+            _ => rest(path, "/api/image")
+                .map(Self::Image)
+                .or_else(|| rest(path, "/api/candidates").map(Self::Candidates)),
+        }
+    }
+
+    /// Probes are for everybody.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self, Self::Live | Self::Ready)
+    }
+
+    /// The route as the log has it.
+    pub(crate) fn pattern(self) -> &'static str {
+        match self {
+            Self::Live => "/livez",
+            Self::Ready => "/readyz",
+            Self::Image(_) => "/api/image/{image}",
+            Self::Candidates(_) => "/api/candidates/{image}",
+        }
+    }
+}
+
+/// What stands after a prefix and its slash; the prefix alone is an image that is empty.
+fn rest<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(prefix)?;
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix('/')
+    }
+}
+
+/// Decodes an image's text, once: `%2F` is a slash, `%252F` is `%2F`, which no reference has.
+pub(crate) fn decode_image(text: &str) -> Result<String, Box<Refusal>> {
+    decode(text).map_err(|error| {
+        Refusal::new(
+            Kind::BadReference,
+            format!("not an image reference: {error}"),
+        )
+    })
+}
+
+/// Decodes percent sequences, once.
+///
+/// # Errors
+/// A sentence: a `%` without two hex digits, or bytes that are no UTF-8.
+pub(crate) fn decode(text: &str) -> Result<String, String> {
+    let bytes = text.as_bytes();
+    let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    for (at, _) in text.match_indices('%') {
+        if !is_hex(at + 1) || !is_hex(at + 2) {
+            let found = Excerpt::at(text, at);
+            return Err(format!(
+                "expected two hex digits after `%`, found {found} at byte {at}"
+            ));
+        }
+    }
+    let decoded = percent_decode_str(text).decode_utf8();
+    let text = decoded.map_err(|error| {
+        let at = error.valid_up_to();
+        format!("expected UTF-8, found another byte at byte {at} of the decoded text")
+    })?;
+    Ok(text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (path, expected) in [
+            ("/livez", Some(Route::Live)),
+            ("/livez/", None),
+            ("/", None),
+            ("", None),
+            ("*", None),
+            ("/api", None),
+            ("/api/images/web", None),
+            ("//api/image/web", None),
+            ("/api/image", Some(Route::Image(""))),
+            ("/api/image/", Some(Route::Image(""))),
+            ("/api/image/web/", Some(Route::Image("web/"))),
+            ("/api/image//web", Some(Route::Image("/web"))),
+            (
+                "/api/image/host:5000/a/b:t@sha256:0",
+                Some(Route::Image("host:5000/a/b:t@sha256:0")),
+            ),
+            (
+                "/api/candidates/../image/web",
+                Some(Route::Candidates("../image/web")),
+            ),
+            ("/%61pi/image/web", None),
+        ] {
+            assert_eq!(Route::of(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn decoding_is_done_once() {
+        for (text, expected) in [
+            ("a%2Fb%2fc", Ok("a/b/c")),
+            ("a%252Fb", Ok("a%2Fb")),
+            ("%c3%a9", Ok("é")),
+            (
+                "a%",
+                Err("expected two hex digits after `%`, found `%` at byte 1"),
+            ),
+            (
+                "%2",
+                Err("expected two hex digits after `%`, found `%2` at byte 0"),
+            ),
+            (
+                "a%zz",
+                Err("expected two hex digits after `%`, found `%zz` at byte 1"),
+            ),
+            (
+                "a%ff",
+                Err("expected UTF-8, found another byte at byte 1 of the decoded text"),
+            ),
+        ] {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(decode(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The short answer to an upgrade: the workloads that receive a rolling update, and those that should have.
+
+use hikaru_core::{Code, Outcome, Reported};
+use serde::Serialize;
+
+/// A workload that receives a rolling update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Upgraded {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its kind, as Kubernetes spells it.
+    pub kind: String,
+    /// In a folder of manifests: the file and the document in it, `web.yaml#1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The containers that get the posted image, in the workload's order.
+    pub containers: Vec<Replaced>,
+}
+
+/// A container that gets the posted image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// Its name.
+    pub name: String,
+    /// The image that it ran.
+    pub from: String,
+    /// The posted image.
+    pub to: String,
+}
+
+/// A workload that was to be upgraded and was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// What was to be done.
+    #[serde(flatten)]
+    pub workload: Upgraded,
+    /// Why it was not: a sentence for a person.
+    pub reason: String,
+}
+
+/// The workloads of a report that were upgraded, or in a dry run would have been: sorted by namespace, kind and name.
+pub fn upgraded(report: &hikaru_core::Report) -> Vec<Upgraded> {
+    let entries = report.entries.iter();
+    entries
+        .filter(|reported| reported.outcome == Outcome::Upgraded)
+        .map(|reported| workload(report, reported))
+        .collect()
+}
+
+/// The workloads of a report whose upgrade failed, in the same order.
+pub fn failed(report: &hikaru_core::Report) -> Vec<Failed> {
+    let failed = |reported: &Reported| {
+        let reason = reported.outcome.failure()?;
+        let workload = workload(report, reported);
+        Some(Failed { workload, reason })
+    };
+    report.entries.iter().filter_map(failed).collect()
+}
+
+fn workload(report: &hikaru_core::Report, reported: &Reported) -> Upgraded {
+    let entry = &reported.entry;
+    let id = &entry.workload.id;
+    let containers = entry.containers.iter().filter_map(|judged| {
+        let container = entry.workload.containers.get(judged.container)?;
+        (judged.reason.code() == Code::Upgrade).then(|| Replaced {
+            name: container.name.to_string(),
+            from: container.image.to_string(),
+            to: report.build().image().to_string(),
+        })
+    });
+    Upgraded {
+        namespace: id.namespace.to_string(),
+        name: id.name.to_string(),
+        kind: id.kind.to_string(),
+        file: id.origin.as_ref().map(ToString::to_string),
+        containers: containers.collect(),
+    }
+}

@@ -1,0 +1,492 @@
+//! What each route answers, as golden JSON. What is refused is in `bad_input`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use hikaru_core::{
+    ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Place,
+    Setting, Severity, TagFormats,
+};
+use hikaru_http::{Authentication, Bound};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Answer, call, call_with},
+    cluster::{
+        BEFORE, POSTED, image_of, listener, memory, runs, serve, serve_found, shop, workload,
+    },
+};
+
+const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+const CANDIDATES: &str = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+fn entry(namespace: &str, kind: &str, name: &str, containers: Value) -> Value {
+    json!({"namespace": namespace, "name": name, "kind": kind, "containers": containers})
+}
+
+fn replaced(name: &str) -> Value {
+    json!({"name": name, "from": BEFORE, "to": POSTED})
+}
+
+fn build() -> Value {
+    json!({"version": "1.4.0", "build": "7", "commit": "0123abcd",
+           "readings": [{"owner": "acme", "repo": "web", "branch": "main"}]})
+}
+
+/// Each verdict once, and some order to be had.
+fn town() -> Arc<MemoryCluster> {
+    let mut manual = workload("shop", "Deployment", "manual", &[("web", BEFORE)]);
+    manual
+        .settings
+        .push(Setting::new(Place::Label, "upgrade", "manual"));
+    let mut held = workload("shop", "Deployment", "held", &[("web", BEFORE)]);
+    held.containers[0].mark = Some("1.4.0_7_d5ecc80e".into());
+    memory([
+        workload("shop", "StatefulSet", "web", &[("web", BEFORE)]),
+        workload(
+            "shop",
+            "Deployment",
+            "web",
+            &[("proxy", "acme/proxy:1"), ("web", BEFORE), ("same", POSTED)],
+        ),
+        workload("bar", "Deployment", "zoo", &[("a", BEFORE), ("b", BEFORE)]),
+        workload("shop", "Deployment", "equal", &[("web", POSTED)]),
+        workload(
+            "shop",
+            "Deployment",
+            "newer",
+            &[("web", "acme/web:acme_web_main_2.0.0_1_none")],
+        ),
+        manual,
+        held,
+    ])
+}
+
+#[tokio::test]
+async fn an_upgrade_lists_what_is_upgraded_sorted() {
+    let cluster = town();
+    let server = serve(cluster.clone()).await;
+    let answer = call(server.address(), "POST", POST).await;
+    assert_eq!(answer.status, 200);
+    let expected = json!([
+        entry(
+            "bar",
+            "Deployment",
+            "zoo",
+            json!([replaced("a"), replaced("b")])
+        ),
+        entry("shop", "Deployment", "web", json!([replaced("web")])),
+        entry("shop", "StatefulSet", "web", json!([replaced("web")])),
+    ]);
+    assert_eq!(answer.json(), expected);
+    assert!(
+        answer.text.starts_with(r#"[{"namespace":"bar","name":"zoo","kind":"Deployment","containers":[{"name":"a","from":"#),
+        "the members' order, for people: {}",
+        answer.text
+    );
+    assert_eq!(image_of(&cluster, "shop", "StatefulSet", "web"), POSTED);
+    assert_eq!(image_of(&cluster, "shop", "Deployment", "manual"), BEFORE);
+    let again = call(server.address(), "POST", POST).await;
+    assert_eq!((again.status, &*again.text), (200, "[]"));
+}
+
+#[tokio::test]
+async fn in_a_folder_the_file_is_named() {
+    let mut web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
+    web.id = web.id.at("web.yaml#1");
+    let server = serve(memory([web])).await;
+    let answer = call(server.address(), "POST", POST).await;
+    assert_eq!(answer.json()[0]["file"], "web.yaml#1");
+}
+
+#[tokio::test]
+async fn a_full_report_says_what_was_done() {
+    let server = serve(shop()).await;
+    let answer = call(server.address(), "POST", &format!("{POST}?report=full")).await;
+    let container = json!({"name": "web", "from": BEFORE, "to": POSTED, "verdict": "upgrade", "code": "upgrade",
+                           "reason": "1.4.0_7 follows 1.3.0_6"});
+    assert_eq!(
+        answer.json(),
+        json!({
+            "image": POSTED, "build": build(),
+            "upgrade": [{"namespace": "shop", "kind": "Deployment", "name": "web", "warnings": [],
+                         "containers": [container]}],
+            "equal": [], "obsolete": [], "skipped": [],
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing() {
+    let cluster = shop();
+    let server = serve(cluster.clone()).await;
+    let answer = call(server.address(), "POST", &format!("{POST}?dryRun=true")).await;
+    let listed = json!([entry("shop", "Deployment", "web", json!([replaced("web")]))]);
+    assert_eq!((answer.status, answer.json()), (200, listed));
+    assert_eq!(runs(&cluster), BEFORE);
+}
+
+#[tokio::test]
+async fn a_post_is_narrowed_and_forced() {
+    for (query, upgraded) in [
+        ("namespace=bar", &["zoo"][..]),
+        ("namespace=bar,nowhere&namespace=elsewhere", &["zoo"]),
+        ("workload=shop/statefulset/web", &["web"]),
+        (
+            "workload=shop/statefulset/web,bar/Deployment/zoo",
+            &["zoo", "web"],
+        ),
+        ("namespace=shop&force=manual", &["manual", "web", "web"]),
+        (
+            "namespace=shop&force=true",
+            &["held", "manual", "newer", "web", "web"],
+        ),
+        ("owner=acme&repo=web&branch=main&namespace=bar", &["zoo"]),
+        ("owner=other", &[]),
+        ("repo=other", &[]),
+        ("branch=other", &[]),
+        ("strict=false&dryRun=false&namespace=bar", &["zoo"]),
+    ] {
+        let server = serve(town()).await;
+        let answer = call(server.address(), "POST", &format!("{POST}?{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        let json = answer.json();
+        let names = json.as_array().expect("a list").iter();
+        let names: Vec<&str> = names.filter_map(|entry| entry["name"].as_str()).collect();
+        assert_eq!(names, upgraded, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn strict_does_what_it_can_and_then_fails() {
+    let cluster = town();
+    let server = serve(cluster.clone()).await;
+    let answer = call(server.address(), "POST", &format!("{POST}?strict=true")).await;
+    assert_eq!(answer.status, 409);
+    let problem = answer.problem();
+    let expected = ("strict".into(), "1 container stays behind: held".into());
+    assert_eq!(problem, expected);
+    let report = &answer.json()["report"];
+    assert_eq!(report["upgrade"].as_array().map(Vec::len), Some(3));
+    assert_eq!(report["skipped"][0]["containers"][0]["code"], "held");
+    assert_eq!(image_of(&cluster, "shop", "StatefulSet", "web"), POSTED);
+
+    let nothing = call(
+        server.address(),
+        "POST",
+        "/api/image/acme/x:acme_web_main_1_1_none?strict=true",
+    )
+    .await;
+    assert_eq!(nothing.status, 409);
+    assert_eq!(
+        nothing.problem(),
+        (
+            "strict".into(),
+            "nothing matched: see nearMisses of the report".into()
+        )
+    );
+    let content = call(server.address(), "POST", &format!("{POST}?strict=true&workload=shop/Deployment/equal,shop/Deployment/newer,shop/Deployment/manual")).await;
+    assert_eq!((content.status, &*content.text), (200, "[]"));
+}
+
+#[tokio::test]
+async fn candidates_change_nothing() {
+    let cluster = town();
+    let server = serve(cluster.clone()).await;
+    let answer = call(
+        server.address(),
+        "GET",
+        &format!("{CANDIDATES}?namespace=shop&force=manual"),
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+    let json = answer.json();
+    let names = |list: &str| -> Vec<String> {
+        let entries = json[list].as_array().expect(list).iter();
+        entries
+            .map(|e| format!("{}/{}", e["kind"], e["name"]).replace('"', ""))
+            .collect()
+    };
+    assert_eq!(json["image"], POSTED);
+    assert_eq!(json["build"], build());
+    assert_eq!(
+        names("upgrade"),
+        ["Deployment/manual", "Deployment/web", "StatefulSet/web"]
+    );
+    assert_eq!(names("equal"), ["Deployment/equal"]);
+    assert_eq!(names("obsolete"), ["Deployment/newer"]);
+    assert_eq!(names("skipped"), ["Deployment/held"]);
+    assert_eq!(image_of(&cluster, "shop", "StatefulSet", "web"), BEFORE);
+}
+
+#[tokio::test]
+async fn who_uses_an_image() {
+    let server = serve(town()).await;
+    for (image, expected) in [
+        (
+            POSTED.to_owned(),
+            json!([{"namespace": "bar", "services": ["zoo"]},
+                   {"namespace": "shop", "services": ["equal", "held", "manual", "newer", "web"]}]),
+        ),
+        (
+            "docker.io/acme/proxy".to_owned(),
+            json!([{"namespace": "shop", "services": ["web"]}]),
+        ),
+        ("acme/proxy:2".to_owned(), json!([])),
+        ("localhost:5000/a/b/c:t".to_owned(), json!([])),
+        (format!("acme/proxy@sha256:{}", "0".repeat(64)), json!([])),
+    ] {
+        let answer = call(server.address(), "GET", &format!("/api/image/{image}")).await;
+        assert_eq!((answer.status, answer.json()), (200, expected), "{image}");
+    }
+}
+
+#[tokio::test]
+async fn the_image_is_percent_decoded_once() {
+    let cluster = shop();
+    let server = serve(cluster.clone()).await;
+    let encoded = "/api/image/acme%2fweb%3Aacme_web_main_1.4.0_7_0123abcd";
+    let answer = call(server.address(), "POST", encoded).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(
+        runs(&cluster),
+        POSTED,
+        "written as it was meant, not as it was encoded"
+    );
+}
+
+#[tokio::test]
+async fn a_head_is_a_get_without_its_body() {
+    let server = serve(town()).await;
+    for target in ["/livez", "/readyz", CANDIDATES, "/api/image/acme/proxy"] {
+        let get = call(server.address(), "GET", target).await;
+        let head = call(server.address(), "HEAD", target).await;
+        assert_eq!(head.status, 200, "{target}");
+        assert_eq!(head.header("content-length"), get.header("content-length"));
+        assert_eq!(head.text, "");
+    }
+}
+
+#[tokio::test]
+async fn other_formats_of_tags() {
+    let cluster = memory([workload(
+        "shop",
+        "Deployment",
+        "web",
+        &[("web", "acme/web:1.3.0")],
+    )]);
+    let bound = Bound::new(listener().await, cluster.clone(), Authentication::Loopback);
+    let formats: TagFormats = "v".parse().expect("a format");
+    let server = bound.expect("loopback").formats(formats).serve();
+    let answer = call(
+        server.address(),
+        "POST",
+        "/api/image/acme/web:1.4.0?owner=acme",
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(runs(&cluster), "acme/web:1.4.0");
+}
+
+#[tokio::test]
+async fn a_request_id_is_kept_or_made() {
+    let server = serve(shop()).await;
+    let kept = call_with(server.address(), "GET", "/livez", &["X-Request-Id: run-7"]).await;
+    assert_eq!(kept.header("x-request-id"), Some("run-7"));
+    let kept = call_with(
+        server.address(),
+        "GET",
+        "/nowhere",
+        &["X-Request-Id: run-7"],
+    )
+    .await;
+    assert_eq!(kept.json()["requestId"], "run-7");
+    let made = call_with(server.address(), "GET", "/livez", &["X-Request-Id: a b"]).await;
+    assert_ne!(made.header("x-request-id"), Some("a b"));
+}
+
+/// A cluster that is as fresh as that.
+fn fresh(freshness: Freshness) -> Arc<dyn ClusterPort> {
+    let mut cluster = MockClusterPort::new();
+    cluster.expect_freshness().return_const(freshness);
+    Arc::new(cluster)
+}
+
+#[tokio::test]
+async fn a_view_that_is_not_fresh_gives_no_answer() {
+    let since = SystemTime::UNIX_EPOCH;
+    for freshness in [Freshness::Syncing, Freshness::Stale { since }] {
+        let server = serve(fresh(freshness)).await;
+        for (method, target, problem) in [
+            ("GET", "/readyz", "not-ready"),
+            ("POST", POST, "unavailable"),
+            ("GET", CANDIDATES, "unavailable"),
+            ("GET", "/api/image/acme/web", "unavailable"),
+        ] {
+            let answer = call(server.address(), method, target).await;
+            assert_eq!(
+                (answer.status, &*answer.problem().0),
+                (503, problem),
+                "{target}"
+            );
+        }
+        assert_eq!(call(server.address(), "GET", "/livez").await.status, 200);
+    }
+    let server = serve(fresh(Freshness::Fresh)).await;
+    let answer = call(server.address(), "GET", "/readyz").await;
+    assert_eq!(
+        (answer.status, &*answer.text),
+        (200, r#"{"status":"ready"}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_that_fails_is_told() {
+    let unavailable = |retry_after| ClusterError::Unavailable {
+        message: "connection refused".into(),
+        retry_after,
+    };
+    let fractional = Some(Duration::from_millis(2500));
+    for (error, status, problem, after) in [
+        (unavailable(fractional), 503, "unavailable", Some("3")),
+        (unavailable(None), 503, "unavailable", Some("5")),
+        (
+            ClusterError::Lost("reset".into()),
+            503,
+            "unavailable",
+            Some("5"),
+        ),
+        (
+            ClusterError::Forbidden("list pods".into()),
+            502,
+            "cluster",
+            None,
+        ),
+        (ClusterError::Invalid("no".into()), 502, "cluster", None),
+        (ClusterError::NotFound, 502, "cluster", None),
+        (ClusterError::Unsupported("that"), 501, "unsupported", None),
+    ] {
+        let sentence = error.to_string();
+        let server = serve_found(move || Err(error.clone())).await;
+        for (method, target) in [
+            ("POST", POST),
+            ("GET", CANDIDATES),
+            ("GET", "/api/image/acme/web"),
+        ] {
+            let answer = call(server.address(), method, target).await;
+            assert_eq!(answer.status, status, "{target}");
+            assert_eq!(answer.problem(), (problem.to_owned(), sentence.clone()));
+            assert_eq!(answer.header("retry-after"), after);
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_that_fail_are_told_beside_those_that_did_not() {
+    let mut cluster = MockClusterPort::new();
+    cluster.expect_freshness().return_const(Freshness::Fresh);
+    cluster.expect_find().returning(|_| {
+        let names = ["web", "wall"];
+        let workloads = names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]));
+        let warning = Fault::new(Severity::Warning, "a.yaml", "a warning");
+        Ok(Found::new(workloads.into(), vec![warning]))
+    });
+    cluster
+        .expect_write()
+        .returning(|change, _| match &*change.judged().id.name {
+            "wall" => Err(ClusterError::Invalid("admission webhook denied".into())),
+            _ => Ok(()),
+        });
+    let server = serve(Arc::new(cluster)).await;
+    let answer = call(server.address(), "POST", POST).await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(
+        answer.problem(),
+        (
+            "incomplete".into(),
+            "1 of 2 could not be upgraded: see failed; repeating the call is safe".into()
+        )
+    );
+    let mut failed = entry("shop", "Deployment", "wall", json!([replaced("web")]));
+    failed["reason"] = json!("refused: admission webhook denied");
+    let json = answer.json();
+    assert_eq!(json["failed"], json!([failed]));
+    let upgraded = entry("shop", "Deployment", "web", json!([replaced("web")]));
+    assert_eq!(json["upgraded"], json!([upgraded]));
+    assert_eq!((json.get("faults"), json.get("report")), (None, None));
+
+    for query in ["?report=full", "?strict=true"] {
+        let answer = call(server.address(), "POST", &format!("{POST}{query}")).await;
+        assert_eq!(answer.status, 502);
+        let report = &answer.json()["report"];
+        assert_eq!(
+            report["upgrade"][0]["error"],
+            "refused: admission webhook denied"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_makes_an_answer_incomplete() {
+    let found = |severity| {
+        move || {
+            let web = workload("shop", "Deployment", "web", &[("web", POSTED)]);
+            let fault = Fault::new(severity, "b.yaml:1:2", "no YAML");
+            Ok(Found::new(vec![web], vec![fault]))
+        }
+    };
+    let server = serve_found(found(Severity::Failure)).await;
+    let fault = json!([{"place": "b.yaml:1:2", "message": "no YAML", "failure": true}]);
+    let ask = async |method: &str, target: &str| -> Answer {
+        let answer = call(server.address(), method, target).await;
+        assert_eq!(
+            (answer.status, &*answer.problem().0),
+            (502, "incomplete"),
+            "{target}"
+        );
+        assert_eq!(answer.json()["faults"], fault, "{target}");
+        answer
+    };
+    let answer = ask("POST", POST).await.json();
+    assert_eq!(
+        (&answer["upgraded"], &answer["failed"]),
+        (&json!([]), &json!([]))
+    );
+    let answer = ask("GET", CANDIDATES).await.json();
+    assert_eq!(answer["report"]["equal"][0]["name"], "web");
+    let answer = ask("GET", "/api/image/acme/web").await.json();
+    assert_eq!(
+        answer["found"],
+        json!([{"namespace": "shop", "services": ["web"]}])
+    );
+
+    let server = serve_found(found(Severity::Warning)).await;
+    for (method, target) in [
+        ("POST", POST),
+        ("GET", CANDIDATES),
+        ("GET", "/api/image/acme/web"),
+    ] {
+        assert_eq!(
+            call(server.address(), method, target).await.status,
+            200,
+            "{target}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer() {
+    let server = serve_found(|| panic!("planted")).await;
+    for (method, target) in [
+        ("POST", POST),
+        ("GET", CANDIDATES),
+        ("GET", "/api/image/acme/web"),
+    ] {
+        let answer = call(server.address(), method, target).await;
+        assert_eq!((answer.status, &*answer.problem().0), (500, "internal"));
+        assert!(!answer.text.contains("planted"), "that is for the log");
+    }
+    crate::cluster::works(server.address()).await;
+}

@@ -1,0 +1,215 @@
+//! A client on raw TCP: it sends what it is told, sense or nonsense, and holds every answer to what all answers have in
+//! common.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Long enough for any machine: no test depends on how long it is.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// The headers that an answer may have.
+const HEADERS: [&str; 9] = [
+    "allow",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+/// An answer, held to what all answers have in common.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// A problem's name and its sentence.
+    pub(crate) fn problem(&self) -> (String, String) {
+        let json = self.json();
+        let text = |member: &str| json[member].as_str().expect(member).to_owned();
+        let kind = text("type");
+        let name = kind.strip_prefix("urn:hikaru:problem:").expect("our URN");
+        (name.to_owned(), text("detail"))
+    }
+}
+
+impl Client {
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.expect("a connection");
+        Self {
+            stream,
+            read: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let sent = timeout(LONG, self.stream.write_all(bytes.as_ref())).await;
+        sent.expect("in time").expect("sent");
+    }
+
+    /// Sends as much as the server takes.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let sent = timeout(LONG, self.stream.write_all(bytes.as_ref())).await;
+        sent.expect("in time").is_ok()
+    }
+
+    /// The end of the sending half.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("a half-close");
+    }
+
+    /// The next answer with its body.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        self.answer_to("GET").await.expect("an answer, not the end")
+    }
+
+    /// The next answer to a request with this method; `None`: the connection was closed without one.
+    pub(crate) async fn answer_to(&mut self, method: &str) -> Option<Answer> {
+        timeout(LONG, self.read_answer(method))
+            .await
+            .expect("in time")
+    }
+
+    async fn read_answer(&mut self, method: &str) -> Option<Answer> {
+        let end = loop {
+            if let Some(at) = find(&self.read, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if !self.read_more().await {
+                assert!(self.read.is_empty(), "half an answer: {:?}", self.read);
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.read[..end].to_vec()).expect("a head in ASCII");
+        let mut lines = head.trim_end().split("\r\n");
+        let status_line = lines.next().expect("a status line");
+        let status = status_line[9..12].parse().expect("a status");
+        let mut headers = BTreeMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(": ").expect("a header");
+            let name = name.to_ascii_lowercase();
+            assert!(
+                HEADERS.contains(&&*name),
+                "a header that nobody expects: {line}"
+            );
+            assert!(
+                headers.insert(name, value.to_owned()).is_none(),
+                "{line} again"
+            );
+        }
+        let length = headers["content-length"].parse().expect("a length");
+        let length: usize = if method == "HEAD" { 0 } else { length };
+        while self.read.len() < end + length {
+            assert!(self.read_more().await, "half a body");
+        }
+        let text = String::from_utf8(self.read[end..end + length].to_vec()).expect("UTF-8");
+        self.read.drain(..end + length);
+        let answer = Answer {
+            status,
+            headers,
+            text,
+        };
+        answer.check(method);
+        Some(answer)
+    }
+
+    /// Whether the server has closed the connection, and said nothing more.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let more = timeout(LONG, self.read_more()).await.expect("in time");
+        !more && self.read.is_empty()
+    }
+
+    async fn read_more(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer).await {
+            Ok(count @ 1..) => {
+                self.read.extend_from_slice(&buffer[..count]);
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+}
+
+impl Answer {
+    fn check(&self, method: &str) {
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        let id = self.header("x-request-id").expect("a request id");
+        assert!(!id.is_empty());
+        if method == "HEAD" {
+            return;
+        }
+        let json = self.json();
+        if self.status < 400 {
+            assert_eq!(self.header("content-type"), Some("application/json"));
+        } else {
+            let media = self.header("content-type");
+            assert_eq!(media, Some("application/problem+json"), "{self:?}");
+            assert_eq!(json["status"], self.status);
+            assert_eq!(json["requestId"], id);
+            let text = |member: &str| json[member].as_str().is_some_and(|text| !text.is_empty());
+            assert!(text("title") && text("detail") && text("type"), "{json}");
+        }
+        if self.status == 503 {
+            let after = self.header("retry-after").expect("Retry-After");
+            assert!(after.parse::<u64>().expect("seconds") > 0);
+        }
+        if self.status == 401 {
+            assert!(self.headers.contains_key("www-authenticate"));
+        }
+        if self.status == 405 {
+            assert!(self.headers.contains_key("allow"));
+        }
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+/// One call on a connection of its own, with these headers beside `Host`.
+pub(crate) async fn call_with(
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+) -> Answer {
+    let mut client = Client::connect(to).await;
+    client.send(request(method, target, headers)).await;
+    client.answer_to(method).await.expect("an answer")
+}
+
+/// One call on a connection of its own.
+pub(crate) async fn call(to: SocketAddr, method: &str, target: &str) -> Answer {
+    call_with(to, method, target, &[]).await
+}
+
+pub(crate) fn request(method: &str, target: &str, headers: &[&str]) -> String {
+    let headers: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
+}

@@ -1,0 +1,159 @@
+//! The clusters that the tests' servers stand on: a small shop in memory, one whose writes wait, one that answers as it
+//! is told.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels, MemoryCluster,
+    MockClusterPort, Mode, Scope, Workload, WorkloadId,
+};
+use hikaru_http::{Authentication, Bound, Limits, Serving};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// What is posted, and what ran before it.
+pub(crate) const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
+pub(crate) const BEFORE: &str = "acme/web:acme_web_main_1.3.0_6_0123abcd";
+
+pub(crate) fn workload(
+    namespace: &str,
+    kind: &str,
+    name: &str,
+    images: &[(&str, &str)],
+) -> Workload {
+    let mut workload = Workload::new(WorkloadId::new(namespace, kind, name));
+    workload.labels = IdentityLabels::new("acme", "web", "main");
+    for (name, image) in images {
+        workload.containers.push(Container::new(*name, *image));
+    }
+    workload
+}
+
+/// A cluster with these workloads.
+pub(crate) fn memory(workloads: impl IntoIterator<Item = Workload>) -> Arc<MemoryCluster> {
+    let cluster = MemoryCluster::default();
+    for workload in workloads {
+        cluster.put(workload);
+    }
+    Arc::new(cluster)
+}
+
+/// A cluster with one workload, which a post of [`POSTED`] upgrades.
+pub(crate) fn shop() -> Arc<MemoryCluster> {
+    memory([workload("shop", "Deployment", "web", &[("web", BEFORE)])])
+}
+
+pub(crate) fn image_of(cluster: &MemoryCluster, namespace: &str, kind: &str, name: &str) -> String {
+    let workload = cluster.get(&WorkloadId::new(namespace, kind, name));
+    workload.expect("the workload").containers[0]
+        .image
+        .to_string()
+}
+
+/// What web of the shop runs now.
+pub(crate) fn runs(cluster: &MemoryCluster) -> String {
+    image_of(cluster, "shop", "Deployment", "web")
+}
+
+pub(crate) async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a free port")
+}
+
+/// A server without a token.
+pub(crate) async fn serve(cluster: Arc<dyn ClusterPort>) -> Serving {
+    serve_with(cluster, Authentication::Loopback, Limits::default()).await
+}
+
+pub(crate) async fn serve_with(
+    cluster: Arc<dyn ClusterPort>,
+    authentication: Authentication,
+    limits: Limits,
+) -> Serving {
+    let bound = Bound::new(listener().await, cluster, authentication).expect("a loopback address");
+    bound.limits(limits).serve()
+}
+
+/// A server on a cluster that answers each search so.
+pub(crate) async fn serve_found(
+    found: impl Fn() -> Result<Found, ClusterError> + Send + Sync + 'static,
+) -> Serving {
+    let mut cluster = MockClusterPort::new();
+    cluster.expect_freshness().return_const(Freshness::Fresh);
+    cluster.expect_find().returning(move |_| found());
+    serve(Arc::new(cluster)).await
+}
+
+/// The next request is served as if nothing had happened.
+pub(crate) async fn works(server: SocketAddr) {
+    let answer = crate::client::call(server, "GET", "/livez").await;
+    assert_eq!(
+        (answer.status, &*answer.text),
+        (200, r#"{"status":"alive"}"#)
+    );
+}
+
+/// A cluster whose writes wait until they are let through, each.
+pub(crate) struct Gate {
+    pub(crate) cluster: Arc<MemoryCluster>,
+    pub(crate) gate: Semaphore,
+    begun: Semaphore,
+    /// How many writes were dropped before they were done.
+    pub(crate) dropped: Arc<AtomicUsize>,
+}
+
+impl Gate {
+    pub(crate) fn new(cluster: Arc<MemoryCluster>) -> Arc<Self> {
+        Arc::new(Self {
+            cluster,
+            gate: Semaphore::new(0),
+            begun: Semaphore::new(0),
+            dropped: Arc::default(),
+        })
+    }
+
+    /// Until this many more writes wait.
+    pub(crate) async fn wait_for_writes(&self, count: u32) {
+        let begun = tokio::time::timeout(crate::client::LONG, self.begun.acquire_many(count));
+        begun.await.expect("in time").expect("open").forget();
+    }
+}
+
+struct Counted(Option<Arc<AtomicUsize>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(dropped) = &self.0 {
+            dropped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterPort for Gate {
+    fn freshness(&self) -> Freshness {
+        self.cluster.freshness()
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        self.cluster.find(scope).await
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        self.cluster.read(id).await
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let mut counted = Counted(Some(self.dropped.clone()));
+        self.begun.add_permits(1);
+        self.gate.acquire().await.expect("open").forget();
+        let written = self.cluster.write(change, mode).await;
+        counted.0 = None;
+        written
+    }
+}

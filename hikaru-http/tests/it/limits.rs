@@ -1,0 +1,282 @@
+//! The limits: bodies, headers, time, connections, upgrades. Whoever meets one is told, and nobody else notices.
+
+use std::{fmt::Write as _, time::Duration};
+
+use hikaru_http::{Authentication, Limits, Serving};
+
+use crate::{
+    client::{Client, call, request},
+    cluster::{BEFORE, Gate, POSTED, memory, runs, serve, serve_with, shop, workload, works},
+};
+
+const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+const SOON: Duration = Duration::from_millis(200);
+
+async fn limited(set: impl FnOnce(&mut Limits)) -> Serving {
+    let mut limits = Limits::default();
+    set(&mut limits);
+    serve_with(shop(), Authentication::Loopback, limits).await
+}
+
+#[tokio::test]
+async fn a_small_body_is_passed_over() {
+    for (framing, body) in [
+        ("Content-Length: 2", "{}"),
+        ("Content-Length: 65536", ""),
+        ("Transfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"),
+        // A body of one length by one count and another by the other is not read by either.
+        (
+            "Content-Length: 4\r\nTransfer-Encoding: chunked",
+            "0\r\n\r\n",
+        ),
+        ("Transfer-Encoding: chunked", "zz\r\nlies"),
+        ("Transfer-Encoding: chunked", "fffffffffffffffffff\r\n"),
+    ] {
+        let cluster = shop();
+        let server = serve(cluster.clone()).await;
+        let mut client = Client::connect(server.address()).await;
+        client
+            .send(format!("{}{body}", request("POST", POST, &[framing])))
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 200, "{framing}: {}", answer.text);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(runs(&cluster), POSTED);
+        assert!(client.is_closed().await, "{framing}");
+        works(server.address()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_is_refused_unread() {
+    let cluster = shop();
+    let server = serve(cluster.clone()).await;
+    for length in ["65537", "1000000000000000"] {
+        let mut client = Client::connect(server.address()).await;
+        client
+            .send(request(
+                "POST",
+                POST,
+                &[&format!("Content-Length: {length}")],
+            ))
+            .await;
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.status, &*answer.problem().0),
+            (413, "body-too-large")
+        );
+        assert_eq!(runs(&cluster), BEFORE);
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_ends() {
+    let server = serve(shop()).await;
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let mut client = Client::connect(server.address()).await;
+    client
+        .send(request("POST", POST, &["Transfer-Encoding: chunked"]))
+        .await;
+    // 4 GiB, if they let us.
+    let mut refused = false;
+    for _ in 0..262_144 {
+        if !client.try_send(&chunk).await {
+            refused = true;
+            break;
+        }
+    }
+    assert!(refused, "the server goes on reading");
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn an_answer_arrives_although_a_body_is_still_sent() {
+    let server = serve(shop()).await;
+    let mut client = Client::connect(server.address()).await;
+    client
+        .send(request("POST", POST, &["Content-Length: 1000000"]))
+        .await;
+    client.try_send("x".repeat(1_000_000)).await;
+    assert_eq!(client.answer().await.status, 413);
+}
+
+#[tokio::test]
+async fn headers_without_end_end() {
+    let server = serve(shop()).await;
+    let mut client = Client::connect(server.address()).await;
+    client
+        .send("GET /livez HTTP/1.1\r\nHost: localhost\r\n")
+        .await;
+    for i in 0.. {
+        if !client
+            .try_send(format!("X-{i}: {}\r\n", "x".repeat(1000)))
+            .await
+            || i > 100
+        {
+            break;
+        }
+    }
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, &*answer.problem().0),
+        (431, "header-too-large")
+    );
+    assert!(client.is_closed().await);
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn too_many_headers() {
+    let server = limited(|limits| limits.headers = 10).await;
+    for (count, status) in [(9, 200), (10, 431)] {
+        let mut head = "GET /livez HTTP/1.1\r\nHost: localhost\r\n".to_owned();
+        for i in 0..count {
+            write!(head, "X-{i}: y\r\n").expect("a string");
+        }
+        let mut client = Client::connect(server.address()).await;
+        client.send(format!("{head}\r\n")).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{count} and Host");
+        if status == 431 {
+            assert_eq!(
+                answer.problem().1,
+                "expected a header of at most 10 fields and 32768 bytes"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_uri_that_is_too_long() {
+    let server = limited(|limits| limits.header_bytes = 128 * 1024).await;
+    let answer = call(
+        server.address(),
+        "POST",
+        &format!("/api/image/{}", "x".repeat(70_000)),
+    )
+    .await;
+    assert_eq!((answer.status, &*answer.problem().0), (414, "uri-too-long"));
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn a_header_that_takes_too_long() {
+    let server = limited(|limits| limits.header_time = SOON).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send("GET /livez HTTP/1.1\r\nHo").await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, &*answer.problem().0),
+        (408, "header-timeout")
+    );
+    assert!(client.is_closed().await);
+
+    // Who has said nothing is told nothing.
+    let mut idle = Client::connect(server.address()).await;
+    assert!(idle.is_closed().await);
+    let mut idle = Client::connect(server.address()).await;
+    idle.send(request("GET", "/livez", &[])).await;
+    assert_eq!(idle.answer().await.status, 200);
+    assert!(idle.is_closed().await);
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_let_go() {
+    let workloads = (0..3000).map(|i| {
+        let name = format!("web-{i}");
+        workload("shop", "Deployment", &name, &[("web", BEFORE)])
+    });
+    let mut limits = Limits::default();
+    limits.write_time = SOON;
+    limits.connections = 1;
+    let server = serve_with(memory(workloads), Authentication::Loopback, limits).await;
+    let target = POST.replace("/api/image", "/api/candidates");
+    let mut client = Client::connect(server.address()).await;
+    // Pipelined, so that the answers fill every buffer on the way.
+    client
+        .try_send(request("GET", &target, &[]).repeat(20))
+        .await;
+    // Its place is free again once it is let go.
+    loop {
+        let answer = call(server.address(), "GET", "/api/image/acme/proxy").await;
+        match answer.status {
+            200 => break,
+            503 => tokio::time::sleep(SOON).await,
+            _ => panic!("{answer:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_and_probes_are_answered() {
+    let server = limited(|limits| limits.connections = 2).await;
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(server.address()).await;
+        client.send(request("GET", "/livez", &[])).await;
+        assert_eq!(client.answer().await.status, 200);
+        kept.push(client);
+    }
+    let answer = call(server.address(), "POST", POST).await;
+    assert_eq!((answer.status, &*answer.problem().0), (503, "busy"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    works(server.address()).await;
+
+    // One more than those is closed without a word, and nobody else is harmed.
+    let waiting = Client::connect(server.address()).await;
+    let mut beyond = Client::connect(server.address()).await;
+    beyond.try_send(request("GET", "/livez", &[])).await;
+    assert!(beyond.is_closed().await);
+    drop(waiting);
+    let mut first = kept.remove(0);
+    first.send(request("POST", POST, &[])).await;
+    assert_eq!(first.answer().await.status, 200);
+    drop((first, kept));
+    loop {
+        // The server sees the end of a connection when it sees it.
+        let answer = call(server.address(), "POST", POST).await;
+        match answer.status {
+            200 => break,
+            503 => tokio::task::yield_now().await,
+            _ => panic!("{answer:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn upgrades_wait_their_turn() {
+    let gate = Gate::new(shop());
+    let mut limits = Limits::default();
+    limits.upgrades = 1;
+    let server = serve_with(gate.clone(), Authentication::Loopback, limits).await;
+    let mut first = Client::connect(server.address()).await;
+    first.send(request("POST", POST, &[])).await;
+    gate.wait_for_writes(1).await;
+    let mut second = Client::connect(server.address()).await;
+    second.send(request("POST", POST, &[])).await;
+    // What only reads does not wait behind what writes.
+    assert_eq!(
+        call(server.address(), "GET", "/api/image/acme/web")
+            .await
+            .status,
+        200
+    );
+    gate.gate.add_permits(1);
+    assert_ne!(first.answer().await.text, "[]");
+    assert_eq!(second.answer().await.text, "[]", "the first one did it");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long() {
+    let gate = Gate::new(shop());
+    let mut limits = Limits::default();
+    limits.answer = SOON;
+    let server = serve_with(gate.clone(), Authentication::Loopback, limits).await;
+    let answer = call(server.address(), "POST", POST).await;
+    assert_eq!((answer.status, &*answer.problem().0), (504, "timeout"));
+    assert_eq!(runs(&gate.cluster), BEFORE);
+    gate.gate.add_permits(1);
+    server.drain().finished().await;
+    assert_eq!(runs(&gate.cluster), POSTED, "it was finished all the same");
+}

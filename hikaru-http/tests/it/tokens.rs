@@ -1,0 +1,189 @@
+//! Bearer tokens: who is let in, and that nothing is read or told before.
+
+use std::sync::Arc;
+
+use hikaru_core::MemoryCluster;
+use hikaru_http::{Authentication, BindError, Bound, Limits, Serving, Token, Tokens};
+use tokio::net::TcpListener;
+
+use crate::{
+    client::{Client, LONG, call, call_with},
+    cluster::{BEFORE, POSTED, runs, serve_with, shop, works},
+};
+
+const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+fn token(text: &str) -> Token {
+    Token::new(&text.into()).expect("a token")
+}
+
+async fn guarded(cluster: Arc<MemoryCluster>) -> Serving {
+    let tokens = Tokens::new(token("s3cret"), Some(token("n3xt")));
+    serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await
+}
+
+#[tokio::test]
+async fn only_a_valid_token_is_let_in() {
+    for (headers, status, challenge) in [
+        (&[][..], 401, Some("Bearer")),
+        (&["Authorization: Basic s3cret"], 401, Some("Bearer")),
+        (&["Authorization: s3cret"], 401, Some("Bearer")),
+        (&["Authorization:"], 401, Some("Bearer")),
+        (&["Authorization: Bearer"], 401, Some("Bearer")),
+        (
+            &["Authorization: Bearer wrong"],
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            &["Authorization: Bearer s3cret n3xt"],
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            &["Authorization: Bearer s3cre"],
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            &["Authorization: Bearer s3crets"],
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            &[
+                "Authorization: Bearer s3cret",
+                "Authorization: Bearer s3cret",
+            ],
+            400,
+            None,
+        ),
+        (&["Authorization: Bearer s3cret"], 200, None),
+        (&["authorization: bEaReR   n3xt"], 200, None),
+        // A token is enough: whoever has it may be a browser, and need not be on this machine.
+        (
+            &[
+                "Authorization: Bearer n3xt",
+                "Origin: https://ci.example",
+                "Sec-Fetch-Site: cross-site",
+            ],
+            200,
+            None,
+        ),
+    ] {
+        let cluster = shop();
+        let server = guarded(cluster.clone()).await;
+        let answer = call_with(server.address(), "POST", POST, headers).await;
+        assert_eq!(answer.status, status, "{headers:?}: {}", answer.text);
+        assert_eq!(answer.header("www-authenticate"), challenge, "{headers:?}");
+        let expected = if status == 200 { POSTED } else { BEFORE };
+        assert_eq!(runs(&cluster), expected, "{headers:?}");
+        assert!(!answer.text.contains("s3cret"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_token_never_matches() {
+    let tokens = Tokens::new(token("s3cret"), None);
+    let server = serve_with(shop(), Authentication::Tokens(tokens), Limits::default()).await;
+    for header in [
+        "Authorization: Bearer ",
+        "Authorization: Bearer     ",
+        "Authorization: Bearer \t",
+    ] {
+        assert_eq!(
+            call_with(server.address(), "POST", POST, &[header])
+                .await
+                .status,
+            401
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_route_but_the_probes_is_guarded() {
+    let server = guarded(shop()).await;
+    for target in [
+        "/",
+        "/api",
+        "/metrics",
+        POST,
+        "/api/candidates/acme/web:t",
+        "/livez/",
+        "/LIVEZ",
+        "//livez",
+    ] {
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH",
+        ] {
+            let answer = call(server.address(), method, target).await;
+            assert_eq!(answer.status, 401, "{method} {target}");
+        }
+    }
+    for target in ["/livez", "/readyz", "/readyz?verbose"] {
+        assert_eq!(call(server.address(), "GET", target).await.status, 200);
+        assert_eq!(call(server.address(), "POST", target).await.status, 405);
+    }
+}
+
+#[tokio::test]
+async fn a_huge_token_is_refused_and_told_so() {
+    let server = guarded(shop()).await;
+    let long = format!("Authorization: Bearer {}", "x".repeat(5000));
+    assert_eq!(
+        call_with(server.address(), "POST", POST, &[&long])
+            .await
+            .status,
+        401
+    );
+
+    let mut client = Client::connect(server.address()).await;
+    let head = format!("POST {POST} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ");
+    client.send(head).await;
+    client.try_send("x".repeat(1024 * 1024)).await;
+    client.try_send("\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, &*answer.problem().0),
+        (431, "header-too-large")
+    );
+    assert!(client.is_closed().await);
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn who_sends_is_checked_before_the_body() {
+    let server = guarded(shop()).await;
+    for framing in [
+        "Content-Length: 1000",
+        "Content-Length: 10000000000",
+        "Transfer-Encoding: chunked",
+    ] {
+        let mut client = Client::connect(server.address()).await;
+        let head = format!("POST {POST} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n");
+        client.send(head).await;
+        assert_eq!(
+            client.answer().await.status,
+            401,
+            "{framing}: no byte of the body was sent"
+        );
+    }
+    // Nor is a client told to go on that is not let in.
+    let mut client = Client::connect(server.address()).await;
+    client.send(format!("POST {POST} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")).await;
+    assert_eq!(client.answer().await.status, 401);
+}
+
+#[tokio::test]
+async fn without_a_token_only_loopback_is_listened_on() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let refused = Bound::new(listener, shop(), Authentication::Loopback);
+    assert!(matches!(refused, Err(BindError::NotLoopback(_))));
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let server = Bound::new(listener, shop(), Authentication::Insecure)
+        .expect("insecure")
+        .serve();
+    let mut draining = server.drain();
+    let over = tokio::time::timeout(LONG, draining.finished()).await;
+    over.expect("a server that nobody called is over at once");
+}
