@@ -66,7 +66,7 @@ pub(crate) async fn answer(
     let has_body = !body.is_end_stream();
     drop(body);
     let id = shared.ids.of(&head.headers);
-    let mut line = RequestLine::new(id, head.method.clone(), origin.peer);
+    let mut line = RequestLine::new(id, Some(head.method.clone()), origin.peer);
     let mut answer = match read(&shared, origin, &head, body_bytes, &mut line) {
         Err(refusal) => finish(line, Err(refusal)),
         Ok(Call::Live) => finish(line, json(&wire::Health { status: "alive" })),
@@ -91,8 +91,7 @@ pub(crate) async fn answer(
 
 /// An answer to what hyper refused before it was a request.
 pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, kind: Kind, detail: &str) -> Answer {
-    // Nobody knows which method it was.
-    let line = RequestLine::new(shared.ids.next(), hyper::Method::default(), peer);
+    let line = RequestLine::new(shared.ids.next(), None, peer);
     finish(line, Err(Refusal::new(kind, detail)))
 }
 

@@ -34,7 +34,8 @@ pub struct Limits {
     /// 1,024. An eighth more is accepted, on which probes are answered, and everything else is 503 with `Retry-After`.
     pub connections: usize,
     /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 64: they outlive their
-    /// connections, so the limit on those does not bound them.
+    /// connections, so the limit on those does not bound them. At
+    /// least 1.
     pub upgrades: usize,
     /// How long new connections are still accepted once a drain has begun, with `/readyz` answering 503: time for a load
     /// balancer to look elsewhere. Default 0.

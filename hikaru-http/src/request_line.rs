@@ -53,7 +53,7 @@ impl RequestIds {
 pub(crate) struct RequestLine {
     /// The request's id.
     pub(crate) id: String,
-    method: Method,
+    method: Option<Method>,
     peer: SocketAddr,
     started: Instant,
     /// The route's pattern.
@@ -75,7 +75,7 @@ struct Counts {
 }
 
 impl RequestLine {
-    pub(crate) fn new(id: String, method: Method, peer: SocketAddr) -> Self {
+    pub(crate) fn new(id: String, method: Option<Method>, peer: SocketAddr) -> Self {
         Self {
             id,
             method,
@@ -162,7 +162,7 @@ impl Drop for RequestLine {
             ($level:ident, $message:literal) => {
                 tracing::$level!(
                     request_id = id.as_str(),
-                    method = method.as_str(),
+                    method = method.as_ref().map(Method::as_str),
                     route,
                     peer = %peer,
                     caller = caller.map(Caller::as_str),
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn an_image_is_quoted_and_cut() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut line = RequestLine::new("x".into(), Method::GET, peer);
+        let mut line = RequestLine::new("x".into(), None, peer);
         line.image("a\n\u{1b}[31mb");
         assert_eq!(line.image.as_deref(), Some("a\\n\\u{1b}[31mb"));
         line.image(&"x".repeat(5000));

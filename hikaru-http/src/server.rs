@@ -157,7 +157,7 @@ impl Bound {
             formats: self.formats,
             limits: self.limits,
             ids: RequestIds::default(),
-            upgrades: Arc::new(Semaphore::new(self.limits.upgrades)),
+            upgrades: Arc::new(Semaphore::new(self.limits.upgrades.max(1))),
             upgrading: AtomicUsize::new(0),
             stage: watch::Sender::new(Stage::Serving),
         });

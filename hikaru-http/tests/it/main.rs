@@ -7,5 +7,6 @@ mod client;
 mod cluster;
 mod drain;
 mod limits;
+mod log;
 mod tokens;
 mod wire;

@@ -1,0 +1,239 @@
+//! The log: one line a request, with what an operator asks for, and never a secret.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hikaru_http::{Authentication, Limits, Token, Tokens};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
+};
+
+use crate::{
+    client::{Client, LONG, call, call_with, request},
+    cluster::{BEFORE, Gate, POSTED, memory, runs, serve, serve_with, shop, workload},
+};
+
+const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+type Line = (Level, BTreeMap<String, String>);
+
+/// Keeps what is logged on this thread, which is all that a test's runtime has.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<Line>>>);
+
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().into(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().into(), format!("{value:?}"));
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("hikaru_http")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields(BTreeMap::new());
+        event.record(&mut fields);
+        let line = (*event.metadata().level(), fields.0);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+}
+
+impl Log {
+    fn start() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(log.clone());
+        (log, guard)
+    }
+
+    /// The lines that are no trace, at this level; a request's line with its changing parts checked and taken out.
+    fn lines(&self, level: Level) -> Vec<BTreeMap<String, String>> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lines
+            .iter()
+            .filter(|(l, _)| *l == level)
+            .map(|(_, fields)| fields.clone());
+        lines
+            .map(|mut fields| {
+                if let Some(duration) = fields.remove("duration_ms") {
+                    duration.parse::<u64>().expect("milliseconds");
+                    let peer = fields.remove("peer").expect("a peer");
+                    assert!(peer.starts_with("127.0.0.1:"), "{peer}");
+                    assert!(fields.remove("request_id").is_some_and(|id| !id.is_empty()));
+                }
+                fields
+            })
+            .collect()
+    }
+}
+
+fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+#[tokio::test]
+async fn one_line_a_request() {
+    let (log, _guard) = Log::start();
+    let token = |text: &str| Token::new(&text.into()).expect("a token");
+    let tokens = Tokens::new(token("s3cret"), Some(token("n3xt")));
+    let cluster = memory([
+        workload("shop", "Deployment", "web", &[("web", BEFORE)]),
+        workload("shop", "Deployment", "same", &[("web", POSTED)]),
+    ]);
+    let server = serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await;
+    let good = ["Authorization: Bearer n3xt"];
+    call_with(server.address(), "POST", POST, &good).await;
+    let target = "/api/image/a%0ab?secret=s3cret";
+    call_with(
+        server.address(),
+        "GET",
+        target,
+        &["Authorization: Bearer s3cret"],
+    )
+    .await;
+    call_with(server.address(), "GET", "/api/image/a%0ab", &good).await;
+    call_with(
+        server.address(),
+        "POST",
+        POST,
+        &["Authorization: Bearer wr0ng"],
+    )
+    .await;
+    call(server.address(), "GET", "/livez").await;
+    let mut client = Client::connect(server.address()).await;
+    client.send("nonsense\r\n\r\n").await;
+    client.answer().await;
+
+    let route = ("route", "/api/image/{image}");
+    let answered = ("message", "answered");
+    assert_eq!(
+        log.lines(Level::INFO),
+        [
+            fields(&[
+                answered,
+                ("method", "POST"),
+                route,
+                ("caller", "token 2"),
+                ("image", POSTED),
+                ("status", "200"),
+                ("upgrade", "1"),
+                ("equal", "1"),
+                ("obsolete", "0"),
+                ("skipped", "0"),
+                ("failed", "0"),
+            ]),
+            fields(&[
+                answered,
+                ("method", "GET"),
+                route,
+                ("caller", "token 1"),
+                ("status", "400")
+            ]),
+            fields(&[
+                answered,
+                ("method", "GET"),
+                route,
+                ("caller", "token 2"),
+                ("image", "a\\nb"),
+                ("status", "400"),
+            ]),
+            fields(&[answered, ("method", "POST"), route, ("status", "401")]),
+            fields(&[answered, ("route", "none"), ("status", "400")]),
+        ]
+    );
+    let debug = log.lines(Level::DEBUG);
+    let judged = debug.iter().filter(|line| line["message"] == "judged");
+    let codes: Vec<&str> = judged.map(|line| &*line["code"]).collect();
+    assert_eq!(codes, ["equal", "upgrade"]);
+    let probe = fields(&[
+        answered,
+        ("method", "GET"),
+        ("route", "/livez"),
+        ("status", "200"),
+    ]);
+    assert!(debug.contains(&probe), "{debug:?}");
+    let all = format!("{:?}", log.0);
+    for secret in ["s3cret", "n3xt", "wr0ng"] {
+        assert!(!all.contains(secret), "{secret} in the log");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_without_its_client_has_its_line() {
+    let (log, _guard) = Log::start();
+    let gate = Gate::new(shop());
+    let server = serve(gate.clone()).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send(request("POST", POST, &[])).await;
+    gate.wait_for_writes(1).await;
+    drop(client);
+    gate.gate.add_permits(1);
+    let mut draining = server.drain();
+    tokio::time::timeout(LONG, draining.finished())
+        .await
+        .expect("the end");
+    let lines = log.lines(Level::INFO);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["upgrade"], "1");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_while_it_waits_has_its_line_and_no_upgrade() {
+    let (log, _guard) = Log::start();
+    let gate = Gate::new(shop());
+    let mut limits = Limits::default();
+    limits.upgrades = 1;
+    let server = serve_with(gate.clone(), Authentication::Loopback, limits).await;
+    let mut first = Client::connect(server.address()).await;
+    first
+        .send(request("POST", &format!("{POST}?dryRun=true"), &[]))
+        .await;
+    gate.wait_for_writes(1).await;
+    let mut second = Client::connect(server.address()).await;
+    second.send(request("POST", POST, &[])).await;
+    // Begun after it, so it waits when this one is answered.
+    call(server.address(), "GET", "/livez").await;
+    drop(second);
+    let gone = async {
+        while log.lines(Level::INFO).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.expect("its line");
+    let lines = log.lines(Level::INFO);
+    assert_eq!(lines[0]["message"], "not answered: the client hung up");
+    assert_eq!(lines[0].get("status"), None);
+    gate.gate.add_permits(2);
+    assert_eq!(first.answer().await.status, 200);
+    let mut draining = server.drain();
+    tokio::time::timeout(LONG, draining.finished())
+        .await
+        .expect("the end");
+    assert_eq!(runs(&gate.cluster), BEFORE);
+}
