@@ -32,7 +32,7 @@ const THREADS: usize = 4;
 /// A folder of Kubernetes manifests as a cluster.
 ///
 /// All `*.yaml`, `*.yml` and `*.json` below the folder are read: several documents a file, lists,
-/// Deployments, StatefulSets, DaemonSets and CronJobs. Passed over are hidden files and folders,
+/// Deployments, StatefulSets, DaemonSets and CronJobs. Passed over are hidden folders,
 /// `templates/` beside a `Chart.yaml`, and what `.hikaruignore` names (in gitignore's syntax; in
 /// each folder, none above the folder itself). Symlinks are followed, but never out of the folder.
 ///

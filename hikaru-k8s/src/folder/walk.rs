@@ -67,7 +67,7 @@ pub(super) fn walk(root: &Path) -> Result<Walked, String> {
     };
     let entries = WalkBuilder::new(root)
         .standard_filters(false)
-        .hidden(true)
+        .hidden(false)
         .follow_links(true)
         .add_custom_ignore_filename(IGNORE_FILE)
         .sort_by_file_name(Ord::cmp)
@@ -163,6 +163,10 @@ fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
     let path = entry.path();
     if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
         return true;
+    }
+    // The folder itself may be named as it likes.
+    if entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".") {
+        return false;
     }
     // A chart's templates are no manifests.
     if entry.file_name() == "templates"
@@ -280,9 +284,10 @@ fn error_fault<'e>(
     let place = below(root, path);
     let link = path.is_symlink();
     if path.starts_with(root) && path != root {
-        let hidden = place
-            .split('/')
-            .any(|part| part.starts_with('.') && part.len() > 1);
+        // The walk enters no hidden folder; whether this is one it could not find out. Editors leave hidden links that
+        // lead nowhere beside what they edit.
+        let hidden =
+            place.split('/').any(|part| part.starts_with('.')) && (link || !is_manifest(path));
         if hidden || ignored.matched_path_or_any_parents(path, true).is_ignore() {
             return None;
         }

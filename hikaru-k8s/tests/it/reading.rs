@@ -74,6 +74,7 @@ async fn some_files_are_passed_over() {
     assert_eq!(
         scene.origins().await,
         [
+            ".web.yaml#1",
             "a/keep.draft.yaml#1",
             "a/old/web.yaml#1",
             "inner.yaml#1",
