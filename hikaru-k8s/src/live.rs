@@ -309,8 +309,8 @@ impl ClusterPort for LiveCluster {
 /// The path of an object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
 fn checked_path(kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
     let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
-    let checked: Result<WorkloadName, _> = whole.parse();
-    match checked {
+    let checked = hikaru_core::check_namespace(&id.namespace);
+    match checked.and_then(|()| whole.parse::<WorkloadName>()) {
         Ok(_) => Ok(format!("{}/{}", kind.path(Some(&id.namespace)), id.name)),
         Err(error) => Err(ClusterError::Invalid(error.to_string())),
     }

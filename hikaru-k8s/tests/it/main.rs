@@ -1,8 +1,10 @@
 //! The folder of manifests as its users see it, on real files: the port's contract, which files
-//! are read, how files are written, and what is said of bad input.
+//! are read, how files are written, and what is said of bad input. The live cluster has a room of
+//! its own.
 
 mod bad_input;
 mod contract;
+mod live;
 mod reading;
 mod scene;
 mod writing;

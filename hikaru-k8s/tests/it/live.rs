@@ -1,0 +1,11 @@
+//! The live cluster: on the real control plane where the feature `cluster` is set, and on an API server that plays a
+//! script, with the faults that a real one has too seldom.
+
+#[cfg(feature = "cluster")]
+mod contract;
+#[cfg(feature = "cluster")]
+mod guarded;
+#[cfg(feature = "cluster")]
+mod rig;
+#[cfg(feature = "cluster")]
+mod rights;

@@ -1,0 +1,170 @@
+//! Rights and refusals on the real control plane: what is forbidden is named, and the others go on.
+
+use std::time::{Duration, Instant};
+
+use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Outcome, Scope, Select, Severity};
+use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, WatchSettings, WatchedCluster};
+use serde_json::json;
+use xtask::Cluster;
+
+use super::rig;
+
+/// A ServiceAccount of a namespace, with these rights on Deployments there.
+async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "hikaru", "namespace": namespace}});
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "hikaru", "namespace": namespace},
+        "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": verbs}]});
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "hikaru", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hikaru"},
+        "subjects": [{"kind": "ServiceAccount", "name": "hikaru", "namespace": namespace}]});
+    rig::create(&[account, role, binding]).await;
+    let args = ["create", "token", "hikaru", "--namespace", namespace];
+    let token = rig::kubectl(&args, "").await;
+
+    // As in a pod: its variables, and the files of its ServiceAccount.
+    let cluster = Cluster::shared();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("token"), token).expect("written");
+    std::fs::write(folder.path().join("ca.crt"), cluster.ca_pem()).expect("written");
+    let mut options = ConnectionOptions::default();
+    options.in_cluster = Some(folder.path().to_owned());
+    let url = cluster.url();
+    let address = url.strip_prefix("https://").expect("a URL");
+    let (host, port) = address.rsplit_once(':').expect("a port");
+    let variable = |name: &str| match name {
+        "KUBERNETES_SERVICE_HOST" => Some(host.to_owned()),
+        "KUBERNETES_SERVICE_PORT" => Some(port.to_owned()),
+        _ => None,
+    };
+    let connection = Connection::choose(&options, &variable)
+        .await
+        .expect("a connection");
+    let shown = format!("the cluster that this runs in, {url}");
+    assert_eq!(connection.to_string(), shown);
+    LiveCluster::new(&connection, rig::settings())
+        .await
+        .expect("a client")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_forbidden_is_named_and_the_others_go_on() {
+    let namespace = rig::namespace("rights").await;
+    rig::create(&[rig::object("Deployment", &namespace, "web")]).await;
+    let live = account(&namespace, &["get", "list", "watch"]).await;
+
+    let everywhere = live.find(&Scope::new(Select::All)).await;
+    let Err(ClusterError::Forbidden(words)) = everywhere else {
+        panic!("expected it to be forbidden, found {everywhere:?}");
+    };
+    assert!(words.contains("cannot list resource"), "{words}");
+
+    let report = rig::post(&live, 2, &namespace).await;
+    let Outcome::Failed(ClusterError::Forbidden(words)) = &report.entries[0].outcome else {
+        panic!("{:?}", report.entries[0].outcome);
+    };
+    assert!(
+        words.contains("cannot patch resource \"deployments\""),
+        "{words}"
+    );
+    assert_eq!(report.faults.len(), 3, "{:?}", report.faults);
+    for fault in &report.faults {
+        assert_eq!(fault.severity, Severity::Warning);
+        assert!(
+            fault.place.ends_with(&format!(" in {namespace}")),
+            "{fault:?}"
+        );
+        assert!(fault.message.contains("cannot list resource"), "{fault:?}");
+    }
+    let request = rig::request(2, "kube-system");
+    let other = hikaru_core::candidates(&live, request).await;
+    assert!(
+        matches!(other, Err(ClusterError::Forbidden(_))),
+        "{other:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_one_namespace_needs_no_other_rights() {
+    let namespace = rig::namespace("one").await;
+    rig::create(&[rig::object("Deployment", &namespace, "web")]).await;
+    let live = account(&namespace, &["get", "list", "watch", "patch"]).await;
+    let mut settings = WatchSettings::default();
+    settings.namespaces = vec![namespace.as_str().into()];
+    let watched = WatchedCluster::start(live.clone(), settings);
+    watched.synced().await;
+    let report = rig::post(&watched, 2, &namespace).await;
+    assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+    assert_eq!(report.faults.len(), 3, "{:?}", report.faults);
+    assert!(
+        report
+            .faults
+            .iter()
+            .all(|fault| fault.severity == Severity::Warning)
+    );
+    let scope = Scope {
+        select: Select::All,
+        namespaces: vec!["kube-system".into()],
+    };
+    let faults = watched.find(&scope).await.expect("an answer").faults;
+    assert_eq!(faults[0].severity, Severity::Failure, "{faults:?}");
+
+    // Everything at once: nothing is allowed, so there is nothing to wait for.
+    let blind = WatchedCluster::start(live, WatchSettings::default());
+    let until = Instant::now() + Duration::from_secs(20);
+    while blind.freshness() != Freshness::Fresh && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let error = blind.find(&Scope::new(Select::All)).await;
+    assert!(
+        matches!(error, Err(ClusterError::Forbidden(_))),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_refusal_is_passed_on() {
+    let namespace = rig::namespace("denied").await;
+    let name = format!("deny-{namespace}");
+    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"],
+                    "operations": ["UPDATE"], "resources": ["deployments"]}]},
+            "validations": [{"expression": "!object.metadata.name.startsWith('frozen')",
+                "message": "frozen by the platform team"}]}});
+    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]}});
+    let live = rig::by_variables(Cluster::shared()).await;
+    rig::create(&[policy, binding]).await;
+    rig::create(&[
+        rig::object("Deployment", &namespace, "frozen"),
+        rig::object("Deployment", &namespace, "web"),
+    ])
+    .await;
+    // It takes the API server a moment to know its policies.
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut dry = false;
+    while !dry && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let request = rig::request(2, &namespace);
+        let tried = hikaru_core::upgrade(&live, request, hikaru_core::Mode::DryRun).await;
+        dry = tried.expect("a report").has_failures();
+    }
+    let report = rig::post(&live, 2, &namespace).await;
+    let outcomes: Vec<_> = report.entries.iter().map(|entry| &entry.outcome).collect();
+    let [Outcome::Failed(error), Outcome::Upgraded] = outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
+    assert!(
+        error.to_string().contains("frozen by the platform team"),
+        "{error}"
+    );
+    assert!(!error.is_conflict(), "{error:?}");
+}
