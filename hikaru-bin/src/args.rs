@@ -1,6 +1,6 @@
 //! The arguments and the variables that mirror them, `HIKARU_*`. Values of variables are never shown by `--help`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
@@ -25,8 +25,62 @@ pub(crate) enum Command {
     Candidates(Candidates),
     /// Say which workloads use an image
     Find(Find),
+    /// Remove high-water marks, so that lower builds of a workload go out again
+    Unhold(Unhold),
     /// Say what an image's tag tells, or where and why it cannot be read
     Tag(Tag),
+    /// Serve the HTTP API
+    Serve(Serve),
+}
+
+/// The API's tokens have no flag: HIKARU_API_TOKEN, or HIKARU_API_TOKEN_FILE with one token a line; two may be valid
+/// while they are rotated. Without one hikaru listens on a loopback address only.
+///
+/// SIGTERM or SIGINT: what was begun is finished; a second one aborts.
+#[derive(Debug, Group)]
+pub(crate) struct Serve {
+    /// Where to listen
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080",
+        env = "HIKARU_LISTEN",
+        hide_env_values = true
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Let everybody call who reaches the address: for networks that are protected by other means
+    #[arg(long, env = "HIKARU_INSECURE_NO_AUTH", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub(crate) insecure_no_auth: bool,
+    /// What to log
+    #[arg(long, value_enum, default_value_t = Log::Info, env = "HIKARU_LOG", hide_env_values = true)]
+    pub(crate) log: Log,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Unhold {
+    /// The workload
+    #[arg(value_name = "NAMESPACE/KIND/NAME")]
+    pub(crate) workload: WorkloadName,
+    /// Only the mark of this container
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HIKARU_CONTAINER",
+        hide_env_values = true
+    )]
+    pub(crate) container: Option<Text>,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Group)]
@@ -125,13 +179,26 @@ pub(crate) enum Output {
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct Cluster {
     /// A folder of Kubernetes manifests is the cluster
+    #[arg(long, value_name = "DIR", env = "HIKARU_MANIFESTS", hide_env_values = true,
+          conflicts_with_all = ["kubeconfig", "context"])]
+    pub(crate) manifests: Option<PathBuf>,
+    /// The kubeconfig to connect by [default: K8S_URL with K8S_TOKEN and K8S_CA, else KUBECONFIG, else in-cluster,
+    /// else ~/.kube/config]
     #[arg(
         long,
-        value_name = "DIR",
-        env = "HIKARU_MANIFESTS",
+        value_name = "FILE",
+        env = "HIKARU_KUBECONFIG",
         hide_env_values = true
     )]
-    pub(crate) manifests: PathBuf,
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HIKARU_CONTEXT",
+        hide_env_values = true
+    )]
+    pub(crate) context: Option<String>,
     /// The label that names the owner
     #[arg(
         long,

@@ -2,7 +2,9 @@
 
 mod find;
 mod report;
+mod serve;
 mod tag;
+mod unhold;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ impl End {
 pub(crate) fn run(args: Args) -> ExitCode {
     let end = match args.command {
         Command::Tag(args) => Ok(tag::run(&args)),
+        Command::Serve(args) => serve::run(&args),
+        Command::Unhold(args) => on(&args.cluster, async |port| unhold::run(&args, port).await),
         Command::Find(args) => on(&args.cluster, async |port| find::run(&args, port).await),
         Command::Upgrade(args) => on(&args.request.cluster, async |port| {
             upgrade::upgrade(&args, port).await
@@ -61,8 +65,10 @@ fn on(
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let cluster = cluster::connect(args)?;
-    runtime.block_on(command(&*cluster))
+    runtime.block_on(async {
+        let cluster = cluster::connect(args).await?;
+        command(&*cluster).await
+    })
 }
 
 fn json(value: &impl Serialize) -> String {

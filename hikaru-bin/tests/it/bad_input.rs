@@ -143,5 +143,7 @@ fn folders_that_are_none() {
         .exits(1)
         .tells(&["nothing matched"]);
     hikaru(&["upgrade", NEW, "--manifests", &dir, "--allow-none"]).exits(0);
-    hikaru(&["upgrade", NEW]).exits(2).tells(&["--manifests"]);
+    hikaru(&["upgrade", NEW])
+        .exits(1)
+        .tells(&["no cluster: expected --kubeconfig", "or --manifests DIR"]);
 }

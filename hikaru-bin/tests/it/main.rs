@@ -1,6 +1,9 @@
 //! The built `hikaru`, as a user calls it: on the example folder, on real tags, on bad input.
 
 mod bad_input;
+#[cfg(feature = "cluster")]
+mod live;
+mod serve;
 mod shop;
 mod tag;
 
@@ -69,10 +72,15 @@ fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hikaru"));
     // Nothing of the caller's settings, nor of a pod's, reaches the test.
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("HIKARU_") {
-            command.env_remove(name);
+        let name = name.to_string_lossy();
+        if ["HIKARU_", "K8S", "KUBE"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            command.env_remove(&*name);
         }
     }
+    command.env("HOME", "/nowhere");
     command.args(args);
     command
 }

@@ -1,0 +1,251 @@
+//! `hikaru serve`: listener, tokens, signals. What is answered is decided in hikaru-http.
+
+use std::{io::IsTerminal as _, path::PathBuf};
+
+use clap::{CommandFactory as _, error::ErrorKind};
+use hikaru_http::{Authentication, Bound, Draining, Token, Tokens};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tracing::{info, warn};
+
+use super::End;
+use crate::{
+    args::{Args, Log, Serve},
+    cluster,
+};
+
+/// The variables that hold the API's tokens.
+const TOKEN: &str = "HIKARU_API_TOKEN";
+const TOKEN_FILE: &str = "HIKARU_API_TOKEN_FILE";
+
+pub(super) fn run(args: &Serve) -> Result<End, String> {
+    log(args.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &Serve) -> Result<End, String> {
+    let mut signals =
+        Signals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let authentication = authentication(args, &|name| std::env::var(name).ok())?;
+    if matches!(authentication, Authentication::Loopback) && !args.listen.ip().is_loopback() {
+        let message = format!(
+            "--listen {}: without a token hikaru listens on a loopback address only: set {TOKEN} or {TOKEN_FILE}, or \
+             --insecure-no-auth if the network is protected by other means",
+            args.listen
+        );
+        Args::command()
+            .error(ErrorKind::ValueValidation, message)
+            .exit();
+    }
+    let cluster = cluster::watch(&args.cluster).await?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    if matches!(authentication, Authentication::Insecure) {
+        warn!("no authentication: whoever reaches this address can deploy");
+    }
+    let bound = Bound::new(listener, cluster, authentication).map_err(|error| error.to_string())?;
+    info!(address = %bound.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    let serving = bound.serve();
+    let first = signals.next().await;
+    info!(
+        signal = first,
+        "draining: what was begun is finished, a second signal aborts"
+    );
+    let mut draining: Draining = serving.drain();
+    tokio::select! {
+        () = draining.finished() => {
+            info!("drained");
+            Ok(End::Done)
+        }
+        second = signals.next() => {
+            let unfinished = draining.abort();
+            warn!(signal = second, unfinished, "aborted: repeating the calls is safe");
+            Ok(End::Unfinished)
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Text for people on a terminal, JSON otherwise: on standard error, a line an event.
+fn log(level: Log) {
+    let level = match level {
+        Log::Error => tracing::Level::ERROR,
+        Log::Warn => tracing::Level::WARN,
+        Log::Info => tracing::Level::INFO,
+        Log::Debug => tracing::Level::DEBUG,
+    };
+    // Libraries below us speak at debug of their own business.
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_default(level.min(tracing::Level::WARN))
+        .with_targets([
+            ("hikaru", level),
+            ("hikaru_core", level),
+            ("hikaru_http", level),
+            ("hikaru_k8s", level),
+        ]);
+    use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+    let terminal = std::io::stderr().is_terminal();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if terminal {
+        lines.with_ansi(!plain).with_target(false).boxed()
+    } else {
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed()
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(ours))
+        .init();
+}
+
+/// Who may call, by the variables and flags.
+fn authentication(
+    args: &Serve,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Authentication, String> {
+    let mut tokens = Vec::new();
+    if let Some(text) = variable(TOKEN).map(SecretString::from) {
+        let parts = text.expose_secret().split([',', '\n']);
+        let parts = parts.map(str::trim).filter(|part| !part.is_empty());
+        tokens.extend(parts.map(SecretString::from));
+        if tokens.is_empty() {
+            return Err(format!("{TOKEN}: expected a token, found an empty text"));
+        }
+    }
+    if let Some(path) = variable(TOKEN_FILE).map(PathBuf::from) {
+        let text = std::fs::read_to_string(&path)
+            .map(SecretString::from)
+            .map_err(|error| format!("{TOKEN_FILE}: {} cannot be read: {error}", path.display()))?;
+        let before = tokens.len();
+        let lines = text.expose_secret().lines().map(str::trim);
+        tokens.extend(
+            lines
+                .filter(|line| !line.is_empty())
+                .map(SecretString::from),
+        );
+        if tokens.len() == before {
+            return Err(format!(
+                "{TOKEN_FILE}: expected a token in {}, found none",
+                path.display()
+            ));
+        }
+    }
+    tokens.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
+    let token = |text: &SecretString| {
+        Token::new(text).map_err(|error| format!("{TOKEN} or {TOKEN_FILE}: {error}"))
+    };
+    match &tokens[..] {
+        [] if args.insecure_no_auth => Ok(Authentication::Insecure),
+        [] => Ok(Authentication::Loopback),
+        [..] if args.insecure_no_auth => Err(format!(
+            "--insecure-no-auth and a token in {TOKEN} or {TOKEN_FILE}: expected one of them"
+        )),
+        [one] => Ok(Authentication::Tokens(Tokens::new(token(one)?, None))),
+        [one, two] => Ok(Authentication::Tokens(Tokens::new(
+            token(one)?,
+            Some(token(two)?),
+        ))),
+        more => Err(format!(
+            "{TOKEN} and {TOKEN_FILE}: expected at most two tokens, found {}",
+            more.len()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    /// What comes of these variables and flags.
+    fn check(variables: &[(&str, &str)], flags: &[&str]) -> Result<String, String> {
+        let arguments = ["hikaru", "serve"].iter().chain(flags);
+        let crate::args::Command::Serve(args) = crate::args::Args::parse_from(arguments).command
+        else {
+            return Err("another command".to_owned());
+        };
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        authentication(&args, &variable).map(|authentication| match authentication {
+            Authentication::Tokens(_) => "tokens".to_owned(),
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn who_may_call() {
+        let ok = |text: &str| Ok(text.to_owned());
+        assert_eq!(check(&[], &[]), ok("Loopback"));
+        assert_eq!(check(&[], &["--insecure-no-auth"]), ok("Insecure"));
+        assert_eq!(check(&[(TOKEN, "secret")], &[]), ok("tokens"));
+        assert_eq!(check(&[(TOKEN, "old, new")], &[]), ok("tokens"));
+        for (variables, flags, message) in [
+            (
+                vec![(TOKEN, " ")],
+                vec![],
+                "HIKARU_API_TOKEN: expected a token, found an empty text",
+            ),
+            (
+                vec![(TOKEN, "a,b,c")],
+                vec![],
+                "expected at most two tokens, found 3",
+            ),
+            (
+                vec![(TOKEN, "se cret")],
+                vec![],
+                "expected a token of visible ASCII characters",
+            ),
+            (
+                vec![(TOKEN, "a")],
+                vec!["--insecure-no-auth"],
+                "expected one of them",
+            ),
+            (
+                vec![(TOKEN_FILE, "/nowhere")],
+                vec![],
+                "HIKARU_API_TOKEN_FILE: /nowhere cannot be read",
+            ),
+        ] {
+            let error = check(&variables, &flags).expect_err(message);
+            assert!(
+                error.contains(message) && !error.contains("se cret"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `hikaru unhold`: removes high-water marks, so that lower builds go out again.
+
+use hikaru_core::{ClusterError, ClusterPort};
+
+use super::End;
+use crate::{args::Unhold, terminal};
+
+pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, String> {
+    let removed = port.unhold(&args.workload, args.container.clone()).await;
+    let removed = removed.map_err(|error| match error {
+        ClusterError::NotFound => format!("there is no {}", args.workload),
+        other => other.to_string(),
+    })?;
+    for (container, mark) in &removed {
+        terminal::print(&format!(
+            "{}: removed the mark of {container}, {mark}",
+            args.workload
+        ));
+    }
+    if removed.is_empty() {
+        let of = match &args.container {
+            Some(container) => format!(" of its container {container}"),
+            None => String::new(),
+        };
+        terminal::tell(&format!("{} has no high-water mark{of}", args.workload));
+    }
+    Ok(End::Done)
+}

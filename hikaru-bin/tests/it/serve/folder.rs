@@ -1,0 +1,104 @@
+//! `hikaru serve --manifests DIR`: the same job over HTTP as by the command, and who may call.
+
+use serde_json::json;
+
+use super::{Server, request};
+use crate::{command, example, files};
+
+const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
+
+#[test]
+fn a_post_upgrades_a_folder_as_the_command_does() {
+    let (guard, shop) = example("shop");
+    let server = Server::start(&["--manifests", &shop], &[]).ready();
+    let planned = server.get(&format!("/api/candidates/{NEW}")).is(200).json();
+    assert_eq!(planned["upgrade"].as_array().map(Vec::len), Some(2));
+    let container = |name: &str, from: &str| json!([{"name": name, "from": format!("ghcr.io/acme/shop:{from}"), "to": NEW}]);
+    let upgraded = json!([
+        {"namespace": "shop", "name": "report", "kind": "CronJob", "file": "report.yaml#1", "containers": container("report", "latest")},
+        {"namespace": "shop", "name": "storefront", "kind": "Deployment", "file": "storefront.yaml#1",
+         "containers": container("web", "acme_shop_main_1.4.0_6_51c0ffee")},
+    ]);
+    let dry = server
+        .post(&format!("/api/image/{NEW}?dryRun=true"))
+        .is(200);
+    assert_eq!(dry.json(), upgraded);
+    assert_eq!(
+        server.post(&format!("/api/image/{NEW}")).is(200).json(),
+        upgraded
+    );
+    assert_eq!(
+        server.post(&format!("/api/image/{NEW}")).is(200).json(),
+        json!([])
+    );
+    let users = server.get(&format!("/api/image/{NEW}")).is(200).json();
+    assert_eq!(users[0]["namespace"], "shop");
+
+    let (other, path) = example("shop");
+    crate::hikaru(&["upgrade", NEW, "--manifests", &path]).exits(0);
+    let texts = |files: Vec<(std::path::PathBuf, String)>| {
+        files.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(files(guard.path())), texts(files(other.path())));
+}
+
+#[test]
+fn a_line_is_logged_for_each_request() {
+    let (_guard, shop) = example("shop");
+    let server = Server::start(
+        &["--manifests", &shop],
+        &[("HIKARU_API_TOKEN", "s3cret-t0ken")],
+    );
+    let token = "Authorization: Bearer s3cret-t0ken\r\n";
+    let answer = server
+        .request("POST", &format!("/api/image/{NEW}"), token)
+        .expect("an answer")
+        .is(200);
+    assert!(answer.head.contains("x-request-id: "));
+    server.post(&format!("/api/image/{NEW}")).is(401);
+    server.signal("TERM");
+    let log = loop {
+        let log = server.log();
+        if log.contains("drained") {
+            break log;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    assert!(server.end().success());
+    assert!(
+        log.contains(NEW) && log.contains("\"status\":200") && log.contains("\"status\":401"),
+        "{log}"
+    );
+    assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn without_a_token_only_this_machine_may_call() {
+    let (_guard, shop) = example("shop");
+    for (flags, expected) in [
+        (
+            vec!["--listen", "0.0.0.0:0"],
+            "without a token hikaru listens on a loopback address only",
+        ),
+        (vec!["--listen", "somewhere"], "--listen"),
+    ] {
+        let mut args = vec!["serve", "--manifests", &shop];
+        args.extend(flags);
+        let output = command(&args).output().expect("hikaru runs");
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(expected), "{told}");
+    }
+    let server = Server::start(&["--manifests", &shop], &[]);
+    let path = format!("/api/candidates/{NEW}");
+    let status = |head: &str| {
+        request(server.address(), "GET", &path, head)
+            .expect("an answer")
+            .status
+    };
+    assert_eq!(status(""), 200);
+    assert_eq!(status("Host: localhost:8080\r\n"), 200);
+    assert_eq!(status("Host: evil.example\r\n"), 403);
+    assert_eq!(status("Origin: https://evil.example\r\n"), 403);
+    assert_eq!(status("Sec-Fetch-Site: cross-site\r\n"), 403);
+}
