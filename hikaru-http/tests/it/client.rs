@@ -67,6 +67,15 @@ impl Client {
         }
     }
 
+    /// On a connection that was made without the runtime.
+    pub(crate) fn of(stream: std::net::TcpStream) -> Self {
+        stream.set_nonblocking(true).expect("a socket");
+        Self {
+            stream: TcpStream::from_std(stream).expect("a runtime"),
+            read: Vec::new(),
+        }
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = timeout(LONG, self.stream.write_all(bytes.as_ref())).await;
         sent.expect("in time").expect("sent");

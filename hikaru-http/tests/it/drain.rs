@@ -106,6 +106,27 @@ async fn a_drain_closes_what_is_idle() {
 }
 
 #[tokio::test]
+async fn who_has_connected_when_the_drain_begins_is_answered() {
+    let server = serve(shop()).await;
+    let address = server.address();
+    let mut accepted = Client::connect(address).await;
+    works(address).await;
+    // The kernel has taken this one; the server, on the same thread as this test, has not seen it.
+    let unseen = std::net::TcpStream::connect(address).expect("a connection");
+    let mut draining = server.drain();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let mut unseen = Client::of(unseen);
+    for client in [&mut accepted, &mut unseen] {
+        client.send(request("POST", POST, &[])).await;
+        assert_eq!(client.answer().await.status, 200);
+        assert!(client.is_closed().await);
+    }
+    over(&mut draining).await;
+}
+
+#[tokio::test]
 async fn while_balancers_look_elsewhere_probes_say_draining() {
     let gate = Gate::new(shop());
     let mut limits = Limits::default();
@@ -113,6 +134,8 @@ async fn while_balancers_look_elsewhere_probes_say_draining() {
     let server = serve_with(gate.clone(), Authentication::Loopback, limits).await;
     let address = server.address();
     let draining = server.drain();
+    // Later than a server without the delay would have closed its listener.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let answer = call(address, "GET", "/readyz").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.problem(), ("not-ready".into(), "draining".into()));
