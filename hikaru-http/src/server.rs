@@ -23,6 +23,10 @@ use crate::{Authentication, Limits, api::Origin, connection, request_line::Reque
 /// How long the accept loop sleeps when there are no file descriptors left: trying again at once would only burn time.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
 
+/// When nothing was to be accepted for so long, nobody who connected before the drain is left: the kernel knows of
+/// connections that the runtime has not been told of yet.
+const SETTLED: Duration = Duration::from_millis(10);
+
 /// How far a server's life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
@@ -225,12 +229,15 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Re
     let most = shared.limits.connections;
     let places = Arc::new(Semaphore::new(most));
     let extra = Arc::new(Semaphore::new((most / 8).max(1)));
+    // The server is not over as long as this task may still accept.
+    let _alive = stage.clone();
     let mut over = std::pin::pin!({
         let shared = shared.clone();
         async move {
-            let draining = stage.wait_for(|stage| *stage >= Stage::Draining).await;
-            if draining.is_ok_and(|stage| *stage == Stage::Draining) {
-                let delay = shared.limits.drain_delay;
+            // It cannot fail: the sender is shared with us.
+            let _ = stage.wait_for(|stage| *stage >= Stage::Draining).await;
+            let delay = shared.limits.drain_delay;
+            if !delay.is_zero() {
                 tokio::select! {
                     () = sleep(delay) => {}
                     _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {}
@@ -248,7 +255,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Re
                 continue;
             }
             accepted = listener.accept() => accepted,
-            () = std::future::ready(()), if left.is_some() => return,
+            () = sleep(SETTLED), if left.is_some() => return,
         };
         left = left.map(|left| left - 1);
         let (stream, peer) = match accepted {

@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How many bytes of that are taken at most.
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// How long a draining server waits for the first request of a connection.
-const HEAD_START: Duration = Duration::from_millis(500);
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// What a connection's parts know of each other.
 #[derive(Debug, Default)]

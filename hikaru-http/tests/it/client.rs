@@ -153,12 +153,6 @@ impl Client {
         !more && self.read.is_empty()
     }
 
-    /// The same, and no byte that was sent is unread: the kernel would have reset the connection.
-    pub(crate) async fn is_closed_without_reset(&mut self) -> bool {
-        let end = timeout(LONG, self.stream.read(&mut [0])).await;
-        self.read.is_empty() && matches!(end.expect("in time"), Ok(0))
-    }
-
     async fn read_more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer).await {

@@ -114,9 +114,7 @@ async fn who_has_connected_when_the_drain_begins_is_answered() {
     // The kernel has taken this one; the server, on the same thread as this test, has not seen it.
     let unseen = std::net::TcpStream::connect(address).expect("a connection");
     let mut draining = server.drain();
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let mut unseen = Client::of(unseen);
     for client in [&mut accepted, &mut unseen] {
         client.send(request("POST", POST, &[])).await;

@@ -97,10 +97,12 @@ async fn an_answer_arrives_although_a_body_is_still_sent() {
     client
         .send(request("POST", POST, &["Content-Length: 1000000"]))
         .await;
-    // A reset could overtake the answer, so there is none.
-    assert!(client.try_send("x".repeat(1_000_000)).await);
     assert_eq!(client.answer().await.status, 413);
-    assert!(client.is_closed_without_reset().await);
+    // A reset could overtake the answer, so what still comes is taken for a while.
+    for _ in 0..3 {
+        assert!(client.try_send("x".repeat(1000)).await);
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
