@@ -32,6 +32,8 @@ enum Chore {
     Lint,
     /// The architecture's invariants (docs/architecture.md).
     Tidy,
+    /// Every bench, side by side with its baseline.
+    Bench,
     /// The real control plane that tests run against.
     Cluster {
         #[command(subcommand)]
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Test => chores::test::run(),
         Chore::Lint => chores::lint::run(),
         Chore::Tidy => chores::tidy::run(),
+        Chore::Bench => chores::bench::run(),
         Chore::Cluster { action } => match action {
             ClusterAction::Build => chores::cluster::build(),
             ClusterAction::Up => chores::cluster::up(),
