@@ -40,8 +40,8 @@ pub use tag::{
 pub use upgrade::{FindError, Users, candidates, find, upgrade};
 pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};
 pub use workload::{
-    Container, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Place, Progress,
-    SETTING_PREFIX, Setting, Workload, WorkloadId, WorkloadName, check_namespace,
+    Container, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Owner, Place,
+    Progress, SETTING_PREFIX, Setting, Workload, WorkloadId, WorkloadName, check_namespace,
 };
 
 use std::sync::Arc;

@@ -342,6 +342,47 @@ impl Progress {
     }
 }
 
+/// Who else writes a workload's image, as far as the object tells: a tool that applies it from somewhere, or an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Owner {
+    /// A Helm release.
+    Helm {
+        /// The release's name.
+        release: Text,
+    },
+    /// An Argo CD application.
+    ArgoCd {
+        /// The application's name.
+        application: Text,
+    },
+    /// A Flux object.
+    Flux {
+        /// `Kustomization` or `HelmRelease`.
+        kind: Text,
+        /// Its name.
+        name: Text,
+    },
+    /// Another object of the cluster whose controller made this one.
+    Controller {
+        /// Its kind.
+        kind: Text,
+        /// Its name.
+        name: Text,
+    },
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Helm { release } => write!(f, "the Helm release {release}"),
+            Self::ArgoCd { application } => write!(f, "the Argo CD application {application}"),
+            Self::Flux { kind, name } => write!(f, "the Flux {kind} {name}"),
+            Self::Controller { kind, name } => write!(f, "the controller of {kind} {name}"),
+        }
+    }
+}
+
 /// A workload: an object with a pod template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -360,6 +401,8 @@ pub struct Workload {
     pub progress: Option<Progress>,
     /// The value of the annotation [`LAST_UPGRADE`], as it stands there.
     pub last_upgrade: Option<Text>,
+    /// Who else writes its image. It is upgraded all the same, with a warning.
+    pub owner: Option<Owner>,
 }
 
 impl Workload {
@@ -373,6 +416,7 @@ impl Workload {
             containers: Vec::new(),
             progress: None,
             last_upgrade: None,
+            owner: None,
         }
     }
 

@@ -121,7 +121,7 @@ impl<'a> Stage<'a> {
             Some(read) => {
                 // A rollout goes on while we look, and when it was upgraded is no state that verdicts read.
                 let plain = |mut workload: Workload| {
-                    (workload.progress, workload.last_upgrade) = (None, None);
+                    (workload.progress, workload.last_upgrade, workload.owner) = (None, None, None);
                     workload
                 };
                 let (read, found) = (plain(read), plain(found));

@@ -11,7 +11,7 @@ use crate::{
     build::Build,
     change::{Change, Edit},
     tag::{Reading, Segment},
-    workload::{MARK_PREFIX, Place, SETTING_PREFIX, Workload, WorkloadName},
+    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
@@ -112,6 +112,8 @@ pub enum Warning {
         /// The label's value.
         value: Text,
     },
+    /// The workload is upgraded although somebody else writes its image, too.
+    Owned(Owner),
     /// The high-water mark is too long for a label's value and is not written.
     MarkTooLong {
         /// The container's name.
@@ -137,6 +139,20 @@ impl fmt::Display for Warning {
                 f,
                 "the label {MARK_PREFIX}{container} is {value:?}, which is no high-water mark: it counts as not there"
             ),
+            Self::Owned(owner) => {
+                let will = match owner {
+                    Owner::Helm { .. } => {
+                        "the next helm upgrade puts its own image back (Helm 3) or fails with a conflict (Helm 4), \
+                         unless it is given the running tag"
+                    }
+                    Owner::ArgoCd { .. } => {
+                        "its next sync puts the image from git back, unless differences in images are ignored there"
+                    }
+                    Owner::Flux { .. } => "its next reconciliation puts the image from git back",
+                    Owner::Controller { .. } => "it may put its own image back",
+                };
+                write!(f, "{owner} owns it, too: {will}")
+            }
             Self::MarkTooLong { container, length } => write!(
                 f,
                 "the high-water mark of {container} would be {length} bytes, longer than a label's value may be \
@@ -319,6 +335,9 @@ impl Plan {
                 container: index,
                 reason,
             });
+        }
+        if let (Some(owner), false) = (&workload.owner, edits.is_empty()) {
+            warnings.push(Warning::Owned(owner.clone()));
         }
         let change = (!edits.is_empty()).then(|| Change {
             judged: workload.clone(),

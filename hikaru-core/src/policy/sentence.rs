@@ -78,10 +78,15 @@ impl fmt::Display for Sentence<'_> {
                     }
                 }
                 let id = &self.workload.id;
+                f.write_str(": rolled back, or re-applied by ")?;
+                match &self.workload.owner {
+                    Some(owner) => write!(f, "{owner}")?,
+                    None => f.write_str("a person or a tool")?,
+                }
                 write!(
                     f,
-                    ": rolled back, or re-applied by a person or a tool. A build higher than {mark} is deployed; to let \
-                     lower ones go out again: hikaru unhold {id}, or kubectl label --namespace {} {} {} {MARK_PREFIX}{}-",
+                    ". A build higher than {mark} is deployed; to let lower ones go out again: hikaru unhold {id}, or \
+                     kubectl label --namespace {} {} {} {MARK_PREFIX}{}-",
                     id.namespace,
                     id.kind.to_ascii_lowercase(),
                     id.name,

@@ -1,7 +1,7 @@
 //! The verdict table, line by line: what runs, what is posted, what is set, what comes out.
 
 use hikaru_core::{
-    Build, Container, Force, IdentityLabels, Place, Request, Setting, TagFormats, Workload,
+    Build, Container, Force, IdentityLabels, Owner, Place, Request, Setting, TagFormats, Workload,
     WorkloadId, plan,
 };
 
@@ -340,4 +340,57 @@ fn what_can_be_forced() {
         };
         assert_eq!(found, expected, "{text}");
     }
+}
+
+#[test]
+fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
+    let owned = |image: &str, owner: Owner| {
+        let mut on = runs(image);
+        on.workload.owner = Some(owner);
+        on
+    };
+    let text = |text: &str| text.into();
+    for (owner, warning) in [
+        (
+            Owner::Helm {
+                release: text("web"),
+            },
+            "the Helm release web owns it, too: the next helm upgrade puts its own image back (Helm 3) or fails with a \
+             conflict (Helm 4), unless it is given the running tag",
+        ),
+        (
+            Owner::ArgoCd {
+                application: text("shop"),
+            },
+            "the Argo CD application shop owns it, too: its next sync puts the image from git back, unless differences \
+             in images are ignored there",
+        ),
+        (
+            Owner::Flux {
+                kind: text("Kustomization"),
+                name: text("apps"),
+            },
+            "the Flux Kustomization apps owns it, too: its next reconciliation puts the image from git back",
+        ),
+        (
+            Owner::Controller {
+                kind: text("Shop"),
+                name: text("main"),
+            },
+            "the controller of Shop main owns it, too: it may put its own image back",
+        ),
+    ] {
+        owned("acme/web:latest", owner.clone()).gives(&format!(
+            "upgrade: latest carries no version [1.4.0_7_d5ecc80e] ({warning})"
+        ));
+        owned(POSTED, owner).gives("equal: runs exactly this image");
+    }
+    let helm = Owner::Helm {
+        release: text("web"),
+    };
+    owned("acme/web:latest", helm).mark("1.4.0_7").gives(
+        "held: runs latest, while 1.4.0_7 was deployed before: rolled back, or re-applied by the Helm release web. A \
+         build higher than 1.4.0_7 is deployed; to let lower ones go out again: hikaru unhold shop/Deployment/web, or \
+         kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
+    );
 }
