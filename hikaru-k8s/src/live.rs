@@ -1,7 +1,7 @@
 //! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`,
 //! `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
 //! `list`), what is written (`patch`) and what a refusal means (`refusal`) each have their own place; the view of a
-//! server that runs on and on is in `index` and `watch`. Which build may replace which is decided in `hikaru-core`.
+//! server that runs on and on is in `index`, `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -24,6 +24,7 @@ mod connection;
 mod index;
 mod kind;
 mod list;
+mod look;
 mod object;
 mod patch;
 mod refusal;
@@ -173,8 +174,7 @@ impl LiveCluster {
         let body = answer.map_err(refusal::of_read)?;
         let text = String::from_utf8_lossy(&body);
         let seen = object::read(kind, self.keys(), &text);
-        let seen =
-            seen.map_err(|odd| ClusterError::Invalid(format!("{}: {}", odd.id, odd.message)))?;
+        let seen = seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))?;
         self.note(&seen);
         Ok(seen)
     }
@@ -337,6 +337,3 @@ fn patch_request(
         .body(body.to_string().into_bytes())
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
-
-#[cfg(test)]
-mod tests;

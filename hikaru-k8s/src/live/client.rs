@@ -14,7 +14,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use kube::{
-    client::{Body, Client, ConfigExt as _},
+    client::{AuthError, Body, Client, ConfigExt as _},
     core::Status,
 };
 use tokio::{sync::Semaphore, time::timeout};
@@ -321,28 +321,59 @@ fn unusable(connection: &Connection, reason: String) -> ConnectionError {
 }
 
 fn sending_failed(error: &kube::Error) -> RequestError {
+    let words = chain(error);
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    let mut never_sent = false;
     while let Some(error) = at {
-        never_sent |= error
-            .downcast_ref::<legacy::Error>()
-            .is_some_and(legacy::Error::is_connect)
-            || error.is::<kube::client::AuthError>();
+        let http = error.downcast_ref::<legacy::Error>();
+        if http.is_some_and(legacy::Error::is_connect) {
+            return RequestError::NotSent(format!("no connection: {words}"));
+        }
+        if error.is::<AuthError>() {
+            return RequestError::NotSent(format!("no credentials: {words}"));
+        }
         at = error.source();
     }
-    let words = chain(error);
-    if never_sent {
-        RequestError::NotSent(words)
-    } else {
-        RequestError::Lost(words)
+    RequestError::Lost(words)
+}
+
+/// What can be said of credentials that could not be had. kube's words quote what a plugin wrote and was given: tokens
+/// and all.
+fn without_secrets(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { out, .. } => {
+            let text = String::from_utf8_lossy(&out.stderr[..out.stderr.len().min(EXCERPT)]);
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let joint = if text.is_empty() { "" } else { ": " };
+            let status = out.status;
+            format!("the plugin for credentials ended with {status}{joint}{text}")
+        }
+        AuthError::AuthExecStart(error) => {
+            format!("the plugin for credentials cannot be started: {error}")
+        }
+        AuthError::AuthExecParse(_) => {
+            "the answer of the plugin for credentials cannot be read".to_owned()
+        }
+        AuthError::ReadTokenFile(error, path) => format!("{}: {error}", path.display()),
+        AuthError::ExecPluginFailed
+        | AuthError::ExecMissingClusterInfo
+        | AuthError::InvalidBasicAuth(_)
+        | AuthError::InvalidBearerToken(_)
+        | AuthError::MalformedTokenExpirationDate(_)
+        | AuthError::MissingCommand
+        | AuthError::UnrefreshableTokenResponse => error.to_string(),
+        _ => "the kubeconfig's provider of credentials failed".to_owned(),
     }
 }
 
 /// An error and its causes, each thing said once.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words = Vec::new();
-    let mut at: Option<&dyn Error> = Some(error);
+    let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
+        if let Some(credentials) = error.downcast_ref() {
+            // Those above it quote it.
+            return without_secrets(credentials);
+        }
         words.push(error.to_string());
         at = error.source();
     }

@@ -163,6 +163,14 @@ pub enum KubeconfigFault {
     /// No context is chosen.
     #[error("it has no current-context: expected one, or --context")]
     NoCurrentContext,
+    /// It is no kubeconfig. What stands there is not shown: it may be a secret.
+    #[error("no kubeconfig: line {line}, column {column} is not as expected")]
+    Yaml {
+        /// The line, from 1; 0: nobody knows.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+    },
     /// Its cluster is reached through a proxy.
     #[error("the context {0} names a proxy-url, which is not supported yet")]
     Proxy(String),
@@ -339,10 +347,9 @@ impl Connection {
                     path,
                     reason,
                 },
-                other => fault(KubeconfigFault::Other(other.to_string())),
+                other => fault(said(&other)),
             })?;
-            let next = merged.merge(read);
-            merged = next.map_err(|error| fault(KubeconfigFault::Other(error.to_string())))?;
+            merged = merged.merge(read).map_err(|error| fault(said(&error)))?;
         }
         let name = context.or(merged.current_context.as_ref());
         let name = name.filter(|name| !name.is_empty()).cloned();
@@ -363,8 +370,7 @@ impl Connection {
             ..KubeConfigOptions::default()
         };
         let loaded = Config::from_custom_kubeconfig(merged, &options).await;
-        let mut config =
-            loaded.map_err(|error| fault(KubeconfigFault::Other(error.to_string())))?;
+        let mut config = loaded.map_err(|error| fault(said(&error)))?;
         check_tokens(&mut config.auth_info).map_err(|reason| ConnectionError::Token {
             place: format!("the token of context {name} of {place}"),
             reason,
@@ -548,6 +554,18 @@ fn check_tokens(auth: &mut AuthInfo) -> Result<(), TokenError> {
         auth.token = Some(sound);
     }
     Ok(())
+}
+
+/// What can be said of a kubeconfig: the words of a YAML error quote the lines around it, tokens and all.
+fn said(error: &KubeconfigError) -> KubeconfigFault {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location();
+            let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
+            KubeconfigFault::Yaml { line, column }
+        }
+        other => KubeconfigFault::Other(other.to_string()),
+    }
 }
 
 /// A path as a person writes it.

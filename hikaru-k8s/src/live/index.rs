@@ -23,6 +23,8 @@ pub(super) struct Index {
     /// How long a source may show no life before the view counts as out of date.
     patience: Duration,
     entries: HashMap<WorkloadId, Entry>,
+    /// How many objects were put so far.
+    puts: u64,
     /// Owner, repo without `.git` and branch, joined by `_`.
     by_identity: HashMap<Text, HashSet<WorkloadId>>,
     by_repository: HashMap<Text, HashSet<WorkloadId>>,
@@ -54,6 +56,8 @@ enum State {
 struct Entry {
     source: SourceNumber,
     generation: u64,
+    /// Which put this is.
+    put: u64,
     object: Object,
 }
 
@@ -72,6 +76,10 @@ impl Object {
         }
     }
 }
+
+/// A state of an object, as it was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StateNumber(u64);
 
 /// How far the whole can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +108,7 @@ impl Index {
             sources: sources.into_iter().map(source).collect(),
             patience,
             entries: HashMap::new(),
+            puts: 0,
             by_identity: HashMap::new(),
             by_repository: HashMap::new(),
         }
@@ -123,10 +132,11 @@ impl Index {
                 index.entry(key).or_default().insert(id.clone());
             }
         }
-        let generation = self.sources[source].generation;
+        self.puts += 1;
         let entry = Entry {
             source,
-            generation,
+            generation: self.sources[source].generation,
+            put: self.puts,
             object,
         };
         self.entries.insert(id, entry);
@@ -183,20 +193,31 @@ impl Index {
         }
     }
 
-    /// A change of ours was applied: it shows before the watch tells, so that the next post is judged on it.
-    pub(super) fn written(&mut self, change: &Change) {
+    /// Which state of an object is known, to tell later whether it still is the same.
+    pub(super) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
+        self.entries.get(id).map(|entry| StateNumber(entry.put))
+    }
+
+    /// The workload, if nothing has been heard of it since. What is heard later is newer than what we wrote.
+    fn unheard_of(&mut self, id: &WorkloadId, state: Option<StateNumber>) -> Option<&mut Workload> {
+        let entry = self.entries.get_mut(id)?;
+        match &mut entry.object {
+            Object::Sound(workload) if state == Some(StateNumber(entry.put)) => Some(workload),
+            _ => None,
+        }
+    }
+
+    /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
+    /// post is judged on it.
+    pub(super) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
         let judged = change.judged();
-        let Some(Entry {
-            object: Object::Sound(workload),
-            ..
-        }) = self.entries.get_mut(&judged.id)
-        else {
+        let Some(workload) = self.unheard_of(&judged.id, sent_at) else {
             return;
         };
-        // The image keeps its repository: no key changes.
         if workload.uid != judged.uid {
             return;
         }
+        // The image keeps its repository: no key changes.
         for (container, edit) in change.edited() {
             let mut now = workload.containers.iter_mut();
             let now = now.find(|c| c.name == container.name && c.image == container.image);
@@ -207,16 +228,17 @@ impl Index {
         }
     }
 
-    /// Marks were removed.
-    pub(super) fn unheld(&mut self, id: &WorkloadId, containers: &[(Text, Text)]) {
-        if let Some(Entry {
-            object: Object::Sound(workload),
-            ..
-        }) = self.entries.get_mut(id)
-        {
+    /// Marks were removed, which was asked for at a known state.
+    pub(super) fn unheld(
+        &mut self,
+        id: &WorkloadId,
+        removed: &[(Text, Text)],
+        sent_at: Option<StateNumber>,
+    ) {
+        if let Some(workload) = self.unheard_of(id, sent_at) {
             for now in &mut workload.containers {
                 now.mark.take_if(|mark| {
-                    containers
+                    removed
                         .iter()
                         .any(|(name, value)| *name == now.name && value == mark)
                 });

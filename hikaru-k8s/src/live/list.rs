@@ -228,6 +228,3 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
     }
     Ok(Found::new(workloads.into_values().collect(), faults))
 }
-
-#[cfg(test)]
-mod tests;

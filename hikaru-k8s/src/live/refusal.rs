@@ -88,6 +88,3 @@ fn unavailable(refused: &Refused) -> ClusterError {
         retry_after: refused.retry_after,
     }
 }
-
-#[cfg(test)]
-mod tests;

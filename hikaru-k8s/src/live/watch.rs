@@ -2,9 +2,8 @@
 //! writing one workload always go to the API server. What is known, and how far it can be trusted, is `index`'s business.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,7 @@ use kube::core::{Request as Resource, Status, params::WatchParams};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
-    sync::{Notify, OnceCell},
+    sync::Notify,
     task::AbortHandle,
     time::{sleep, timeout},
 };
@@ -29,6 +28,7 @@ use super::{
     index::{Index, Object, SourceNumber, Trust},
     kind::KINDS,
     list::{Listing, is_closed, is_gone},
+    look::Looks,
     object::{self, Seen},
 };
 
@@ -42,15 +42,14 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How much longer than a heartbeat a source may be silent before the view counts as out of date.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a watch is opened at most, by a server or proxy that ends each at once.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// How soon a list or watch that failed is tried again, at first and at most.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(8)];
 
 /// How soon a kind is asked for again that the server lacks or forbids: rights change, and kinds are added.
 const REOPEN: Duration = Duration::from_secs(30);
-
-/// Looks at the cluster before an empty answer: so many at once, and so many a second. Four lists by selector each.
-const LOOKS: f64 = 20.0;
-const LOOKS_A_SECOND: f64 = 4.0;
 
 /// How a cluster is watched.
 #[derive(Clone, Debug)]
@@ -168,7 +167,7 @@ impl WatchedCluster {
 }
 
 /// The runtime's clock, which tests can stop.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -235,9 +234,10 @@ impl ClusterPort for WatchedCluster {
     }
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let sent_at = self.view.read().state_of(&change.judged().id);
         self.view.live.write(change, mode).await?;
         if mode == Mode::Commit {
-            self.view.change(|index| index.written(change));
+            self.view.change(|index| index.written(change, sent_at));
         }
         Ok(())
     }
@@ -247,12 +247,13 @@ impl ClusterPort for WatchedCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let kind = super::Kind::named(workload.kind()).map_or("", |kind| kind.name);
+        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
+        let id = WorkloadId::new(namespace, kind, name);
+        let sent_at = self.view.read().state_of(&id);
         let removed = self.view.live.unhold(workload, container).await?;
-        if let Some(kind) = super::Kind::named(workload.kind()) {
-            let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
-            let id = WorkloadId::new(namespace, kind.name, name);
-            self.view.change(|index| index.unheld(&id, &removed));
-        }
+        self.view
+            .change(|index| index.unheld(&id, &removed, sent_at));
         Ok(removed)
     }
 }
@@ -264,86 +265,6 @@ fn with_faults(known: Found, mut seen: Found) -> Found {
         }
     }
     seen
-}
-
-/// What a look is for: the same for all who ask the same at the same time.
-type LookKey = (Text, Vec<Text>);
-type Look = Arc<OnceCell<Result<Found, ClusterError>>>;
-
-/// Looks at the cluster that several callers share, and that are not too many.
-#[derive(Default)]
-struct Looks {
-    state: Mutex<LooksState>,
-}
-
-struct LooksState {
-    under_way: HashMap<LookKey, Look>,
-    /// How many may begin at once, and when that was so.
-    left: f64,
-    at: Option<Instant>,
-}
-
-impl Default for LooksState {
-    fn default() -> Self {
-        Self {
-            under_way: HashMap::new(),
-            left: LOOKS,
-            at: None,
-        }
-    }
-}
-
-impl Looks {
-    fn state(&self) -> MutexGuard<'_, LooksState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is there now, by selector. `None`: there were too many looks.
-    async fn look(
-        &self,
-        key: LookKey,
-        live: &LiveCluster,
-        scope: &Scope,
-    ) -> Option<Result<Found, ClusterError>> {
-        let look = {
-            let mut state = self.state();
-            match state.under_way.get(&key) {
-                Some(look) => look.clone(),
-                None => {
-                    state.take(now()).then_some(())?;
-                    let look = Look::default();
-                    state.under_way.insert(key.clone(), look.clone());
-                    look
-                }
-            }
-        };
-        // When the caller that began it hangs up, the next one goes on.
-        let found = look.get_or_init(|| live.find(scope)).await.clone();
-        let mut state = self.state();
-        if state
-            .under_way
-            .get(&key)
-            .is_some_and(|now| Arc::ptr_eq(now, &look))
-        {
-            state.under_way.remove(&key);
-        }
-        Some(found)
-    }
-}
-
-impl LooksState {
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = self
-            .at
-            .map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
-        self.left = (self.left + passed * LOOKS_A_SECOND).min(LOOKS);
-        self.at = Some(now);
-        if self.left < 1.0 {
-            return false;
-        }
-        self.left -= 1.0;
-        true
-    }
 }
 
 /// One source: its list, and the watches that go on from it.
@@ -442,8 +363,13 @@ impl Watch {
     async fn follow(&self, mut version: String) -> Result<(), RequestError> {
         let mut backoff = BACKOFF[0];
         loop {
+            let begun = now();
             match self.watch(&mut version).await {
-                Over::Ended => backoff = BACKOFF[0],
+                Over::Ended => {
+                    backoff = BACKOFF[0];
+                    let lasted = now().saturating_duration_since(begun);
+                    sleep(SHORTEST.saturating_sub(lasted)).await;
+                }
                 Over::Forgotten => {
                     tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), "the watch has fallen behind: listing anew");
                     return Ok(());
@@ -589,6 +515,3 @@ struct Versioned {
 struct Version {
     resource_version: String,
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,3 +9,6 @@ mod guarded;
 mod rig;
 #[cfg(feature = "cluster")]
 mod rights;
+mod scripted;
+mod scripted_watch;
+mod stub;

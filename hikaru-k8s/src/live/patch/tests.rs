@@ -1,1 +1,209 @@
-//! Tests of `patch`.
+//! The bodies of patches, compared as JSON.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use hikaru_core::{
+    Build, Container, IdentityLabels, Request, Setting, TagFormats, WorkloadId, plan,
+};
+
+use super::*;
+
+fn image(n: u64) -> String {
+    format!("acme/web:acme_web_main_1.4.0_{n}_0123abcd")
+}
+
+fn workload(kind: &str) -> Workload {
+    let mut workload = Workload::new(WorkloadId::new("shop", kind, "web"));
+    workload.uid = "uid-1".into();
+    workload.labels = IdentityLabels::new("acme", "web", "main");
+    workload.containers = vec![Container::new("web", image(1))];
+    workload
+}
+
+/// The change to build 2.
+fn change(workload: Workload) -> Change {
+    let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
+    let entry = plan(Request::new(build), [workload]).entries.pop();
+    entry.and_then(|entry| entry.change).expect("a change")
+}
+
+fn patch(workload: Workload, annotations: Annotations) -> Vec<Value> {
+    let kind = Kind::named(&workload.id.kind).expect("a kind");
+    let keys = IdentityKeys::default();
+    // 2026-01-02T03:04:05.678Z
+    let now = UNIX_EPOCH + Duration::from_millis(1_767_323_045_678);
+    match of_change(&change(workload), kind, &keys, annotations, now) {
+        Value::Array(operations) => operations,
+        other => panic!("{other}"),
+    }
+}
+
+/// The value of the annotation that is written.
+fn last(workload: Workload) -> Value {
+    let operations = patch(workload, Annotations::There);
+    let last = operations.last().expect("an operation");
+    assert_eq!(
+        last["path"],
+        "/metadata/annotations/hikaru.dev~1last-upgrade"
+    );
+    serde_json::from_str(last["value"].as_str().expect("a text")).expect("JSON")
+}
+
+fn test(path: &str, value: Value) -> Value {
+    json!({"op": "test", "path": path, "value": value})
+}
+
+const MARK: &str = "/metadata/labels/high-water.hikaru.dev~1web";
+const LAST: &str =
+    r#"{"at":"2026-01-02T03:04:05Z","previous":{"web":"acme/web:acme_web_main_1.4.0_1_0123abcd"}}"#;
+
+#[test]
+fn everything_that_the_verdict_read_is_tested() {
+    let mut judged = workload("Deployment");
+    judged.settings = vec![
+        Setting::new(Place::Label, "upgrade", "auto"),
+        Setting::new(Place::Annotation, "constraint", "~1.4"),
+        Setting::new(Place::Annotation, "unknown", "x"),
+    ];
+    judged.containers[0].mark = Some("1.4.0_1_00000000".into());
+    judged
+        .containers
+        .push(Container::new("other", "postgres:17"));
+    let change = change(judged.clone());
+    let mark = change.edits()[0].mark().expect("a mark").to_string();
+    assert_eq!(
+        patch(judged, Annotations::There),
+        [
+            test("/metadata/uid", json!("uid-1")),
+            test("/metadata/labels/owner", json!("acme")),
+            test("/metadata/labels/repo", json!("web")),
+            test("/metadata/labels/branch", json!("main")),
+            test("/metadata/labels/hikaru.dev~1upgrade", json!("auto")),
+            test("/metadata/annotations/hikaru.dev~1upgrade", Value::Null),
+            test("/metadata/labels/hikaru.dev~1containers", Value::Null),
+            test("/metadata/annotations/hikaru.dev~1containers", Value::Null),
+            test("/metadata/labels/hikaru.dev~1constraint", Value::Null),
+            test(
+                "/metadata/annotations/hikaru.dev~1constraint",
+                json!("~1.4")
+            ),
+            test("/metadata/labels/hikaru.dev~1on-failure", Value::Null),
+            test("/metadata/annotations/hikaru.dev~1on-failure", Value::Null),
+            test("/spec/template/spec/containers/0/name", json!("web")),
+            test("/spec/template/spec/containers/0/image", json!(image(1))),
+            test(MARK, json!("1.4.0_1_00000000")),
+            test(
+                "/metadata/annotations/hikaru.dev~1last-upgrade",
+                Value::Null
+            ),
+            json!({"op": "replace", "path": "/spec/template/spec/containers/0/image",
+                "value": image(2)}),
+            json!({"op": "add", "path": MARK, "value": mark}),
+            json!({"op": "add", "path": "/metadata/annotations/hikaru.dev~1last-upgrade",
+                "value": LAST}),
+        ]
+    );
+}
+
+#[test]
+fn where_no_annotations_are_their_absence_is_tested() {
+    let operations = patch(workload("Deployment"), Annotations::Absent);
+    let annotations: Vec<&Value> = operations
+        .iter()
+        .filter(|operation| {
+            operation["path"]
+                .as_str()
+                .is_some_and(|p| p.contains("annotations"))
+        })
+        .collect();
+    assert_eq!(
+        annotations,
+        [
+            &test("/metadata/annotations", Value::Null),
+            &json!({"op": "add", "path": "/metadata/annotations",
+                "value": {"hikaru.dev/last-upgrade": LAST}}),
+        ]
+    );
+}
+
+#[test]
+fn each_kind_has_its_pod_elsewhere() {
+    let mut judged = workload("CronJob");
+    judged.containers[0].init = true;
+    judged.containers[0].position = 3;
+    let operations = patch(judged, Annotations::There);
+    let at = "/spec/jobTemplate/spec/template/spec/initContainers/3";
+    assert!(operations.contains(&test(&format!("{at}/name"), json!("web"))));
+    assert!(
+        operations.contains(&json!({"op": "replace", "path": format!("{at}/image"),
+        "value": image(2)}))
+    );
+}
+
+#[test]
+fn previous_is_the_last_image_whose_rollout_was_complete() {
+    let entry = |text: &str| {
+        let mut judged = workload("Deployment");
+        judged.last_upgrade = Some(text.into());
+        judged
+    };
+    let going = |mut judged: Workload| {
+        let mut progress = Progress::default();
+        (progress.generation, progress.observed) = (2, 1);
+        judged.progress = Some(progress);
+        judged
+    };
+    let at = "2026-01-02T03:04:05Z";
+    let cases = [
+        (workload("Deployment"), json!({"web": image(1)})),
+        (going(workload("Deployment")), json!({})),
+        (
+            entry(r#"{"previous": {"web": "old", "db": "postgres:16"}}"#),
+            json!({"web": image(1), "db": "postgres:16"}),
+        ),
+        (
+            going(entry(r#"{"previous": {"web": "old"}}"#)),
+            json!({"web": "old"}),
+        ),
+        (going(entry("no JSON")), json!({})),
+        (entry("[1]"), json!({"web": image(1)})),
+        (entry(r#"{"previous": 7}"#), json!({"web": image(1)})),
+    ];
+    for (judged, previous) in cases {
+        let shown = format!("{:?} {:?}", judged.last_upgrade, judged.progress);
+        assert_eq!(
+            last(judged),
+            json!({"at": at, "previous": previous}),
+            "{shown}"
+        );
+    }
+    let kept = last(entry(r#"{"at": "then", "by": {"who": "somebody"}}"#));
+    assert_eq!(
+        kept,
+        json!({"at": at, "by": {"who": "somebody"}, "previous": {"web": image(1)}})
+    );
+}
+
+#[test]
+fn marks_are_removed_only_as_they_were_seen() {
+    let seen = Seen {
+        workload: workload("Deployment"),
+        annotated: false,
+        resource_version: "1".to_owned(),
+        marks: Default::default(),
+    };
+    let marks = [("web".into(), "1.4.0_2_00000000".into())];
+    assert_eq!(
+        of_unhold(&seen, &marks),
+        json!([
+            test("/metadata/uid", json!("uid-1")),
+            test(MARK, json!("1.4.0_2_00000000")),
+            {"op": "remove", "path": MARK},
+        ])
+    );
+}
+
+#[test]
+fn keys_are_escaped() {
+    assert_eq!(label("a~b/c"), "/metadata/labels/a~0b~1c");
+}
