@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select,
-    Workload, WorkloadId,
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select, Text,
+    Workload, WorkloadId, WorkloadName,
 };
 use std::fs::{self, File};
 use std::io;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod desk;
+mod marks;
 mod mention;
 mod read;
 mod walk;
@@ -168,6 +169,18 @@ impl ClusterPort for Folder {
             Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         });
         self.inner.desks.write(file, change, mode, writer).await
+    }
+
+    /// Refused: what people wrote into their files they take out themselves. The error names file and line of each mark.
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let (inner, workload) = (Arc::clone(&self.inner), workload.clone());
+        blocking(move || inner.unhold(&workload, container.as_ref()))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
     }
 }
 

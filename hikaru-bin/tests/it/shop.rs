@@ -312,3 +312,36 @@ fn labels_can_be_renamed() {
     args.extend(renamed);
     hikaru(&args).exits(0).prints(&["default/Deployment/web"]);
 }
+
+#[test]
+fn unhold_refuses_in_a_folder_and_names_file_and_line() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels:\n    owner: acme\n    \
+                high-water.hikaru.dev/web: 1.4.0_7_aa6c0d3f\nspec: {}\n";
+    let (guard, dir) = folder(&[("a/web.yaml", text)]);
+    hikaru(&["unhold", "default/deployment/web", "--manifests", &dir])
+        .exits(1)
+        .tells(&[
+            "removed by hand: delete the label at a/web.yaml:7:",
+            "high-water.hikaru.dev/web",
+        ]);
+    hikaru(&[
+        "unhold",
+        "default/deployment/web",
+        "--container",
+        "api",
+        "--manifests",
+        &dir,
+    ])
+    .exits(0)
+    .tells(&["has no high-water mark of its container api"]);
+    hikaru(&["unhold", "default/deployment/api", "--manifests", &dir])
+        .exits(1)
+        .tells(&["there is no"]);
+    hikaru(&["unhold", "web", "--manifests", &dir]).exits(2);
+    assert_eq!(
+        fs::read_to_string(guard.path().join("a/web.yaml"))
+            .ok()
+            .as_deref(),
+        Some(text)
+    );
+}

@@ -61,8 +61,8 @@ const LISTS: usize = 4;
 /// walks over containers are quadratic.
 const CONTAINERS: usize = 1_000;
 
-/// The high-water marks among the labels: container, value.
-type Marks = BTreeMap<Text, Text>;
+/// The high-water marks among the labels: container, value, and where the value stands.
+pub(crate) type Marks = BTreeMap<Text, (Text, Mark)>;
 
 /// Which object of a file: the document from 1, then, in a list, the item from 1: `2`, `1.3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub(crate) struct Object {
     pub(crate) workload: Workload,
     /// Where each image stands, in the order of `workload.containers`.
     pub(crate) images: Vec<Spot>,
+    /// The high-water marks among its labels, also those of containers that are not there, by the container's name.
+    pub(crate) marks: Marks,
 }
 
 /// Where an image's scalar stands.
@@ -260,6 +262,7 @@ impl Reader<'_, '_> {
                 place: Place(place.clone()),
                 workload,
                 images,
+                marks,
             })
         };
         read().map_err(|mut problem: Problem| {
@@ -286,6 +289,7 @@ impl Reader<'_, '_> {
         let mut marks = Marks::new();
         for (key, value) in self.tree.entries(labels, &"metadata.labels", ours)? {
             let what = format_args!("label {}", excerpt(key));
+            let place = self.tree.mark(value.node);
             let value: Text = self.value(value, &what)?.into();
             // One label may serve for two of them.
             for (label, slot) in [
@@ -298,7 +302,7 @@ impl Reader<'_, '_> {
                 }
             }
             if let Some(container) = key.strip_prefix(MARK_PREFIX) {
-                marks.insert(container.into(), value);
+                marks.insert(container.into(), (value, place));
             } else {
                 setting(hikaru_core::Place::Label, key, value, workload);
             }
@@ -415,7 +419,7 @@ impl Reader<'_, '_> {
         let mut container = Container::new(name, text);
         container.init = init;
         container.position = position;
-        container.mark = marks.get(name).cloned();
+        container.mark = marks.get(name).map(|(value, _)| value.clone());
         containers.push(container);
         let tree::Shape::Scalar(style) = tree.shape(image.node) else {
             return Ok(None);

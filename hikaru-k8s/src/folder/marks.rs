@@ -1,0 +1,48 @@
+//! Where the high-water marks of a workload stand: hikaru writes none into files, and removes none from them.
+
+use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName};
+use std::fs::File;
+
+use super::{Inner, read, walk};
+
+impl Inner {
+    /// Names file and line of each mark that a person would have to remove. Files that cannot be read are passed over:
+    /// `find` tells of them.
+    pub(super) fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<&Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
+        let mut there = false;
+        let mut marks = Vec::new();
+        for manifest in &walked.manifests {
+            let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
+            let Ok(text) = opened.and_then(|mut file| read::text(&mut file)) else {
+                continue;
+            };
+            for document in read::documents(&text, &self.keys, &mut |_| true, &mut |_, _| {}) {
+                let named = document
+                    .objects
+                    .iter()
+                    .filter(|o| workload.names(&o.workload.id));
+                for object in named {
+                    there = true;
+                    let wanted = |name: &Text| container.is_none_or(|wanted| wanted == name);
+                    for (name, (_, mark)) in object.marks.iter().filter(|(name, _)| wanted(name)) {
+                        let place = read::place(&manifest.file, *mark);
+                        marks.push(format!("{place}: {MARK_PREFIX}{name}"));
+                    }
+                }
+            }
+        }
+        match (there, marks.is_empty()) {
+            (false, _) => Err(ClusterError::NotFound),
+            (true, true) => Ok(Vec::new()),
+            (true, false) => Err(ClusterError::Invalid(format!(
+                "in a folder of manifests a mark is removed by hand: delete the label at {}",
+                marks.join(", ")
+            ))),
+        }
+    }
+}
