@@ -26,6 +26,7 @@ mod kind;
 mod list;
 mod look;
 mod object;
+mod owner;
 mod patch;
 mod refusal;
 mod rollout;

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     kind::{Kind, Rollout},
+    owner::{self, OwnerReference},
     rollout,
 };
 
@@ -114,9 +115,12 @@ struct Metadata {
     labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable")]
     annotations: Ours,
+    #[serde(default, deserialize_with = "nullable")]
+    owner_references: Vec<OwnerReference>,
 }
 
-/// The annotations of ours, and whether there are any at all. Others can be long, and are not kept.
+/// The annotations of ours and those that tell of owners, and whether there are any at all. Others can be long, and are
+/// not kept.
 #[derive(Default)]
 struct Ours {
     any: bool,
@@ -137,7 +141,7 @@ impl<'de> Deserialize<'de> for Ours {
                 let mut read = Ours::default();
                 while let Some(key) = map.next_key::<String>()? {
                     read.any = true;
-                    if key.starts_with(SETTING_PREFIX) {
+                    if key.starts_with(SETTING_PREFIX) || owner::tells(&key) {
                         read.ours.push((key, map.next_value()?));
                     } else {
                         map.next_value::<IgnoredAny>()?;
@@ -248,6 +252,11 @@ fn parse(kind: &'static Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, s
                 .push(Setting::new(Place::Label, setting, value()));
         }
     }
+    workload.owner = owner::of(
+        &metadata.labels,
+        &metadata.annotations.ours,
+        &metadata.owner_references,
+    );
     for (key, value) in metadata.annotations.ours {
         if key == LAST_UPGRADE {
             workload.last_upgrade = Some(value.into());

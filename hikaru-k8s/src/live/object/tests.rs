@@ -1,6 +1,6 @@
 //! What is read of objects, and what is said of those that cannot be.
 
-use hikaru_core::{IdentityLabels, TagFormats};
+use hikaru_core::{IdentityLabels, Owner, TagFormats};
 use serde_json::{Value, json};
 
 use super::*;
@@ -18,7 +18,9 @@ fn deployment() -> Value {
             "labels": {"owner": "acme", "repo": "web", "branch": "main", "app": "web",
                 "hikaru.dev/upgrade": "auto", "high-water.hikaru.dev/web": "1.4.0_1_00000000",
                 "high-water.hikaru.dev/gone": "1.4.0_9_00000000"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Shop", "name": "main", "uid": "s", "controller": true}],
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{…}",
+                "argocd.argoproj.io/tracking-id": "apps:apps/Deployment:shop/web",
                 "hikaru.dev/constraint": "~1.4", "hikaru.dev/last-upgrade": "{}"},
         },
         "spec": {"replicas": 2, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
@@ -53,6 +55,9 @@ fn what_the_rules_read_is_read() {
     migrate.init = true;
     expected.containers = vec![web, migrate];
     expected.last_upgrade = Some("{}".into());
+    expected.owner = Some(Owner::ArgoCd {
+        application: "apps".into(),
+    });
     let mut progress = Progress::default();
     (progress.generation, progress.observed, progress.desired) = (3, 3, 2);
     (progress.current, progress.updated, progress.available) = (2, 2, 1);

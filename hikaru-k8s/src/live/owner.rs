@@ -1,0 +1,117 @@
+//! Who else writes an object's image, as its labels, annotations and owner references tell. Who of several is named: the
+//! one that wins in the end, so a GitOps tool before Helm, which it may drive, and both before an operator.
+
+use std::collections::BTreeMap;
+
+use hikaru_core::Owner;
+use serde::Deserialize;
+
+/// `app:group/Kind:namespace/name`, on every object that Argo CD tracks by annotation (its default).
+pub(super) const ARGO_CD: &str = "argocd.argoproj.io/tracking-id";
+/// The release's name, on every object that Helm 3 and 4 install.
+pub(super) const HELM: &str = "meta.helm.sh/release-name";
+/// On every object that Flux's kustomize-controller and helm-controller apply.
+const FLUX: [(&str, &str); 2] = [
+    ("kustomize.toolkit.fluxcd.io/name", "Kustomization"),
+    ("helm.toolkit.fluxcd.io/name", "HelmRelease"),
+];
+
+/// An entry of `metadata.ownerReferences`.
+#[derive(Deserialize)]
+pub(super) struct OwnerReference {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+/// Whether an annotation tells of an owner.
+pub(super) fn tells(key: &str) -> bool {
+    key == ARGO_CD || key == HELM
+}
+
+/// The owner, if there is one. `annotations` are those that tell of owners.
+pub(super) fn of(
+    labels: &BTreeMap<String, String>,
+    annotations: &[(String, String)],
+    references: &[OwnerReference],
+) -> Option<Owner> {
+    let annotation = |key: &str| {
+        let found = annotations.iter().find(|(known, _)| known == key);
+        found.map(|(_, value)| value.as_str())
+    };
+    if let Some(tracked) = annotation(ARGO_CD) {
+        let application = tracked.split(':').next().unwrap_or(tracked).into();
+        return Some(Owner::ArgoCd { application });
+    }
+    for (label, kind) in FLUX {
+        if let Some(name) = labels.get(label) {
+            return Some(Owner::Flux {
+                kind: kind.into(),
+                name: name.as_str().into(),
+            });
+        }
+    }
+    if let Some(release) = annotation(HELM) {
+        let release = release.into();
+        return Some(Owner::Helm { release });
+    }
+    let controller = references.iter().find(|r| r.controller == Some(true))?;
+    Some(Owner::Controller {
+        kind: controller.kind.as_str().into(),
+        name: controller.name.as_str().into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(labels: &[&str], annotations: &[(&str, &str)], references: &str, expected: &str) {
+        let labels = labels
+            .iter()
+            .map(|key| ((*key).to_owned(), "apps".to_owned()))
+            .collect();
+        let annotations: Vec<_> = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let references: Vec<OwnerReference> = serde_json::from_str(references).expect("JSON");
+        let found = of(&labels, &annotations, &references);
+        assert_eq!(
+            found.map_or("nobody".to_owned(), |owner| owner.to_string()),
+            expected
+        );
+    }
+
+    #[test]
+    fn owners() {
+        let operator = r#"[{"kind": "Secret", "name": "s"}, {"kind": "Shop", "name": "main", "controller": true}]"#;
+        let argo = (ARGO_CD, "shop:apps/Deployment:shop/web");
+        check(&["app"], &[], "[]", "nobody");
+        check(&[], &[], r#"[{"kind": "Shop", "name": "main"}]"#, "nobody");
+        check(&[], &[], operator, "the controller of Shop main");
+        check(&[], &[(HELM, "web")], operator, "the Helm release web");
+        check(
+            &["kustomize.toolkit.fluxcd.io/name"],
+            &[],
+            "[]",
+            "the Flux Kustomization apps",
+        );
+        check(
+            &["helm.toolkit.fluxcd.io/name"],
+            &[(HELM, "web")],
+            "[]",
+            "the Flux HelmRelease apps",
+        );
+        check(
+            &[],
+            &[(HELM, "web"), argo],
+            "[]",
+            "the Argo CD application shop",
+        );
+    }
+}
