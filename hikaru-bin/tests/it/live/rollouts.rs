@@ -215,3 +215,22 @@ fn a_dry_run_is_the_servers_and_candidates_are_the_plan() {
     assert_eq!(scene.images("deployment", "web"), [image(1)]);
     assert_eq!(scene.writes().len(), 0);
 }
+
+#[test]
+fn somebody_else_who_owns_the_image_is_warned_of() {
+    let scene = Scene::new("owned");
+    scene.apply(&[workload("Deployment", "web", LABELS, 0, &image(1))]);
+    scene.kubectl(&[
+        "annotate",
+        "deployment/web",
+        "meta.helm.sh/release-name=shop",
+    ]);
+    let ran = scene
+        .hikaru(&["upgrade", &image(2), "--namespace", &scene.namespace])
+        .exits(0);
+    ran.tells(&[
+        "warning: ",
+        "the Helm release shop owns it, too: the next helm upgrade puts its own image back",
+    ]);
+    assert_eq!(scene.images("deployment", "web"), [image(2)]);
+}
