@@ -52,6 +52,10 @@ pub trait Subject: Send + Sync {
 
     /// Deletes a workload.
     async fn remove(&self, id: &WorkloadId);
+
+    /// Gives a view a moment to catch up: called between looks, a hundred times at most. Not needed where `find` sees
+    /// each write at once.
+    async fn pause(&self) {}
 }
 
 #[async_trait]

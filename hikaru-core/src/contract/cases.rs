@@ -51,6 +51,9 @@ clauses![
     marks_never_go_down,
 ];
 
+/// How often a view is given a moment to catch up.
+const LOOKS: usize = 100;
+
 /// The tag of build `n` of acme_web_main, version 1.4.0.
 fn image(n: u64) -> String {
     format!("registry.example/acme/web:acme_web_main_1.4.0_{n}_0123abcd")
@@ -111,24 +114,33 @@ impl<'a> Stage<'a> {
         self.now().await
     }
 
-    /// The clause's workload as the port reads it.
+    /// The clause's workload as the port reads it, once `find` sees it so, too.
     async fn now(&self) -> Result<Workload, String> {
+        let mut looks = 1;
+        loop {
+            match self.look().await {
+                Err(_) if looks < LOOKS => looks += 1,
+                looked => return looked,
+            }
+            self.subject.pause().await;
+        }
+    }
+
+    async fn look(&self) -> Result<Workload, String> {
         let named = self.find(Select::All).await?;
         let named = named.into_iter().find(|w| w.id.name == self.id().name);
         let found = named.ok_or_else(|| format!("{} is not found by Select::All", self.id()))?;
         let read = self.subject.port().read(&found.id).await;
-        match read.map_err(|e| e.to_string())? {
-            Some(read) => {
-                // A rollout goes on while we look, and when it was upgraded is no state that verdicts read.
-                let plain = |mut workload: Workload| {
-                    (workload.progress, workload.last_upgrade, workload.owner) = (None, None, None);
-                    workload
-                };
-                let (read, found) = (plain(read), plain(found));
-                same("read and found", &read, &found).map(|()| read.clone())
-            }
-            None => Err(format!("{} is found but cannot be read", self.id())),
-        }
+        let read = read.map_err(|e| e.to_string())?;
+        let read = read.ok_or_else(|| format!("{} is found but cannot be read", self.id()))?;
+        // A rollout goes on while we look, and when it was upgraded and whose it is are no state that verdicts read.
+        let plain = |mut workload: Workload| {
+            (workload.progress, workload.last_upgrade, workload.owner) = (None, None, None);
+            workload
+        };
+        let (read, found) = (plain(read), plain(found));
+        same("read and found", &read, &found)?;
+        Ok(read)
     }
 
     async fn find(&self, select: Select) -> Result<Vec<Workload>, String> {

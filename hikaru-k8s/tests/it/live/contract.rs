@@ -86,6 +86,10 @@ impl<P: ClusterPort> Subject for Hands<P> {
         let args = ["delete", kind, name, "--namespace", namespace];
         rig::kubectl(&args, "").await;
     }
+
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
