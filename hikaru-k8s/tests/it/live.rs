@@ -4,6 +4,8 @@
 #[cfg(feature = "cluster")]
 mod contract;
 #[cfg(feature = "cluster")]
+mod crowd;
+#[cfg(feature = "cluster")]
 mod guarded;
 #[cfg(feature = "cluster")]
 mod rig;
