@@ -7,7 +7,7 @@ use crate::{
     build::Build,
     policy::{Code, Entry, Plan, Request},
     port::{ClusterError, Fault, Severity},
-    workload::{IdentityLabels, Workload},
+    workload::{IdentityLabels, Workload, WorkloadId},
 };
 
 /// What became of one workload.
@@ -159,7 +159,7 @@ impl NearMiss {
 
 impl fmt::Display for NearMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = &self.workload.id;
+        let id = Placed(&self.workload.id);
         match self.miss {
             Miss::Narrowed => write!(f, "{id} matches, but the call was narrowed to others"),
             Miss::LeftOut => write!(
@@ -191,22 +191,32 @@ impl fmt::Display for NearMiss {
     }
 }
 
-/// `is labeled owner=acme, repo=web, without branch`.
+/// A name, and where it stands if that is not clear from it.
+struct Placed<'a>(&'a WorkloadId);
+
+impl fmt::Display for Placed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        match &self.0.origin {
+            Some(origin) => write!(f, " ({origin})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `its labels say owner acme, repo web and no branch`. Roles, not keys: those can be renamed.
 fn labels(f: &mut fmt::Formatter<'_>, labels: &IdentityLabels) -> fmt::Result {
     let all = [
         ("owner", &labels.owner),
         ("repo", &labels.repo),
         ("branch", &labels.branch),
     ];
-    if all.iter().all(|(_, value)| value.is_none()) {
-        return f.write_str("has no labels owner, repo and branch");
-    }
-    f.write_str("is labeled ")?;
+    f.write_str("its labels say ")?;
     for (i, (name, value)) in all.into_iter().enumerate() {
-        f.write_str(if i == 0 { "" } else { ", " })?;
+        f.write_str(["", ", ", " and "][i])?;
         match value {
-            Some(value) => write!(f, "{name}={value}")?,
-            None => write!(f, "without {name}")?,
+            Some(value) => write!(f, "{name} {value}")?,
+            None => write!(f, "no {name}")?,
         }
     }
     Ok(())

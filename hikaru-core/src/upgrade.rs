@@ -16,6 +16,7 @@ use crate::{
     reference::{Reference, ReferenceError},
     report::{NearMiss, Report},
     tag::TagFormats,
+    workload::Workload,
 };
 
 /// When to ask again while the view of a cluster is out of date.
@@ -149,11 +150,21 @@ pub async fn find(
         faults: found.faults,
         ..Users::default()
     };
-    for workload in found.workloads {
-        if build.is_some() || workload.containers.iter().any(|c| runs_it(&c.image)) {
-            let names = users.namespaces.entry(workload.id.namespace).or_default();
-            names.insert(workload.id.name);
+    // Of a build: those that a post of it judges.
+    let workloads: Vec<Arc<Workload>> = match build {
+        Some(build) => {
+            let entries = plan(Request::new(build), found.workloads).entries;
+            entries.into_iter().map(|entry| entry.workload).collect()
         }
+        None => {
+            let using = found.workloads.into_iter();
+            let using = using.filter(|w| w.containers.iter().any(|c| runs_it(&c.image)));
+            using.map(Arc::new).collect()
+        }
+    };
+    for workload in workloads {
+        let names = users.namespaces.entry(workload.id.namespace.clone());
+        names.or_default().insert(workload.id.name.clone());
     }
     Ok(users)
 }

@@ -230,7 +230,7 @@ fn nothing_matched_is_a_failure_unless_allowed_and_near_misses_are_named() {
     let misspelt = NEW.replace("_main_", "_mian_");
     hikaru(&["upgrade", &misspelt, "--manifests", &shop]).exits(1).tells(&[
         "nothing matched: no workload that uses ghcr.io/acme/shop is labeled owner acme, repo shop, branch mian",
-        "near: shop/Deployment/storefront uses the repository, but is labeled owner=acme, repo=shop, branch=main, while \
+        "near: shop/Deployment/storefront (storefront.yaml#1) uses the repository, but its labels say owner acme, repo shop and branch main, while \
          the tag says acme_shop_mian",
     ]);
     hikaru(&["upgrade", &misspelt, "--manifests", &shop, "--allow-none"]).exits(0);
@@ -238,7 +238,7 @@ fn nothing_matched_is_a_failure_unless_allowed_and_near_misses_are_named() {
     let other = NEW.replace("ghcr.io", "quay.io");
     hikaru(&["upgrade", &other, "--manifests", &shop])
         .exits(1)
-        .tells(&["shop/Deployment/storefront has the labels, but runs ghcr.io/acme/shop:"]);
+        .tells(&["shop/Deployment/storefront (storefront.yaml#1) has the labels, but runs ghcr.io/acme/shop:"]);
 }
 
 #[test]

@@ -75,9 +75,13 @@ impl Case<'_> {
             (Running::Version(version), _) => posted.version() < *version,
             (Running::Floating, _) => false,
         };
+        // Something else than the marked build runs. Where that one runs, or a higher one, nobody took anything back:
+        // what follows in the table says better why a build stays out.
         let held = || {
-            self.mark(container)
-                .is_some_and(|mark| posted.precedence() <= mark.precedence)
+            self.mark(container).is_some_and(|mark| {
+                posted.precedence() <= mark.precedence
+                    && same.is_none_or(|r| r.precedence() < mark.precedence)
+            })
         };
         let manual = || self.rules.manual.map(|place| Reason::Manual { place });
         let constraint = || {

@@ -85,13 +85,23 @@ impl fmt::Display for Sentence<'_> {
                 }
                 write!(
                     f,
-                    ". A build higher than {mark} is deployed; to let lower ones go out again: hikaru unhold {id}, or \
-                     kubectl label --namespace {} {} {} {MARK_PREFIX}{}-",
-                    id.namespace,
-                    id.kind.to_ascii_lowercase(),
-                    id.name,
-                    container.name
-                )
+                    ". The next build higher than {mark} goes out; to let lower ones out again: "
+                )?;
+                match &id.origin {
+                    Some(origin) => write!(
+                        f,
+                        "remove the label {MARK_PREFIX}{} in {origin}",
+                        container.name
+                    ),
+                    None => write!(
+                        f,
+                        "hikaru unhold {id}, or kubectl label --namespace {} {} {} {MARK_PREFIX}{}-",
+                        id.namespace,
+                        id.kind.to_ascii_lowercase(),
+                        id.name,
+                        container.name
+                    ),
+                }
             }
             Reason::ConflictingBuild => {
                 let commit = |commit: Option<&str>| commit.unwrap_or("none").to_owned();

@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Build, Container, IdentityLabels, MemoryCluster, Mode, Place, Request, Setting, TagFormats,
-    Workload, WorkloadId, candidates, plan, upgrade,
+    Workload, WorkloadId, candidates, find, plan, upgrade,
 };
 
 fn build(image: &str) -> Build {
@@ -131,9 +131,9 @@ async fn when_nothing_matches_the_near_ones_are_named() {
     assert_eq!(
         near_misses(&cluster, Request::new(build(NEW))).await,
         [
-            "shop/Deployment/misspelt uses the repository, but is labeled owner=a, repo=b, branch=c-d, while the \
+            "shop/Deployment/misspelt uses the repository, but its labels say owner a, repo b and branch c-d, while the \
              tag says a_b_c_d",
-            "shop/Deployment/unlabeled uses the repository, but is labeled owner=a, repo=b, without branch, while the \
+            "shop/Deployment/unlabeled uses the repository, but its labels say owner a, repo b and no branch, while the \
              tag says a_b_c_d",
             "shop/Deployment/elsewhere has the labels, but runs ghcr.io/acme/web:1 and not docker.io/acme/web",
         ]
@@ -141,6 +141,11 @@ async fn when_nothing_matches_the_near_ones_are_named() {
     let mut narrowed = workload("web", ["a", "b", "c_d"], OLD);
     narrowed.settings = vec![Setting::new(Place::Label, "containers", "other")];
     cluster.put(narrowed.clone());
+    // Nor is it found as a user of the build: a post would not consider it.
+    let users = find(&cluster, NEW, &TagFormats::default())
+        .await
+        .expect("an answer");
+    assert!(users.namespaces.is_empty(), "{users:?}");
     let misses = near_misses(&cluster, Request::new(build(NEW))).await;
     assert_eq!(
         misses[0],

@@ -197,7 +197,7 @@ fn constraint() {
 
 #[test]
 fn held() {
-    let way_out = "A build higher than 1.4.0_7 is deployed; to let lower ones go out again: hikaru unhold \
+    let way_out = "The next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold \
                    shop/Deployment/web, or kubectl label --namespace shop deployment web high-water.hikaru.dev/web-";
     let held = |what: &str| {
         format!("held: {what}: rolled back, or re-applied by a person or a tool. {way_out}")
@@ -218,6 +218,20 @@ fn held() {
     older()
         .mark("1.4.0_6")
         .gives("upgrade: 1.4.0_7 follows 1.4.0_6 [1.4.0_7_d5ecc80e]");
+    // While the marked build runs, or a higher one, nobody took anything back: the lines below say why.
+    runs("acme/web:acme_web_main_1.4.0_8_0123abcd")
+        .mark("1.4.0_8")
+        .gives("obsolete: runs 1.4.0_8, higher than the posted 1.4.0_7");
+    runs("acme/web:acme_web_main_1.4.0_9_0123abcd")
+        .mark("1.4.0_8")
+        .gives("obsolete: runs 1.4.0_9, higher than the posted 1.4.0_7");
+    // Another identity's build is something else, however high.
+    runs("acme/web:acme_web_dev_1.5.0_1_0123abcd")
+        .mark("1.4.0_8")
+        .gives(
+            &held("runs acme_web_dev_1.5.0_1_0123abcd, while 1.4.0_8 was deployed before")
+                .replace("1.4.0_7", "1.4.0_8"),
+        );
     // A mark of another repository or identity is none.
     older()
         .raw_mark("1.4.0_7_00000000")
@@ -240,6 +254,8 @@ fn conflicting_build() {
                     the whole history), and so can a rebase";
     let other = || runs("acme/web:acme_web_main_1.4.0_7_fffffff");
     other().gives(sentence);
+    // Each upgrade leaves a mark: the second commit of one build number is a conflict all the same.
+    other().mark("1.4.0_7").gives(sentence);
     runs("acme/web:acme_web_main_1.4.0_7_none").gives(&sentence.replace("fffffff", "none"));
     other().force("conflicting-build").gives(
         "upgrade: forced past conflicting-build: 1.4.0_7 replaces 1.4.0_7 [1.4.0_7_d5ecc80e]",
@@ -389,8 +405,8 @@ fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
         release: text("web"),
     };
     owned("acme/web:latest", helm).mark("1.4.0_7").gives(
-        "held: runs latest, while 1.4.0_7 was deployed before: rolled back, or re-applied by the Helm release web. A \
-         build higher than 1.4.0_7 is deployed; to let lower ones go out again: hikaru unhold shop/Deployment/web, or \
+        "held: runs latest, while 1.4.0_7 was deployed before: rolled back, or re-applied by the Helm release web. The \
+         next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold shop/Deployment/web, or \
          kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
     );
 }

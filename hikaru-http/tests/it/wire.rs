@@ -64,7 +64,7 @@ async fn a_report_of_near_misses() {
     assert_eq!(
         post(&cluster).await["nearMisses"],
         json!([
-            "shop/Deployment/web uses the repository, but has no labels owner, repo and branch, while the tag \
+            "shop/Deployment/web uses the repository, but its labels say no owner, no repo and no branch, while the tag \
              says acme_web_main"
         ])
     );
