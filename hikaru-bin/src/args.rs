@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args as Group, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{
+    ArgMatches, Args as Group, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
+};
 use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
 
 /// Upgrades the Kubernetes workloads that a newly built image is meant for, never backwards, and says for each what it
@@ -15,6 +18,85 @@ use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the arguments and variables of this process; help and errors end it. An empty variable is none, as CI sets
+    /// those of absent expressions. Where flags exclude each other, one that was typed wins over a variable.
+    pub(crate) fn read() -> Self {
+        let empty = |arg: &clap::Arg| {
+            let variable = arg.get_env().and_then(std::env::var_os);
+            variable.is_some_and(|value| value.is_empty())
+        };
+        let without_empty = |arg: clap::Arg| {
+            if empty(&arg) {
+                arg.env(clap::builder::Resettable::Reset)
+            } else {
+                arg
+            }
+        };
+        let command = Self::command();
+        let command = command.mut_subcommands(|sub| sub.mut_args(without_empty));
+        let matches = command.get_matches();
+        let mut args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Some((name, matches)) = matches.subcommand() {
+            args.settle(name, matches);
+        }
+        args
+    }
+
+    /// Ends the process as clap does for bad flags: with the usage of the subcommand, and 2.
+    pub(crate) fn usage_error(subcommand: &str, message: &str) -> ! {
+        let mut command = Self::command();
+        command.build();
+        let sub = command.find_subcommand_mut(subcommand);
+        match sub {
+            Some(sub) => sub.error(ErrorKind::ArgumentConflict, message).exit(),
+            None => Self::command()
+                .error(ErrorKind::ArgumentConflict, message)
+                .exit(),
+        }
+    }
+
+    fn settle(&mut self, name: &str, matches: &ArgMatches) {
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if let Command::Upgrade(upgrade) = &mut self.command
+            && upgrade.strict
+            && upgrade.allow_none
+        {
+            match (typed("strict"), typed("allow_none")) {
+                (true, false) => upgrade.allow_none = false,
+                (false, true) => upgrade.strict = false,
+                _ => Self::usage_error(name, "--strict and --allow-none exclude each other"),
+            }
+        }
+        if let Some(cluster) = self.command.cluster()
+            && cluster.manifests.is_some()
+            && (cluster.kubeconfig.is_some() || cluster.context.is_some())
+        {
+            match (typed("manifests"), typed("kubeconfig") || typed("context")) {
+                (true, false) => (cluster.kubeconfig, cluster.context) = (None, None),
+                (false, true) => cluster.manifests = None,
+                _ => Self::usage_error(
+                    name,
+                    "--manifests and --kubeconfig or --context exclude each other: expected one cluster",
+                ),
+            }
+        }
+    }
+}
+
+impl Command {
+    fn cluster(&mut self) -> Option<&mut Cluster> {
+        match self {
+            Self::Upgrade(args) => Some(&mut args.request.cluster),
+            Self::Candidates(args) => Some(&mut args.request.cluster),
+            Self::Find(args) => Some(&mut args.cluster),
+            Self::Unhold(args) => Some(&mut args.cluster),
+            Self::Serve(args) => Some(&mut args.cluster),
+            Self::Tag(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,8 +115,8 @@ pub(crate) enum Command {
     Serve(Serve),
 }
 
-/// The API's tokens have no flag: HIKARU_API_TOKEN, or HIKARU_API_TOKEN_FILE with one token a line; two may be valid
-/// while they are rotated. Without one hikaru listens on a loopback address only.
+/// The API's tokens have no flag: HIKARU_API_TOKEN or the file HIKARU_API_TOKEN_FILE, one token a line; two may be
+/// valid while they are rotated. Without one hikaru listens on a loopback address only.
 ///
 /// SIGTERM or SIGINT: what was begun is finished; a second one aborts.
 #[derive(Debug, Group)]
@@ -43,7 +125,7 @@ pub(crate) struct Serve {
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8080",
+        default_value = "127.0.0.1:8080", value_parser = listen,
         env = "HIKARU_LISTEN",
         hide_env_values = true
     )]
@@ -89,8 +171,7 @@ pub(crate) struct Upgrade {
     #[arg(long, env = "HIKARU_DRY_RUN", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
     /// Fail also on what stays behind without anybody having said so: held, other-branch
-    #[arg(long, env = "HIKARU_STRICT", hide_env_values = true, value_parser = BoolishValueParser::new(),
-          conflicts_with = "allow_none")]
+    #[arg(long, env = "HIKARU_STRICT", hide_env_values = true, value_parser = BoolishValueParser::new() )]
     pub(crate) strict: bool,
     /// Exit 0 when nothing matches: for branches that have no deployment
     #[arg(long, env = "HIKARU_ALLOW_NONE", hide_env_values = true, value_parser = BoolishValueParser::new())]
@@ -147,13 +228,13 @@ pub(crate) struct Request {
     )]
     pub(crate) workload: Vec<WorkloadName>,
     /// Read the tag so that this is the owner
-    #[arg(long, env = "HIKARU_OWNER", hide_env_values = true)]
+    #[arg(long, value_parser = label, env = "HIKARU_OWNER", hide_env_values = true)]
     pub(crate) owner: Option<Text>,
     /// Read the tag so that this is the repo
-    #[arg(long, env = "HIKARU_REPO", hide_env_values = true)]
+    #[arg(long, value_parser = label, env = "HIKARU_REPO", hide_env_values = true)]
     pub(crate) repo: Option<Text>,
     /// Read the tag so that this is the branch
-    #[arg(long, env = "HIKARU_BRANCH", hide_env_values = true)]
+    #[arg(long, value_parser = label, env = "HIKARU_BRANCH", hide_env_values = true)]
     pub(crate) branch: Option<Text>,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
@@ -179,8 +260,12 @@ pub(crate) enum Output {
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct Cluster {
     /// A folder of Kubernetes manifests is the cluster
-    #[arg(long, value_name = "DIR", env = "HIKARU_MANIFESTS", hide_env_values = true,
-          conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HIKARU_MANIFESTS",
+        hide_env_values = true
+    )]
     pub(crate) manifests: Option<PathBuf>,
     /// The kubeconfig to connect by [default: K8S_URL with K8S_TOKEN and K8S_CA, else KUBECONFIG, else in-cluster,
     /// else ~/.kube/config]
@@ -237,6 +322,19 @@ impl Cluster {
             branch: self.label_branch.clone(),
         }
     }
+}
+
+fn label(text: &str) -> Result<Text, &'static str> {
+    if text.is_empty() {
+        return Err("expected a label's value, found an empty text");
+    }
+    Ok(text.into())
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "expected an address and a port such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
 }
 
 fn namespace(text: &str) -> Result<Text, hikaru_core::NameError> {

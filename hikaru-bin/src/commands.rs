@@ -9,13 +9,16 @@ mod upgrade;
 
 use std::process::ExitCode;
 
-use hikaru_core::ClusterPort;
+use hikaru_core::{BuildError, ClusterPort, Reference, TagFormats};
 use serde::Serialize;
 
 use crate::{
     args::{Args, Cluster, Command},
     cluster, terminal,
 };
+
+/// The variable that names the tag formats.
+const TAG_FORMATS: &str = "HIKARU_TAG_FORMATS";
 
 /// How a command ended, if not in an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +37,7 @@ impl End {
 
 /// Runs a command.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let end = match args.command {
-        Command::Tag(args) => Ok(tag::run(&args)),
-        Command::Serve(args) => serve::run(&args),
-        Command::Unhold(args) => on(&args.cluster, async |port| unhold::run(&args, port).await),
-        Command::Find(args) => on(&args.cluster, async |port| find::run(&args, port).await),
-        Command::Upgrade(args) => on(&args.request.cluster, async |port| {
-            upgrade::upgrade(&args, port).await
-        }),
-        Command::Candidates(args) => on(&args.request.cluster, async |port| {
-            upgrade::candidates(&args, port).await
-        }),
-    };
+    let end = run_command(args.command);
     match end {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Unfinished) => ExitCode::from(1),
@@ -53,6 +45,42 @@ pub(crate) fn run(args: Args) -> ExitCode {
             terminal::tell(&format!("error: {error}"));
             ExitCode::from(1)
         }
+    }
+}
+
+fn run_command(command: Command) -> Result<End, String> {
+    match command {
+        Command::Tag(args) => tag::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Unhold(args) => on(&args.cluster, async |port| unhold::run(&args, port).await),
+        // What cannot be read is told before a cluster is looked for.
+        Command::Find(args) => {
+            Reference::parse(&args.image).map_err(|e| BuildError::from(e).to_string())?;
+            on(&args.cluster, async |port| find::run(&args, port).await)
+        }
+        Command::Upgrade(args) => {
+            let request = upgrade::request(&args.request)?;
+            on(&args.request.cluster, async |port| {
+                upgrade::upgrade(&args, request, port).await
+            })
+        }
+        Command::Candidates(args) => {
+            let request = upgrade::request(&args.request)?;
+            on(&args.request.cluster, async |port| {
+                upgrade::candidates(&args, request, port).await
+            })
+        }
+    }
+}
+
+/// The formats that tags are read by: `HIKARU_TAG_FORMATS`, else buildgoggles' own.
+fn formats() -> Result<TagFormats, String> {
+    match std::env::var(TAG_FORMATS) {
+        Ok(formats) if !formats.is_empty() => {
+            let formats = formats.parse();
+            formats.map_err(|error| format!("{TAG_FORMATS}: {error}"))
+        }
+        _ => Ok(TagFormats::default()),
     }
 }
 

@@ -8,8 +8,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    commands::run(args::Args::parse())
+    commands::run(args::Args::read())
 }

@@ -6,9 +6,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
 /// Writes a result to standard output. A reader who has gone away is no error: `hikaru … | head` is fine.
-pub(crate) fn print(text: &str) {
+pub(crate) fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("the result cannot be written: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Tells a person something that is no result.
@@ -54,9 +60,9 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A cell of a table.
+/// A cell of a table: one line, whatever a file is called.
 pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
-    Cell::new(printable(text.as_ref()))
+    Cell::new(printable(text.as_ref()).replace('\n', "\\n"))
 }
 
 /// A verdict, in its color.

@@ -16,19 +16,20 @@ use crate::{
 const NEAR_MISSES: usize = 10;
 
 /// Prints a report to standard output; what else a person should know goes to standard error.
-pub(super) fn print(report: &Report, output: Output) {
+pub(super) fn print(report: &Report, output: Output) -> Result<(), String> {
     match output {
-        Output::Json => terminal::print(&json(&wire::Report::from(report))),
-        Output::Table => table(report),
+        Output::Json => terminal::print(&json(&wire::Report::from(report)))?,
+        Output::Table => table(report)?,
     }
     tell_warnings(report);
     tell_faults(&report.faults);
     if report.nothing_matched() {
         tell_near_misses(report);
     }
+    Ok(())
 }
 
-fn table(report: &Report) {
+fn table(report: &Report) -> Result<(), String> {
     let build = report.build();
     let in_files = report
         .entries
@@ -48,11 +49,12 @@ fn table(report: &Report) {
             "{}\n{}",
             terminal::printable(&format!("image {}", build.image())),
             terminal::table(&header, rows)
-        ));
+        ))?;
     }
     if let Some(counts) = counts(report) {
-        terminal::print(&format!("\n{counts}"));
+        terminal::print(&format!("\n{counts}"))?;
     }
+    Ok(())
 }
 
 /// `5 workloads: 2 upgrade, 2 skipped, 1 obsolete`.
@@ -135,8 +137,12 @@ fn version_of<'t>(image: &'t str, build: &Build) -> &'t str {
 fn tell_warnings(report: &Report) {
     for reported in &report.entries {
         let id = &reported.entry.workload.id;
+        let place = match &id.origin {
+            Some(origin) => format!("{origin}: {id}"),
+            None => id.to_string(),
+        };
         for warning in &reported.entry.warnings {
-            terminal::tell(&format!("warning: {id}: {warning}"));
+            terminal::tell(&format!("warning: {place}: {warning}"));
         }
         debug_assert!(reported.outcome != Outcome::Withdrawn, "told as a fault");
     }

@@ -2,7 +2,6 @@
 
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use clap::{CommandFactory as _, error::ErrorKind};
 use hikaru_http::{Authentication, Bound, Draining, Token, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
@@ -33,6 +32,7 @@ pub(super) fn run(args: &Serve) -> Result<End, String> {
 async fn serve(args: &Serve) -> Result<End, String> {
     let mut signals =
         Signals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let formats = super::formats()?;
     let authentication = authentication(args, &|name| std::env::var(name).ok())?;
     if matches!(authentication, Authentication::Loopback) && !args.listen.ip().is_loopback() {
         let message = format!(
@@ -40,9 +40,7 @@ async fn serve(args: &Serve) -> Result<End, String> {
              --insecure-no-auth if the network is protected by other means",
             args.listen
         );
-        Args::command()
-            .error(ErrorKind::ValueValidation, message)
-            .exit();
+        Args::usage_error("serve", &message);
     }
     let cluster = cluster::watch(&args.cluster).await?;
     let listener = TcpListener::bind(args.listen)
@@ -51,7 +49,9 @@ async fn serve(args: &Serve) -> Result<End, String> {
     if matches!(authentication, Authentication::Insecure) {
         warn!("no authentication: whoever reaches this address can deploy");
     }
-    let bound = Bound::new(listener, cluster, authentication).map_err(|error| error.to_string())?;
+    let bound = Bound::new(listener, cluster, authentication)
+        .map_err(|error| error.to_string())?
+        .formats(formats);
     info!(address = %bound.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let serving = bound.serve();
     let first = signals.next().await;
@@ -138,8 +138,11 @@ fn authentication(
 ) -> Result<Authentication, String> {
     let mut tokens = Vec::new();
     if let Some(text) = variable(TOKEN).map(SecretString::from) {
-        let parts = text.expose_secret().split([',', '\n']);
-        let parts = parts.map(str::trim).filter(|part| !part.is_empty());
+        let parts = text
+            .expose_secret()
+            .lines()
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
         tokens.extend(parts.map(SecretString::from));
         if tokens.is_empty() {
             return Err(format!("{TOKEN}: expected a token, found an empty text"));
@@ -213,7 +216,7 @@ mod tests {
         assert_eq!(check(&[], &[]), ok("Loopback"));
         assert_eq!(check(&[], &["--insecure-no-auth"]), ok("Insecure"));
         assert_eq!(check(&[(TOKEN, "secret")], &[]), ok("tokens"));
-        assert_eq!(check(&[(TOKEN, "old, new")], &[]), ok("tokens"));
+        assert_eq!(check(&[(TOKEN, "old\nnew")], &[]), ok("tokens"));
         for (variables, flags, message) in [
             (
                 vec![(TOKEN, " ")],
@@ -221,7 +224,7 @@ mod tests {
                 "HIKARU_API_TOKEN: expected a token, found an empty text",
             ),
             (
-                vec![(TOKEN, "a,b,c")],
+                vec![(TOKEN, "a\nb\nc")],
                 vec![],
                 "expected at most two tokens, found 3",
             ),

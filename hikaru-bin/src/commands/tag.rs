@@ -1,6 +1,5 @@
 //! `hikaru tag`: what an image's tag tells, or where and why it cannot be read.
 
-use hikaru_core::TagFormats;
 use hikaru_http::wire;
 
 use super::{End, json};
@@ -9,18 +8,18 @@ use crate::{
     terminal,
 };
 
-pub(super) fn run(args: &Tag) -> End {
-    let read = wire::Image::read(&args.image, &TagFormats::default());
+pub(super) fn run(args: &Tag) -> Result<End, String> {
+    let read = wire::Image::read(&args.image, &super::formats()?);
     match (args.output.output, &read) {
-        (Output::Json, Ok(image)) => terminal::print(&json(image)),
-        (Output::Json, Err(error)) => terminal::print(&json(error)),
-        (Output::Table, Ok(image)) => table(image),
+        (Output::Json, Ok(image)) => terminal::print(&json(image))?,
+        (Output::Json, Err(error)) => terminal::print(&json(error))?,
+        (Output::Table, Ok(image)) => table(image)?,
         (Output::Table, Err(error)) => terminal::tell(&format!("error: {error}")),
     }
-    End::done_if(read.is_ok_and(|image| image.build.is_some()))
+    Ok(End::done_if(read.is_ok_and(|image| image.build.is_some())))
 }
 
-fn table(image: &wire::Image) {
+fn table(image: &wire::Image) -> Result<(), String> {
     let mut rows = vec![
         ["registry", &image.registry],
         ["repository", &image.repository],
@@ -50,8 +49,9 @@ fn table(image: &wire::Image) {
             parts.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("*")));
         lines.push(format!("{name:<11}{}", parts.join(" ")));
     }
-    terminal::print(&lines.join("\n"));
+    terminal::print(&lines.join("\n"))?;
     if let Some(reason) = &image.reason {
         terminal::tell(reason);
     }
+    Ok(())
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, St
         terminal::print(&format!(
             "{}: removed the mark of {container}, {mark}",
             args.workload
-        ));
+        ))?;
     }
     if removed.is_empty() {
         let of = match &args.container {

@@ -1,6 +1,6 @@
 //! `hikaru upgrade` and `hikaru candidates`: from the arguments to a request, from the report to an exit code.
 
-use hikaru_core::{Build, ClusterPort, Code, Force, Mode, Report, TagFormats};
+use hikaru_core::{Build, ClusterPort, Code, Force, Mode, Report};
 
 use super::{End, report};
 use crate::{
@@ -8,16 +8,20 @@ use crate::{
     terminal,
 };
 
-pub(super) async fn upgrade(args: &Upgrade, port: &dyn ClusterPort) -> Result<End, String> {
+pub(super) async fn upgrade(
+    args: &Upgrade,
+    request: hikaru_core::Request,
+    port: &dyn ClusterPort,
+) -> Result<End, String> {
     let mode = if args.dry_run {
         Mode::DryRun
     } else {
         Mode::Commit
     };
-    let came = hikaru_core::upgrade(port, request(&args.request)?, mode)
+    let came = hikaru_core::upgrade(port, request, mode)
         .await
         .map_err(|error| error.to_string())?;
-    report::print(&came, args.request.output.output);
+    report::print(&came, args.request.output.output)?;
     if args.dry_run {
         terminal::tell("dry run: nothing was written");
     }
@@ -34,16 +38,21 @@ pub(super) async fn upgrade(args: &Upgrade, port: &dyn ClusterPort) -> Result<En
     Ok(End::done_if(!unfinished))
 }
 
-pub(super) async fn candidates(args: &Candidates, port: &dyn ClusterPort) -> Result<End, String> {
-    let planned = hikaru_core::candidates(port, request(&args.request)?)
+pub(super) async fn candidates(
+    args: &Candidates,
+    request: hikaru_core::Request,
+    port: &dyn ClusterPort,
+) -> Result<End, String> {
+    let planned = hikaru_core::candidates(port, request)
         .await
         .map_err(|error| error.to_string())?;
-    report::print(&planned, args.request.output.output);
+    report::print(&planned, args.request.output.output)?;
     Ok(End::done_if(!Report::has_failures(&planned)))
 }
 
-fn request(args: &Request) -> Result<hikaru_core::Request, String> {
-    let build = Build::parse(&args.image, &TagFormats::default()).map_err(|e| e.to_string())?;
+/// What the arguments ask for.
+pub(super) fn request(args: &Request) -> Result<hikaru_core::Request, String> {
+    let build = Build::parse(&args.image, &super::formats()?).map_err(|e| e.to_string())?;
     let mut request = hikaru_core::Request::new(build);
     request.namespaces = args.namespace.clone();
     request.workloads = args.workload.clone();

@@ -345,3 +345,91 @@ fn unhold_refuses_in_a_folder_and_names_file_and_line() {
         Some(text)
     );
 }
+
+/// Runs with these variables.
+fn with(variables: &[(&str, &str)], args: &[&str]) -> super::Ran {
+    let output = command(args)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("hikaru runs");
+    super::Ran {
+        code: output.status.code().expect("an exit code"),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+#[test]
+fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
+    let (_guard, shop) = example("shop");
+    let plan = ["candidates", NEW, "--manifests", &shop];
+    with(&[("HIKARU_CONTEXT", "prod")], &plan).exits(0);
+    let empty = [
+        "FORCE",
+        "NAMESPACE",
+        "WORKLOAD",
+        "OWNER",
+        "OUTPUT",
+        "KUBECONFIG",
+        "LABEL_OWNER",
+    ];
+    for name in empty {
+        with(&[(&format!("HIKARU_{name}"), "")], &plan)
+            .exits(0)
+            .prints(&["5 workloads"]);
+    }
+    let mian = NEW.replace("_main_", "_mian_");
+    let allowed = ["upgrade", &mian, "--manifests", &shop, "--allow-none"];
+    with(&[("HIKARU_STRICT", "false")], &allowed).exits(0);
+    with(&[("HIKARU_STRICT", "true")], &allowed).exits(0);
+    with(
+        &[("HIKARU_STRICT", "true"), ("HIKARU_ALLOW_NONE", "true")],
+        &allowed[..4],
+    )
+    .exits(2)
+    .tells(&[
+        "--strict and --allow-none exclude each other",
+        "hikaru upgrade",
+    ]);
+    hikaru(&["candidates", NEW, "--manifests", &shop, "--context", "prod"])
+        .exits(2)
+        .tells(&["expected one cluster"]);
+    hikaru(&["candidates", NEW, "--manifests", &shop, "--owner", ""])
+        .exits(2)
+        .tells(&["expected a label's value"]);
+}
+
+#[test]
+fn formats_of_ones_own() {
+    let formats = [("HIKARU_TAG_FORMATS", "o_r_b_v_c_s,v")];
+    with(&formats, &["tag", "web:1.4.2"])
+        .exits(0)
+        .prints(&["version    1.4.2"]);
+    with(&[("HIKARU_TAG_FORMATS", "o_r")], &["tag", "web:1.4.2"])
+        .exits(1)
+        .tells(&["HIKARU_TAG_FORMATS: tag format `o_r`: expected a version (v)"]);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let (_guard, shop) = example("shop");
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let output = command(&["candidates", NEW, "--manifests", &shop, "--output", "json"])
+        .stdout(full)
+        .output()
+        .expect("hikaru runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("the result cannot be written: No space left"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    // A reader who goes away early is fine.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = command(&["tag", NEW]).stdout(writer).status();
+    assert_eq!(status.expect("hikaru runs").code(), Some(0));
+}

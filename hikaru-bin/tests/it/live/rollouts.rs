@@ -234,3 +234,34 @@ fn somebody_else_who_owns_the_image_is_warned_of() {
     ]);
     assert_eq!(scene.images("deployment", "web"), [image(2)]);
 }
+
+#[test]
+fn a_shallow_clone_is_a_conflict_and_a_late_post_is_obsolete_though_marks_are_there() {
+    let scene = Scene::new("shallow");
+    scene.apply(&[workload(
+        "Deployment",
+        "web",
+        LABELS,
+        0,
+        "registry.example/acme/web:latest",
+    )]);
+    let post = |image: &str| {
+        scene.hikaru(&[
+            "upgrade",
+            image,
+            "--namespace",
+            &scene.namespace,
+            "--strict",
+        ])
+    };
+    post(&image(5)).exits(0);
+    let other = image(5).replace("0123abcd", "fedcba98");
+    post(&other).exits(1).prints(&[
+        "conflicting-build: runs 1.4.0_5 of commit 0123abcd",
+        "fetch the whole history",
+    ]);
+    post(&image(4))
+        .exits(0)
+        .prints(&["runs 1.4.0_5, higher than the posted 1.4.0_4"]);
+    assert_eq!(scene.writes().len(), 1);
+}
