@@ -17,7 +17,8 @@ pub struct Limits {
     /// How many header fields a request may have; more are answered 431. Default 64: a browser sends about 20, proxies
     /// add a handful.
     pub headers: usize,
-    /// How many bytes a request's line and header may have together; more are answered 431 or 414. Default 32 KiB: an
+    /// How many bytes a request's line and header may have together, about: what arrives at once may be a
+    /// little more. Beyond are answered 431, or 414 where this is above 64 KiB. Default 32 KiB: an
     /// image of 5,000 characters, each percent-encoded, is 15,000. At least 8 KiB, which is hyper's least.
     pub header_bytes: usize,
     /// How long a connection may take to send a request's header, and so how long an idle one is kept. Default 30 s.
