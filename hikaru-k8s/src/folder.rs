@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 mod desk;
 mod marks;
@@ -140,8 +141,15 @@ impl Folder {
 
 #[async_trait]
 impl ClusterPort for Folder {
+    /// Fresh as long as the folder is there: nothing is kept of it between calls.
     fn freshness(&self) -> Freshness {
-        Freshness::Fresh
+        if self.inner.root.is_dir() {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale {
+                since: SystemTime::now(),
+            }
+        }
     }
 
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {

@@ -102,3 +102,17 @@ fn without_a_token_only_this_machine_may_call() {
     assert_eq!(status("Origin: https://evil.example\r\n"), 403);
     assert_eq!(status("Sec-Fetch-Site: cross-site\r\n"), 403);
 }
+
+#[test]
+fn a_folder_that_is_gone_is_not_ready_and_comes_back() {
+    let (guard, shop) = example("shop");
+    let server = Server::start(&["--manifests", &shop], &[]).ready();
+    let away = format!("{shop}-away");
+    std::fs::rename(&shop, &away).expect("moved");
+    assert_eq!(server.get("/readyz").status, 503);
+    let gone = server.post(&format!("/api/image/{NEW}")).is(503);
+    assert!(gone.head.contains("retry-after: "), "{}", gone.head);
+    std::fs::rename(&away, &shop).expect("moved back");
+    server.post(&format!("/api/image/{NEW}")).is(200);
+    drop(guard);
+}
