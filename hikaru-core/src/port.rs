@@ -37,6 +37,8 @@ pub struct Scope {
     pub select: Select,
     /// Only in these namespaces; empty: in all.
     pub namespaces: Vec<Text>,
+    /// Only these; empty: all. An adapter that looks twice before it says that there is none looks for them.
+    pub workloads: Vec<WorkloadName>,
 }
 
 impl Scope {
@@ -45,6 +47,7 @@ impl Scope {
         Self {
             select,
             namespaces: Vec::new(),
+            workloads: Vec::new(),
         }
     }
 
@@ -52,7 +55,10 @@ impl Scope {
     pub fn admits(&self, workload: &Workload) -> bool {
         let namespace_admitted =
             self.namespaces.is_empty() || self.namespaces.contains(&workload.id.namespace);
+        let named =
+            self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(&workload.id));
         namespace_admitted
+            && named
             && match &self.select {
                 Select::Build(build) => {
                     build.is_meant_for(&workload.labels) && build.is_used_by(workload)

@@ -65,6 +65,7 @@ fn scope(request: &Request) -> Scope {
     Scope {
         select: Select::Build(request.build.clone()),
         namespaces: request.namespaces.clone(),
+        workloads: request.workloads.clone(),
     }
 }
 

@@ -74,7 +74,7 @@ impl fmt::Display for WorkloadId {
 
 /// A workload's name as a person gives it: `namespace/kind/name`, the kind in any case. Names follow RFC 1123, so that
 /// nothing else ever reaches a URL or a file name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkloadName {
     namespace: Text,
     kind: Text,

@@ -147,6 +147,7 @@ impl<'a> Stage<'a> {
         let scope = Scope {
             select,
             namespaces: vec![self.subject.namespace().into()],
+            workloads: Vec::new(),
         };
         let found = self.subject.port().find(&scope).await;
         found.map(|f| f.workloads).map_err(|e| e.to_string())
@@ -245,6 +246,7 @@ impl<'a> Stage<'a> {
         let near = Scope {
             select: Select::Near(build(2)?),
             namespaces: vec![self.subject.namespace().into()],
+            workloads: Vec::new(),
         };
         match self.subject.port().find(&near).await {
             Err(ClusterError::Unsupported(_)) => Ok(()),
@@ -270,6 +272,7 @@ impl<'a> Stage<'a> {
         let elsewhere = Scope {
             select: Select::All,
             namespaces: vec!["elsewhere".into()],
+            workloads: Vec::new(),
         };
         let found = self.subject.port().find(&elsewhere).await;
         same(

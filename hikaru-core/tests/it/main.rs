@@ -5,4 +5,5 @@ mod buildgoggles;
 mod contract;
 mod plans;
 mod properties;
+mod references;
 mod verdicts;

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use hikaru_core::{ClusterError, ClusterPort as _, Found, Scope, Text};
+use hikaru_core::{ClusterError, ClusterPort as _, Found, Scope, Text, WorkloadName};
 use tokio::sync::OnceCell;
 
 use super::{LiveCluster, watch::now};
@@ -17,7 +17,7 @@ const LOOKS: f64 = 20.0;
 const LOOKS_A_SECOND: f64 = 4.0;
 
 /// What a look is for: the same for all who ask the same at the same time.
-type LookKey = (Text, Vec<Text>);
+type LookKey = (Text, Vec<Text>, Vec<WorkloadName>);
 type Look = Arc<OnceCell<Result<Found, ClusterError>>>;
 
 /// Looks at the cluster that several callers share, and that are not too many.

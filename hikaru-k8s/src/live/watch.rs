@@ -214,7 +214,8 @@ impl ClusterPort for WatchedCluster {
         let found = self.view.read().find(scope)?;
         match &scope.select {
             Select::Build(build) if found.workloads.is_empty() && self.view.settings.live_look => {
-                let key = (build.image().clone(), scope.namespaces.clone());
+                let (namespaces, workloads) = (scope.namespaces.clone(), scope.workloads.clone());
+                let key = (build.image().clone(), namespaces, workloads);
                 match self.view.looks.look(key, &self.view.live, scope).await {
                     Some(Ok(seen)) => Ok(with_faults(found, seen)),
                     // What is known is up to date by itself: a look that failed takes nothing from it.

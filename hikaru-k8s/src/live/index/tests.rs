@@ -203,6 +203,7 @@ fn what_is_not_known_is_said() {
         let scope = Scope {
             select: Select::All,
             namespaces: namespaces.iter().map(|&n| n.into()).collect(),
+            workloads: Vec::new(),
         };
         let faults = index.find(&scope).map(|found| found.faults);
         faults.map(|faults| {

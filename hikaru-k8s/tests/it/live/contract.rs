@@ -53,6 +53,7 @@ impl<P: ClusterPort> Subject for Hands<P> {
         let scope = Scope {
             select: Select::Named(vec![workload.id.clone()]),
             namespaces: vec![],
+            workloads: Vec::new(),
         };
         loop {
             let live = self.live.read(&workload.id).await.expect("an answer");

@@ -348,6 +348,7 @@ async fn names_from_outside_reach_no_url() {
     let scope = Scope {
         select: Select::All,
         namespaces: vec!["..".into()],
+        workloads: Vec::new(),
     };
     assert!(live.find(&scope).await.is_err());
 }

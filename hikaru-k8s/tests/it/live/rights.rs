@@ -107,6 +107,7 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     let scope = Scope {
         select: Select::All,
         namespaces: vec!["kube-system".into()],
+        workloads: Vec::new(),
     };
     let faults = watched.find(&scope).await.expect("an answer").faults;
     assert_eq!(faults[0].severity, Severity::Failure, "{faults:?}");
