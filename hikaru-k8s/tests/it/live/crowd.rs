@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Mode, Outcome, upgrade};
+use hikaru_core::{
+    ClusterError, ClusterPort as _, Freshness, Mode, Outcome, Scope, Select, upgrade,
+};
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use xtask::{Cluster, ClusterOptions, Component};
 
@@ -116,6 +118,18 @@ async fn an_api_server_that_comes_back_is_watched_again() {
     tokio::time::timeout(Duration::from_secs(30), view.synced())
         .await
         .expect("it is watched");
+    // A view that is up to date may be a moment old.
+    let until = Instant::now() + Duration::from_secs(15);
+    let all = Scope::new(Select::All);
+    while view
+        .find(&all)
+        .await
+        .map_or(0, |found| found.workloads.len())
+        < 2
+    {
+        assert!(Instant::now() < until, "the new one is not seen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let report = rig::post(&view, 3, "default").await;
     let outcomes: Vec<_> = report.entries.iter().map(|entry| &entry.outcome).collect();
     assert_eq!(outcomes, [&Outcome::Upgraded; 2]);
