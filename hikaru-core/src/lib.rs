@@ -35,7 +35,7 @@ pub use reference::{MAX_PATH, MAX_TAG, Reference, ReferenceError, Repository};
 pub use report::{Miss, NearMiss, Outcome, Report, Reported};
 pub use tag::{
     BuildTag, FormatError, Identity, IdentityFields, Reading, Readings, Segment, TagError,
-    TagFormat, TagFormats,
+    TagFormat, TagFormats, TooLong,
 };
 pub use upgrade::{FindError, Users, candidates, find, upgrade};
 pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};

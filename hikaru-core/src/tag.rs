@@ -3,7 +3,7 @@
 //! ```text
 //! build-tag = identity "_" version "_" build "_" commit     ; the default format, o_r_b_v_c_s
 //! identity  = owner "_" repo "_" branch
-//! version   = see crate::version
+//! version   = see crate::version                            ; or its numbers as segments, ma_mi_p, miv_p, ma, ...
 //! build     = 1*DIGIT                                       ; at most 18446744073709551615
 //! commit    = 7*64( DIGIT | "a".."f" ) | "none"
 //! ```
@@ -14,14 +14,15 @@
 mod format;
 mod identity;
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 pub use format::{FormatError, TagFormat, TagFormats};
-pub use identity::{Identity, IdentityFields, Reading, Readings};
+pub(crate) use identity::LABEL_LONGEST;
+pub use identity::{Identity, IdentityFields, Reading, Readings, TooLong};
 
 use crate::{
     excerpt::Excerpt,
-    version::{Precedence, Version, VersionError},
+    version::{self, Precedence, Version, VersionError},
 };
 
 /// A part of a build tag.
@@ -36,6 +37,14 @@ pub enum Segment {
     Branch,
     /// The version.
     Version,
+    /// The version's first number, alone.
+    Major,
+    /// The version's second number, alone.
+    Minor,
+    /// The version's third number, alone.
+    Patch,
+    /// The version's first two numbers with a dot between.
+    MajorMinor,
     /// The build number.
     Build,
     /// The commit's hash, abbreviated or whole.
@@ -49,6 +58,10 @@ impl fmt::Display for Segment {
             Self::Repo => "repo",
             Self::Branch => "branch",
             Self::Version => "version",
+            Self::Major => "major",
+            Self::Minor => "minor",
+            Self::Patch => "patch",
+            Self::MajorMinor => "major.minor",
             Self::Build => "build",
             Self::Commit => "commit",
         })
@@ -113,11 +126,12 @@ impl<'t> BuildTag<'t> {
             rest = left;
         }
         let identity = Identity::parse(rest, format.identity(), at)?;
+        // A format without version is refused when it is made, and its parts stand next to each other.
+        let version = fixed.version.and_then(|place| tag.get(place));
         Ok(Self {
             text: tag,
             identity,
-            // A format without version is refused when it is made.
-            version: fixed.version.unwrap_or(Version::of_read("0")),
+            version: Version::of_read(version.unwrap_or("0")),
             build: fixed.build.unwrap_or(0),
             commit: fixed.commit,
         })
@@ -215,9 +229,11 @@ pub enum TagError {
         /// The tag.
         tag: Excerpt,
     },
-    /// The version segment.
-    #[error("version: {error} (the segment begins at byte {at} of the tag)")]
+    /// The version segment, or one of its numbers.
+    #[error("{segment}: {error} (the segment begins at byte {at} of the tag)")]
     Version {
+        /// Which segment: the version, or the number of it that stands alone.
+        segment: Segment,
         /// Why it is no version; its offsets are within the segment.
         error: VersionError,
         /// Where the segment begins.
@@ -252,13 +268,15 @@ pub enum TagError {
         /// Where it stands.
         at: usize,
     },
-    /// No cut gives parts that could be label values.
-    #[error(
-        "{segments}: expected parts joined by `_`, each of letters, digits, `-`, `_` or `.` with a letter or digit first and last, found {found} at byte {at} of the tag"
-    )]
+    /// Owner, repo or branch could not be label values, or there are too few of them.
+    #[error("{}: expected {expected}, found {found} at byte {at} of the tag", Named(segments, *segment))]
     Identity {
         /// The identity's segments in the format's order.
         segments: IdentityFields,
+        /// Which of them it is, where there is one way to cut.
+        segment: Option<Segment>,
+        /// What the grammar asks for.
+        expected: &'static str,
         /// What stands there.
         found: Excerpt,
         /// Where it stands.
@@ -266,14 +284,27 @@ pub enum TagError {
     },
 }
 
+/// One segment's name, or those of all that it may be.
+struct Named<'a>(&'a IdentityFields, Option<Segment>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(segment) => segment.fmt(f),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
 impl TagError {
     /// The segment where reading stopped, where it is one.
     pub fn segment(&self) -> Option<Segment> {
         match self {
-            Self::Version { .. } => Some(Segment::Version),
+            Self::Version { segment, .. } => Some(*segment),
+            Self::Identity { segment, .. } => *segment,
             Self::Build { .. } | Self::BuildTooLarge { .. } => Some(Segment::Build),
             Self::Commit { .. } => Some(Segment::Commit),
-            Self::Segments { .. } | Self::Identity { .. } => None,
+            Self::Segments { .. } => None,
         }
     }
 }
@@ -281,24 +312,35 @@ impl TagError {
 /// The segments that hold no `_`, as far as they were read.
 #[derive(Default)]
 struct Fixed<'t> {
-    version: Option<Version<'t>>,
+    /// Where the version stands, from its first segment to its last.
+    version: Option<Range<usize>>,
     build: Option<u64>,
     commit: Option<&'t str>,
 }
 
 impl<'t> Fixed<'t> {
     fn take(&mut self, segment: Segment, text: &'t str, at: usize) -> Result<(), TagError> {
-        match segment {
-            Segment::Version => {
-                let version =
-                    Version::parse(text).map_err(|error| TagError::Version { error, at })?;
-                self.version = Some(version);
+        let read = match segment {
+            Segment::Version => Version::parse(text).map(|_| ()),
+            Segment::Major | Segment::Minor | Segment::Patch => version::check_numbers(text, 1),
+            Segment::MajorMinor => version::check_numbers(text, 2),
+            Segment::Build => {
+                self.build = Some(build_number(text, at)?);
+                return Ok(());
             }
-            Segment::Build => self.build = Some(build_number(text, at)?),
-            Segment::Commit => self.commit = Some(commit(text, at)?),
+            Segment::Commit => {
+                self.commit = Some(commit(text, at)?);
+                return Ok(());
+            }
             // The identity's segments are never among the fixed ones.
-            Segment::Owner | Segment::Repo | Segment::Branch => {}
-        }
+            Segment::Owner | Segment::Repo | Segment::Branch => return Ok(()),
+        };
+        read.map_err(|error| TagError::Version { segment, error, at })?;
+        let place = at..at + text.len();
+        self.version = Some(match self.version.take() {
+            None => place,
+            Some(before) => before.start.min(place.start)..before.end.max(place.end),
+        });
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     apply::apply,
     build::Build,
     policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select},
+    port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
     report::{NearMiss, Report},
     tag::TagFormats,
@@ -77,6 +77,11 @@ async fn complete(
 ) -> Result<Report, ClusterError> {
     report.faults.extend(faults);
     if report.nothing_matched() {
+        if let Some(too_long) = report.build().tag().identity().too_long() {
+            let place = report.build().image().clone();
+            let fault = Fault::new(Severity::Warning, place, too_long.to_string());
+            report.faults.push(fault);
+        }
         let near = Scope::new(Select::Near(report.build().clone()));
         let found = match port.find(&near).await {
             Err(ClusterError::Unsupported(_)) => return Ok(report),

@@ -7,7 +7,7 @@
 //! identifier = 1*( ALNUM | "-" )
 //! ```
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, str::Split};
 
 use crate::excerpt::Excerpt;
 
@@ -15,7 +15,7 @@ use crate::excerpt::Excerpt;
 pub const MAX_NUMBERS: usize = 8;
 
 /// A version: a view on its text. Equal and ordered by precedence, so `1.2` equals `v1.2.0`; [`Version::as_str`] gives
-/// the text.
+/// the text. In a tag whose format has the numbers as segments of their own the text is `1_4_2`; it is printed as 1.4.2.
 ///
 /// ```
 /// use hikaru_core::Version;
@@ -51,17 +51,23 @@ pub enum VersionError {
     },
 }
 
+impl VersionError {
+    fn unexpected(expected: &'static str, text: &str, at: usize) -> Self {
+        Self::Unexpected {
+            expected,
+            found: Excerpt::at(text, at),
+            at,
+        }
+    }
+}
+
 impl<'t> Version<'t> {
     /// Reads a version. Linear in the text, without an allocation.
     ///
     /// # Errors
     /// A [`VersionError`] that says where reading stopped.
     pub fn parse(text: &'t str) -> Result<Self, VersionError> {
-        let unexpected = |expected, at| VersionError::Unexpected {
-            expected,
-            found: Excerpt::at(text, at),
-            at,
-        };
+        let unexpected = |expected, at| VersionError::unexpected(expected, text, at);
         let version = Self { text };
         let (numbers, prerelease) = version.parts();
         let mut at = text.len() - version.without_v().len();
@@ -103,7 +109,10 @@ impl<'t> Version<'t> {
 
     /// A version that was read before, from the same text.
     pub(crate) fn of_read(text: &'t str) -> Self {
-        debug_assert!(Self::parse(text).is_ok(), "{text} was read before");
+        debug_assert!(
+            Version::parse(&text.replace('_', ".")).is_ok(),
+            "{text} was read before"
+        );
         Self { text }
     }
 
@@ -114,7 +123,7 @@ impl<'t> Version<'t> {
 
     /// The numbers, as digits: they can be longer than any machine word.
     pub fn numbers(&self) -> impl Iterator<Item = &'t str> + use<'t> {
-        self.parts().0.split('.')
+        split_numbers(self.parts().0)
     }
 
     /// The pre-release, without its `-`.
@@ -131,6 +140,39 @@ impl<'t> Version<'t> {
             Some((numbers, prerelease)) => (numbers, Some(prerelease)),
             None => (self.without_v(), None),
         }
+    }
+}
+
+/// A `_` stands between numbers that are segments of a tag.
+fn split_numbers(numbers: &str) -> Split<'_, [char; 2]> {
+    numbers.split(['.', '_'])
+}
+
+/// Checks that a text is so many numbers with dots between: a segment that is a part of a version.
+pub(crate) fn check_numbers(text: &str, count: usize) -> Result<(), VersionError> {
+    let mut at = 0;
+    let mut numbers = text.split('.');
+    for place in 1..=count {
+        let number = numbers.next().unwrap_or("");
+        let digits = number.len()
+            - number
+                .trim_start_matches(|c: char| c.is_ascii_digit())
+                .len();
+        let expected = match digits {
+            0 => "a number",
+            _ if digits == number.len() => "",
+            _ if place == count => "digits",
+            _ => "digits or `.`",
+        };
+        if !expected.is_empty() {
+            let at = (at + digits).min(text.len());
+            return Err(VersionError::unexpected(expected, text, at));
+        }
+        at += number.len() + 1;
+    }
+    match numbers.next() {
+        None => Ok(()),
+        Some(_) => Err(VersionError::unexpected("digits", text, at - 1)),
     }
 }
 
@@ -165,7 +207,7 @@ fn compare_prereleases(a: &str, b: &str) -> Ordering {
 impl Ord for Version<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         let (mine, theirs) = (self.parts(), other.parts());
-        let (mut a, mut b) = (mine.0.split('.'), theirs.0.split('.'));
+        let (mut a, mut b) = (split_numbers(mine.0), split_numbers(theirs.0));
         loop {
             let order = match (a.next(), b.next()) {
                 (None, None) => break,
@@ -200,13 +242,19 @@ impl Eq for Version<'_> {}
 
 impl fmt::Display for Version<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
+        let mut joint = "";
+        for piece in self.text.split('_') {
+            f.write_str(joint)?;
+            f.write_str(piece)?;
+            joint = ".";
+        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for Version<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Version({})", self.text)
+        write!(f, "Version({self})")
     }
 }
 

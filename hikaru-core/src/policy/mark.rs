@@ -10,12 +10,12 @@ use std::fmt;
 use crate::{
     excerpt::Excerpt,
     reference::Repository,
-    tag::{Reading, build_number},
+    tag::{LABEL_LONGEST, Reading, build_number},
     version::{Precedence, Version},
 };
 
 /// The longest mark that can be written, in bytes: the longest value of a label.
-pub const MARK_LONGEST: usize = 63;
+pub const MARK_LONGEST: usize = LABEL_LONGEST;
 
 /// A high-water mark. The hash ties it to a repository and an identity: a relabeled workload, or a container with
 /// another repository, starts afresh.

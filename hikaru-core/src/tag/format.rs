@@ -4,12 +4,28 @@ use std::{fmt, str::FromStr};
 
 use super::{BuildTag, IdentityFields, Segment, TagError};
 
-/// A tag format, such as `o_r_b_v_c_s`, the default: owner, repo, branch, version, count (the build number) and slug
-/// (the commit).
+/// A tag format, such as `o_r_b_v_c_s`, the default: segments joined by `_`, in buildgoggles' abbreviations.
+///
+/// | | |
+/// |---|---|
+/// | `o`, `r`, `b` | owner, repo, branch: next to each other, in any order |
+/// | `v` | the version, `1.4.2` |
+/// | `ma`, `mi`, `p` | its numbers as segments of their own: `ma_mi_p` is `1_4_2`; `ma_mi` and `ma` do, too |
+/// | `miv` | its first two numbers, `1.4`; `miv_p` is `1.4_2` |
+/// | `c` | count: the build number |
+/// | `s` | slug: the commit |
 ///
 /// ```
-/// use hikaru_core::TagFormat;
+/// use hikaru_core::{BuildTag, TagFormat};
 /// assert_eq!(TagFormat::default().to_string(), "owner_repo_branch_version_build_commit");
+///
+/// let format: TagFormat = "b_miv_p_c".parse()?;
+/// let tag = BuildTag::parse("main_1.4_2_17", &format).unwrap();
+/// assert_eq!(tag.precedence().to_string(), "1.4.2_17");
+///
+/// let error = "o_r_b_c_s".parse::<TagFormat>().unwrap_err();
+/// assert!(error.to_string().contains("expected a version"));
+/// # Ok::<(), hikaru_core::FormatError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagFormat {
@@ -74,7 +90,7 @@ impl fmt::Display for TagFormat {
 #[non_exhaustive]
 pub enum FormatError {
     /// An abbreviation that no segment has.
-    #[error("tag format `{format}`: expected o, r, b, v, c or s, found `{found}`")]
+    #[error("tag format `{format}`: expected o, r, b, v, ma, mi, p, miv, c or s, found `{found}`")]
     Unknown {
         /// The format.
         format: Box<str>,
@@ -94,6 +110,16 @@ pub enum FormatError {
     NoVersion {
         /// The format.
         format: Box<str>,
+    },
+    /// The segments of the version are not one version.
+    #[error(
+        "tag format `{format}`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found {found}"
+    )]
+    Version {
+        /// The format.
+        format: Box<str>,
+        /// The version's segments that stand there.
+        found: Box<str>,
     },
     /// Owner, repo and branch may hold `_`, so only one run of them can be told from the rest.
     #[error(
@@ -121,6 +147,10 @@ impl FromStr for TagFormat {
                 "r" => Segment::Repo,
                 "b" => Segment::Branch,
                 "v" => Segment::Version,
+                "ma" => Segment::Major,
+                "mi" => Segment::Minor,
+                "p" => Segment::Patch,
+                "miv" => Segment::MajorMinor,
                 "c" => Segment::Build,
                 "s" => Segment::Commit,
                 found => {
@@ -153,14 +183,50 @@ impl FromStr for TagFormat {
                 fixed => right.push(fixed),
             }
         }
-        if !left.iter().chain(&right).any(|s| *s == Segment::Version) {
-            return Err(FormatError::NoVersion { format: format() });
-        }
+        check_version(&left, &right).map_err(|found| match found {
+            None => FormatError::NoVersion { format: format() },
+            Some(found) => FormatError::Version {
+                format: format(),
+                found,
+            },
+        })?;
         Ok(Self {
             left,
             identity,
             right,
         })
+    }
+}
+
+/// The ways in which a format can say the version: its numbers in order, next to each other.
+const VERSIONS: [&[Segment]; 6] = [
+    &[Segment::Version],
+    &[Segment::Major, Segment::Minor, Segment::Patch],
+    &[Segment::Major, Segment::Minor],
+    &[Segment::Major],
+    &[Segment::MajorMinor, Segment::Patch],
+    &[Segment::MajorMinor],
+];
+
+/// Checks that one version stands on one side of the identity. Otherwise: what stands there, if anything.
+fn check_version(left: &[Segment], right: &[Segment]) -> Result<(), Option<Box<str>>> {
+    let is_version = |segment: &Segment| VERSIONS.iter().any(|form| form.contains(segment));
+    let runs: Vec<&[Segment]> = [left, right]
+        .into_iter()
+        .flat_map(|side| side.split(|segment| !is_version(segment)))
+        .filter(|run| !run.is_empty())
+        .collect();
+    match runs[..] {
+        [] => Err(None),
+        [run] if VERSIONS.contains(&run) => Ok(()),
+        _ => {
+            let spelled = |run: &&[Segment]| {
+                let names: Vec<_> = run.iter().map(ToString::to_string).collect();
+                names.join("_")
+            };
+            let runs: Vec<_> = runs.iter().map(spelled).collect();
+            Err(Some(runs.join(" and ").into()))
+        }
     }
 }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use super::{Segment, TagError};
 use crate::excerpt::Excerpt;
 
+/// The longest value of a label, in bytes (Kubernetes).
+pub(crate) const LABEL_LONGEST: usize = 63;
+
 /// Which of owner, repo and branch a format has, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityFields([Option<Segment>; 3]);
@@ -118,34 +121,50 @@ pub struct Identity<'t> {
 }
 
 impl<'t> Identity<'t> {
-    /// Checks that at least one cut gives parts that could be label values, in one pass.
+    /// Checks that at least one cut gives parts that could be label values, but for their length. Linear in the text.
     pub(super) fn parse(
         text: &'t str,
         fields: IdentityFields,
         at: usize,
     ) -> Result<Self, TagError> {
         let identity = Self { text, fields };
-        let bytes = text.as_bytes();
-        let sound = match fields.len() {
-            0 => text.is_empty(),
-            count => {
-                let cuts = (0..bytes.len()).filter(|i| is_cut(bytes, *i)).count();
-                let ends = [bytes.first(), bytes.last()];
-                ends.iter()
-                    .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
-                    && bytes.iter().all(|b| is_label_byte(*b))
-                    && cuts + 1 >= count
-            }
-        };
-        if sound {
-            Ok(identity)
-        } else {
-            Err(TagError::Identity {
+        match identity.fault() {
+            None => Ok(identity),
+            Some((segment, expected, offset)) => Err(TagError::Identity {
                 segments: fields,
-                found: Excerpt::of(text),
-                at,
-            })
+                segment,
+                expected,
+                found: Excerpt::at(text, offset),
+                at: at + offset,
+            }),
         }
+    }
+
+    /// What keeps it from being cut: which segment, what is expected, at which byte.
+    fn fault(&self) -> Option<(Option<Segment>, &'static str, usize)> {
+        let bytes = self.text.as_bytes();
+        let fields = self.fields.len();
+        if fields == 0 {
+            return (!bytes.is_empty()).then_some((None, "nothing", 0));
+        }
+        // As many pieces as fields: there is one way to cut, so the segment can be named.
+        let separators = bytes.iter().filter(|b| **b == b'_').count();
+        if separators + 1 == fields {
+            let mut at = 0;
+            for (segment, part) in self.fields.iter().zip(self.text.split('_')) {
+                if let Some((expected, offset)) = part_fault(part) {
+                    return Some((Some(segment), expected, at + offset));
+                }
+                at += part.len() + 1;
+            }
+            return None;
+        }
+        if let Some((expected, offset)) = part_fault(self.text) {
+            return Some((None, expected, offset));
+        }
+        let cuts = (0..bytes.len()).filter(|i| is_cut(bytes, *i)).count();
+        let few = "more parts joined by `_`, each with a letter or digit first and last";
+        (cuts + 1 < fields).then_some((None, few, 0))
     }
 
     /// An identity that was read before.
@@ -176,6 +195,26 @@ impl<'t> Identity<'t> {
         }
     }
 
+    /// That no workload can match, if so: each reading has a part that is longer than a label's value may be. Such an
+    /// identity is well-formed all the same.
+    ///
+    /// ```
+    /// use hikaru_core::{BuildTag, TagFormat};
+    /// let tag = format!("acme_web_{}_1.4.0_7_none", "x".repeat(64));
+    /// let tag = BuildTag::parse(&tag, &TagFormat::default())?;
+    /// assert!(tag.identity().too_long().is_some());
+    /// # Ok::<(), hikaru_core::TagError>(())
+    /// ```
+    pub fn too_long(&self) -> Option<TooLong> {
+        let fits = |part: Option<&str>| part.is_none_or(|part| part.len() <= LABEL_LONGEST);
+        let one_fits = self
+            .readings()
+            .any(|reading| fits(reading.owner) && fits(reading.repo) && fits(reading.branch));
+        (!one_fits).then(|| TooLong {
+            identity: Excerpt::of(self.text),
+        })
+    }
+
     /// Whether labels with these values, joined in the format's order, give this text. A trailing `.git` of the repo
     /// does not count, on neither side; fields that the format lacks do not either.
     pub fn names(&self, reading: &Reading<'_>) -> bool {
@@ -204,6 +243,38 @@ impl<'t> Identity<'t> {
             }
         }
         forms.contains(&Some(""))
+    }
+}
+
+/// What keeps a text from being a label value, its length aside (Kubernetes): what is expected, at which byte.
+fn part_fault(part: &str) -> Option<(&'static str, usize)> {
+    let bytes = part.as_bytes();
+    if let Some(at) = bytes.iter().position(|b| !is_label_byte(*b)) {
+        return Some(("letters, digits, `-`, `_` or `.`", at));
+    }
+    let alnum = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    if !alnum(bytes.first()) {
+        Some(("a letter or digit first", 0))
+    } else if !alnum(bytes.last()) {
+        Some(("a letter or digit last", bytes.len() - 1))
+    } else {
+        None
+    }
+}
+
+/// Why no workload can match an identity: see [`Identity::too_long`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    identity: Excerpt,
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no workload can be labeled so: however {} is cut, a part is longer than the {LABEL_LONGEST} bytes of a label's value",
+            self.identity
+        )
     }
 }
 

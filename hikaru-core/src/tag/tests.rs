@@ -81,6 +81,11 @@ fn where_reading_stops() {
         "o_r_b__7_0123abcd",
         "version: expected a number, found the end at byte 0 (the segment begins at byte 6 of the tag)",
     );
+    // What Helm writes for `1.2.3+up4`, in a tag of the right length.
+    check(
+        "o_r_b_1.2.3_up4_0123abcd",
+        "build: expected digits, found `up4` at byte 12 of the tag",
+    );
     check(
         "o_r_b_1.0_99999999999999999999_0123abcd",
         "build: expected a number of at most 18446744073709551615, found `99999999999999999999` at byte 10 of the tag",
@@ -89,16 +94,89 @@ fn where_reading_stops() {
         "o_r_b_1.0_7_0123ABCD",
         "commit: expected 7 to 64 lower-case hex digits or `none`, found `0123ABCD` at byte 12 of the tag",
     );
+    // As many parts as fields: the segment is named.
     check(
         "o__b_1.0_7_0123abcd",
-        "owner_repo_branch: expected parts joined by `_`, each of letters, digits, `-`, `_` or `.` with a letter or \
-         digit first and last, found `o__b` at byte 0 of the tag",
+        "repo: expected a letter or digit first, found `_b` at byte 2 of the tag",
+    );
+    check(
+        "o_r-_b_1.0_7_0123abcd",
+        "repo: expected a letter or digit last, found `-_b` at byte 3 of the tag",
+    );
+    check(
+        "_r_b_1.0_7_0123abcd",
+        "owner: expected a letter or digit first, found `_r_b` at byte 0 of the tag",
+    );
+    check(
+        "o_r__1.0_7_0123abcd",
+        "branch: expected a letter or digit first, found the end at byte 4 of the tag",
     );
     check(
         "o_r_feature/x_1.0_7_0123abcd",
-        "owner_repo_branch: expected parts joined by `_`, each of letters, digits, `-`, `_` or `.` with a letter or \
-         digit first and last, found `o_r_feature/x` at byte 0 of the tag",
+        "branch: expected letters, digits, `-`, `_` or `.`, found `/x` at byte 11 of the tag",
     );
+    // More: any of them can be meant.
+    check(
+        "o_r_b_feature/x_1.0_7_0123abcd",
+        "owner_repo_branch: expected letters, digits, `-`, `_` or `.`, found `/x` at byte 13 of the tag",
+    );
+    check(
+        "_a_b_c_1.0_7_0123abcd",
+        "owner_repo_branch: expected a letter or digit first, found `_a_b_c` at byte 0 of the tag",
+    );
+    check(
+        "a_b_c__1.0_7_0123abcd",
+        "owner_repo_branch: expected a letter or digit last, found `_` at byte 5 of the tag",
+    );
+    check(
+        "a__b__c_1.0_7_0123abcd",
+        "owner_repo_branch: expected more parts joined by `_`, each with a letter or digit first and last, found \
+         `a__b__c` at byte 0 of the tag",
+    );
+}
+
+#[test]
+fn the_segment_where_reading_stops_is_told() {
+    let format = TagFormat::default();
+    for (tag, segment) in [
+        ("latest", None),
+        ("o_r_b_x_7_0123abcd", Some(Segment::Version)),
+        ("o_r_b_1.0_x_0123abcd", Some(Segment::Build)),
+        (
+            "o_r_b_1.0_18446744073709551616_0123abcd",
+            Some(Segment::Build),
+        ),
+        ("o_r_b_1.0_7_x", Some(Segment::Commit)),
+        ("-_r_b_1.0_7_0123abcd", Some(Segment::Owner)),
+        ("o_-_b_1.0_7_0123abcd", Some(Segment::Repo)),
+        ("o_r_-_1.0_7_0123abcd", Some(Segment::Branch)),
+        ("o_r_b_-_1.0_7_0123abcd", None),
+    ] {
+        let error = BuildTag::parse(tag, &format).expect_err(tag);
+        assert_eq!(error.segment(), segment, "{tag}");
+    }
+}
+
+#[test]
+fn parts_may_be_longer_than_a_label() {
+    let long = "x".repeat(64);
+    for (identity, can_be_labeled) in [
+        (format!("{long}_r_b"), false),
+        (format!("o_{long}_b"), false),
+        (format!("o_r_{long}"), false),
+        (format!("o_r_{}_{}", &long[32..], &long[32..]), true),
+        (format!("o_r_{}", &long[1..]), true),
+        // Without its .git it is as long as a label may be.
+        (format!("o_{}.git_b", &long[1..]), true),
+    ] {
+        let tag = format!("{identity}_1.0_1_none");
+        let read = BuildTag::parse(&tag, &TagFormat::default()).expect("well-formed");
+        assert_eq!(
+            read.identity().too_long().is_none(),
+            can_be_labeled,
+            "{tag}"
+        );
+    }
 }
 
 #[test]
@@ -111,6 +189,44 @@ fn other_formats() {
         "abcdef0_web_a_c_1.0",
         "1.0 0 abcdef0 | a_c/web/* c/web_a/*",
     );
+    check_by(
+        "ma_mi_p_o_r_b",
+        "1_04_2_acme_web_main",
+        "1.04.2 0 - | acme/web/main",
+    );
+    check_by(
+        "o_r_b_ma_mi_c_s",
+        "acme_web_main_1_4_7_abcdef0",
+        "1.4 7 abcdef0 | acme/web/main",
+    );
+    check_by("miv_p_c", "1.4_2_7", "1.4.2 7 - | */*/*");
+    check_by("c_miv", "7_1.4", "1.4 7 - | */*/*");
+    check_by("b_ma", "main_16", "16 0 - | */*/main");
+    check_by(
+        "b_ma_mi_p",
+        "main_1_4_2-rc",
+        "patch: expected digits, found `-rc` at byte 1 (the segment begins at byte 9 of the tag)",
+    );
+    check_by(
+        "b_ma_mi_p",
+        "main_1__2",
+        "minor: expected a number, found the end at byte 0 (the segment begins at byte 7 of the tag)",
+    );
+    check_by(
+        "ma_mi_b",
+        "v1_4_main",
+        "major: expected a number, found `v1` at byte 0 (the segment begins at byte 0 of the tag)",
+    );
+    for (tag, expected) in [
+        ("1", "expected a number, found the end at byte 1"),
+        ("1.", "expected a number, found the end at byte 2"),
+        ("1.4.2", "expected digits, found `.2` at byte 3"),
+        ("1-4", "expected digits or `.`, found `-4` at byte 1"),
+        ("1.4-rc", "expected digits, found `-rc` at byte 3"),
+    ] {
+        let place = "(the segment begins at byte 0 of the tag)";
+        check_by("miv", tag, &format!("major.minor: {expected} {place}"));
+    }
     check_by(
         "v",
         "1.4.2_7",
@@ -132,9 +248,33 @@ fn formats_are_checked_when_they_are_set() {
         ("v_v", "tag format `v_v`: version stands twice"),
         (
             "x_v",
-            "tag format `x_v`: expected o, r, b, v, c or s, found `x`",
+            "tag format `x_v`: expected o, r, b, v, ma, mi, p, miv, c or s, found `x`",
         ),
-        ("", "tag format ``: expected o, r, b, v, c or s, found ``"),
+        (
+            "",
+            "tag format ``: expected o, r, b, v, ma, mi, p, miv, c or s, found ``",
+        ),
+        (
+            "o_r_b_mi_p",
+            "tag format `o_r_b_mi_p`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found minor_patch",
+        ),
+        (
+            "ma_p",
+            "tag format `ma_p`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found major_patch",
+        ),
+        (
+            "ma_c_mi",
+            "tag format `ma_c_mi`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found major and minor",
+        ),
+        (
+            "ma_b_mi",
+            "tag format `ma_b_mi`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found major and minor",
+        ),
+        (
+            "v_b_miv",
+            "tag format `v_b_miv`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found version and \
+             major.minor",
+        ),
     ] {
         let found = format.parse::<TagFormat>().map_err(|e| e.to_string());
         assert_eq!(found, Err(expected.to_owned()));
@@ -174,4 +314,24 @@ fn commits_are_the_same_when_one_begins_the_other() {
         let b = BuildTag::parse(&b, &format).expect("a build tag");
         assert_eq!((a.same_commit(&b), b.same_commit(&a)), (same, same));
     }
+}
+
+/// The table in docs/tag-grammar.md says what is really said.
+#[test]
+fn the_documented_errors_are_the_real_ones() {
+    let docs = include_str!("../../../docs/tag-grammar.md");
+    let table = docs
+        .split("## Where reading stops")
+        .nth(1)
+        .expect("the part");
+    let rows = table.lines().filter_map(|line| {
+        let (tag, error) = line.strip_prefix("| `")?.split_once("` | ")?;
+        Some((tag, error.strip_suffix(" |")?))
+    });
+    let mut count = 0;
+    for (tag, error) in rows {
+        check(tag, error);
+        count += 1;
+    }
+    assert!(count >= 5, "{count} rows");
 }

@@ -72,14 +72,17 @@ fn what_git_has_is_among_the_readings_or_the_tag_is_refused() {
     for (case, message) in [
         (
             "slash-branch",
-            "found `acme_web_feature/x` at byte 0 of the tag",
+            "branch: expected letters, digits, `-`, `_` or `.`, found `/x` at byte 16 of the tag",
         ),
         ("no-commits", "build: expected digits, found the end"),
         (
             "build-metadata",
             "version: expected digits, `.` or `-`, found `+linux`",
         ),
-        ("https-password", "expected parts joined by `_`"),
+        (
+            "https-password",
+            "owner: expected letters, digits, `-`, `_` or `.`, found `@github.com",
+        ),
     ] {
         let told = refused
             .iter()
@@ -108,4 +111,32 @@ fn a_shallow_clone_gives_constant_builds_of_other_commits() {
     assert!(!first.same_commit(&second));
     let full = BuildTag::parse(tag("full-second"), &format).expect("a tag");
     assert!(full.precedence() > first.precedence());
+}
+
+/// buildgoggles can be told to write other formats; what it writes by one is read by the same.
+#[test]
+fn tags_of_other_formats_are_read_by_them() {
+    let read = |case: &str, format: &str| {
+        let mut lines = lines().into_iter();
+        let line = lines.find(|line| line.case == case && line.format == format);
+        let line = line.unwrap_or_else(|| panic!("{case} by {format}"));
+        let format: TagFormat = line.format.parse().expect(format);
+        match BuildTag::parse(line.tag, &format) {
+            Ok(tag) => format!("{} {}", tag.precedence(), tag.commit().unwrap_or("-")),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert_eq!(read("dotnet-4-parts", "ma_mi_p"), "1.0.0_0 -");
+    assert_eq!(read("dotnet-4-parts", "miv"), "1.0_0 -");
+    assert_eq!(read("two-parts", "ma_mi_p"), "1.5.0_0 -");
+    assert_eq!(read("no-commits", "miv"), "0.0_0 -");
+    assert!(read("no-commits", "v_c_s").starts_with("version: expected a number, found the end"));
+    let mut counts = [0, 0];
+    for line in lines() {
+        if let Ok(format) = line.format.parse::<TagFormat>() {
+            counts[usize::from(BuildTag::parse(line.tag, &format).is_ok())] += 1;
+        }
+    }
+    let [refused, accepted] = counts;
+    assert!(accepted > 50 && refused > 10, "{counts:?}");
 }

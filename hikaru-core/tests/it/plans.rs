@@ -180,3 +180,19 @@ async fn candidates_change_nothing() {
         web.containers
     );
 }
+
+#[tokio::test]
+async fn a_tag_that_no_label_can_match_is_told() {
+    let image = format!("acme/web:a_b_{}_1.0_1_0123abcd", "c".repeat(64));
+    let cluster = MemoryCluster::default();
+    let report = upgrade(&cluster, Request::new(build(&image)), Mode::Commit)
+        .await
+        .expect("an answer");
+    assert!(report.nothing_matched() && !report.has_failures());
+    let told: Vec<_> = report.faults.iter().map(|f| &*f.message).collect();
+    let expected = format!(
+        "no workload can be labeled so: however `a_b_{}…` is cut, a part is longer than the 63 bytes of a label's value",
+        "c".repeat(36)
+    );
+    assert_eq!(told, [expected]);
+}

@@ -25,7 +25,7 @@ pub struct Image {
     pub digest: Option<String>,
     /// What the tag says. `null`: no format reads it.
     pub build: Option<Build>,
-    /// Why no format reads the tag.
+    /// Why no format reads the tag, or why no workload can match what it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -66,7 +66,10 @@ impl Image {
             repository: reference.repository().path(),
             tag: reference.tag().map(str::to_owned),
             digest: reference.digest().map(str::to_owned),
-            reason: build.as_ref().err().map(ToString::to_string),
+            reason: match &build {
+                Err(error) => Some(error.to_string()),
+                Ok(build) => build.tag().identity().too_long().map(|t| t.to_string()),
+            },
             build: build.ok().map(|build| Build::from(build.tag())),
         })
     }
