@@ -3,14 +3,11 @@
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
+    attempts::{Attempts, Step},
     policy::{Entry, Plan},
-    port::{ClusterError, ClusterPort, Fault, Mode, Severity},
+    port::{ClusterPort, Fault, Mode, Severity},
     report::{Outcome, Report, Reported},
 };
-
-/// How often one workload is tried while others keep changing it. Each refused attempt is somebody else's change: of N
-/// builds posted at once in random order, the highest is refused about ln N times, and hardly ever twice as often.
-pub const ATTEMPTS: usize = 20;
 
 /// How many workloads are in hand at once. The number of requests in flight is the adapter's business.
 const IN_HAND: usize = 256;
@@ -41,34 +38,19 @@ pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report
     report
 }
 
-async fn apply_one(port: &dyn ClusterPort, plan: &Plan, mut entry: Entry, mode: Mode) -> Reported {
-    for _ in 0..ATTEMPTS {
-        let Some(change) = &entry.change else {
-            return Reported::new(entry, Outcome::Unchanged);
-        };
-        let error = match port.write(change, mode).await {
-            Ok(()) => return Reported::new(entry, Outcome::Upgraded),
-            Err(error) if error.is_conflict() => error,
-            Err(error) => return Reported::new(entry, Outcome::Failed(error)),
-        };
-        let now = match port.read(&entry.workload.id).await {
-            Ok(Some(now)) => now,
-            Ok(None) => return Reported::new(entry, Outcome::Failed(ClusterError::NotFound)),
-            Err(error) => return Reported::new(entry, Outcome::Failed(error)),
-        };
-        let lost = matches!(error, ClusterError::Lost(_));
-        let arrived = lost && change.arrived_in(&now);
-        match plan.judge_again(now) {
-            // The write had been applied: only its answer was lost.
-            Some(next) if arrived && next.change.is_none() => {
-                return Reported::new(entry, Outcome::Upgraded);
+async fn apply_one(port: &dyn ClusterPort, plan: &Plan, entry: Entry, mode: Mode) -> Reported {
+    let mut attempts = Attempts::new(entry);
+    loop {
+        match attempts.step() {
+            Step::Write(change) => {
+                let answer = port.write(change, mode).await;
+                attempts.written(answer);
             }
-            Some(next) => entry = next,
-            None => return Reported::new(entry, Outcome::Withdrawn),
+            Step::Read(id) => {
+                let answer = port.read(id).await;
+                attempts.read(plan, answer);
+            }
+            Step::Done => return attempts.finish(),
         }
-    }
-    match &entry.change {
-        None => Reported::new(entry, Outcome::Unchanged),
-        Some(_) => Reported::new(entry, Outcome::Contended),
     }
 }

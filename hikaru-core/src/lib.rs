@@ -2,6 +2,7 @@
 //! No IO, no Kubernetes client, no HTTP, no serialization.
 
 mod apply;
+mod attempts;
 mod build;
 mod change;
 #[cfg(feature = "mock")]
@@ -18,7 +19,8 @@ mod upgrade;
 mod version;
 mod workload;
 
-pub use apply::{ATTEMPTS, apply};
+pub use apply::apply;
+pub use attempts::{ATTEMPTS, Attempts, Step};
 pub use build::{Build, BuildError};
 pub use change::{Change, Edit, SETTINGS};
 pub use excerpt::Excerpt;

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    apply::ATTEMPTS,
+    attempts::ATTEMPTS,
     build::Build,
     policy::{Code, Entry, Plan, Request},
     port::{ClusterError, Fault, Severity},

@@ -1,0 +1,155 @@
+//! The upgrade of one workload under way, without IO: write, and while the state that was judged is gone, read, judge
+//! again, write again. Whoever has a cluster drives it: [`apply`](crate::apply()) over a port; a caller without async
+//! code, or a model checker, step by step.
+
+use crate::{
+    change::Change,
+    policy::{Entry, Plan},
+    port::ClusterError,
+    report::{Outcome, Reported},
+    workload::{Workload, WorkloadId},
+};
+
+/// How often one workload is tried while others keep changing it. Each refused attempt is somebody else's change: of N
+/// builds posted at once in random order, the highest is refused about ln N times, and hardly ever twice as often.
+pub const ATTEMPTS: usize = 20;
+
+/// The attempts to upgrade one workload.
+///
+/// ```
+/// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+///
+/// let mut plan = plan(Request::new(build), [web]);
+/// let mut attempts = Attempts::new(plan.entries.remove(0));
+/// loop {
+///     match attempts.step() {
+///         // Here a cluster is asked to write the change, if all that it was judged on still holds.
+///         Step::Write(change) => {
+///             assert_eq!(change.edits().len(), 1);
+///             attempts.written(Ok(()));
+///         }
+///         // Here the workload is read, as it is now.
+///         Step::Read(_) => attempts.read(&plan, Ok(None)),
+///         Step::Done => break,
+///     }
+/// }
+/// assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    /// The verdicts as they are now.
+    entry: Entry,
+    /// How many more writes there may be.
+    left: usize,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The change of the entry is to be written, if it has one.
+    Judged,
+    /// The write was refused or its answer lost: what is there now has to be read.
+    Refused { lost: bool },
+    /// It has ended.
+    Done(Outcome),
+}
+
+/// What is to be done next for one workload.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// Write this change, guarded by all that it was judged on, and tell [`Attempts::written`].
+    Write(&'a Change),
+    /// Read this workload as it is now, never from a view, and tell [`Attempts::read`].
+    Read(&'a WorkloadId),
+    /// Nothing: [`Attempts::finish`] has the outcome.
+    Done,
+}
+
+impl Attempts {
+    /// Up to [`ATTEMPTS`] writes for one workload of a plan.
+    pub fn new(entry: Entry) -> Self {
+        Self::at_most(ATTEMPTS, entry)
+    }
+
+    /// Up to so many writes.
+    pub fn at_most(attempts: usize, entry: Entry) -> Self {
+        let mut this = Self {
+            entry,
+            left: attempts,
+            state: State::Judged,
+        };
+        this.judged();
+        this
+    }
+
+    /// What to do next.
+    pub fn step(&self) -> Step<'_> {
+        match (&self.state, &self.entry.change) {
+            (State::Judged, Some(change)) => Step::Write(change),
+            (State::Refused { .. }, _) => Step::Read(&self.entry.workload.id),
+            (State::Judged, None) | (State::Done(_), _) => Step::Done,
+        }
+    }
+
+    /// What came of a write.
+    pub fn written(&mut self, answer: Result<(), ClusterError>) {
+        self.left = self.left.saturating_sub(1);
+        self.state = match answer {
+            Ok(()) => State::Done(Outcome::Upgraded),
+            Err(error) if error.is_conflict() => State::Refused {
+                lost: matches!(error, ClusterError::Lost(_)),
+            },
+            Err(error) => State::Done(Outcome::Failed(error)),
+        };
+    }
+
+    /// What was read after a write that was refused or whose answer was lost; the plan judges it again.
+    pub fn read(&mut self, plan: &Plan, answer: Result<Option<Workload>, ClusterError>) {
+        let now = match answer {
+            Ok(Some(now)) => now,
+            Ok(None) => return self.end(Outcome::Failed(ClusterError::NotFound)),
+            Err(error) => return self.end(Outcome::Failed(error)),
+        };
+        let lost = matches!(self.state, State::Refused { lost: true });
+        let written = self.entry.change.as_ref().filter(|_| lost);
+        let arrived = written.is_some_and(|change| change.arrived_in(&now));
+        match plan.judge_again(now) {
+            // The write had been applied: only its answer was lost.
+            Some(next) if arrived && next.change.is_none() => self.end(Outcome::Upgraded),
+            Some(next) => {
+                self.entry = next;
+                self.state = State::Judged;
+                self.judged();
+            }
+            None => self.end(Outcome::Withdrawn),
+        }
+    }
+
+    /// The verdicts as they were at last, and what became of the workload.
+    pub fn finish(self) -> Reported {
+        let outcome = match self.state {
+            State::Done(outcome) => outcome,
+            // Nobody read on: what came of the last write is not known.
+            State::Judged | State::Refused { .. } => Outcome::Contended,
+        };
+        Reported::new(self.entry, outcome)
+    }
+
+    /// Ends it if there is nothing to write, or no attempt left.
+    fn judged(&mut self) {
+        match &self.entry.change {
+            None => self.end(Outcome::Unchanged),
+            Some(_) if self.left == 0 => self.end(Outcome::Contended),
+            Some(_) => {}
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.state = State::Done(outcome);
+    }
+}
