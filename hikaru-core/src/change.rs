@@ -88,12 +88,14 @@ impl Change {
                 .all(|container| now.container(&container.name) == Some(container))
     }
 
-    /// Whether a workload looks as this change leaves it: what a lost answer is found out by.
+    /// Whether a workload looks as this change leaves it, mark included: what a lost answer is found out by. A person who
+    /// sets the same image meanwhile leaves no mark.
     pub fn arrived_in(&self, now: &Workload) -> bool {
         self.judged().uid == now.uid
             && self.edited().all(|(container, edit)| {
                 now.container(&container.name)
-                    .is_some_and(|now| now.image == edit.to)
+                    .filter(|now| now.image == edit.to)
+                    .is_some_and(|now| edit.mark.is_none() || now.mark == edit.mark)
             })
     }
 }

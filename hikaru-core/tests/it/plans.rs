@@ -98,6 +98,27 @@ fn only_containers_of_the_repository_are_judged() {
     assert_eq!(summary(request, vec![pod]), Vec::<String>::new());
 }
 
+/// A native sidecar is an init container that goes on running: judged like any other, with a mark of its own.
+#[test]
+fn sidecars_and_init_containers_have_verdicts_and_marks_of_their_own() {
+    let mut pod = workload("pod", ["a", "b", "c_d"], OLD);
+    for (position, name) in ["migrate", "sidecar"].into_iter().enumerate() {
+        let mut init = Container::new(name, OLD);
+        (init.init, init.position) = (true, position);
+        pod.containers.push(init);
+    }
+    // The sidecar was taken back by a person; the others were not.
+    let first = plan(Request::new(build(NEW)), [pod.clone()]);
+    let change = first.entries[0].change.as_ref().expect("a change");
+    let marks: Vec<_> = change.edits().iter().map(|edit| edit.mark()).collect();
+    assert!(marks.len() == 3 && marks.iter().all(|mark| mark.is_some() && *mark == marks[0]));
+    pod.containers[2].mark = marks[0].cloned();
+    assert_eq!(
+        summary(Request::new(build(NEW)), vec![pod]),
+        ["pod: upgrade upgrade held"]
+    );
+}
+
 #[test]
 fn a_workload_stands_in_the_list_of_its_first_verdict() {
     let mut pod = workload("pod", ["a", "b", "c_d"], NEW);

@@ -1,8 +1,8 @@
 //! The verdict table, line by line: what runs, what is posted, what is set, what comes out.
 
 use hikaru_core::{
-    Build, Container, Force, IdentityLabels, Owner, Place, Request, Setting, TagFormats, Workload,
-    WorkloadId, plan,
+    Build, Code, Container, Force, IdentityLabels, OnFailure, Owner, Place, Request, Rules,
+    Setting, TagFormats, Workload, WorkloadId, plan,
 };
 
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -316,6 +316,165 @@ fn upgrade() {
     runs(&digest).gives(&format!(
         "upgrade: a digest alone carries no version {mark}"
     ));
+}
+
+/// A workload on which every line fits, but for the last: taken away one by one, from the top of the table to its end.
+#[test]
+fn the_first_line_of_the_table_that_fits_decides() {
+    let on = |lines: &[&str]| {
+        let has = |line| lines.contains(&line);
+        let running = match () {
+            () if has("conflicting-build") => "acme/web:acme_web_main_1.4.0_7_fffffff",
+            () if has("other-branch") => "acme/web:acme_web_dev_1.4.0_9_0123abcd",
+            () if has("obsolete") => "acme/web:acme_web_main_1.4.0_9_0123abcd",
+            () => "acme/web:acme_web_main_1.4.0_6_0123abcd",
+        };
+        let mut on = runs(running);
+        if has("held") {
+            on = on.mark("1.4.0_8");
+        }
+        if has("constraint") {
+            on = on.annotation("constraint", "~1.3");
+        }
+        if has("manual") {
+            on = on.annotation("upgrade", "manual");
+        }
+        if has("unreadable-setting") {
+            on = on.label("on-failure", "undo");
+        }
+        on
+    };
+    let lines = [
+        "unreadable-setting",
+        "manual",
+        "constraint",
+        "held",
+        "conflicting-build",
+    ];
+    let code = |on: On, others: Vec<Workload>| {
+        let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
+        let mut request = Request::new(build);
+        request.force = on.force;
+        let id = on.workload.id.clone();
+        let plan = plan(request, others.into_iter().chain([on.workload]));
+        let entry = plan.entries.iter().find(|e| e.workload.id == id);
+        entry.and_then(|e| e.codes().next()).expect("a code")
+    };
+    for first in 0..lines.len() {
+        let expected = lines[first];
+        let found = code(on(&lines[first..]), Vec::new());
+        assert_eq!(found.as_str(), expected);
+    }
+    for line in ["other-branch", "obsolete", "upgrade"] {
+        assert_eq!(code(on(&[line]), Vec::new()).as_str(), line);
+        // What is above in the table comes first.
+        assert_eq!(code(on(&[line, "manual"]), Vec::new()).as_str(), "manual");
+    }
+    assert_eq!(
+        code(on(&["held", "other-branch"]), Vec::new()).as_str(),
+        "held"
+    );
+    // Forced lines are passed over, one after the other.
+    for (forced, expected) in [
+        ("manual", "constraint"),
+        ("manual,constraint", "held"),
+        ("manual,constraint,held", "conflicting-build"),
+        ("constraint,held", "manual"),
+        ("true", "upgrade"),
+    ] {
+        let found = code(on(&lines[1..]).force(forced), Vec::new());
+        assert_eq!(found.as_str(), expected, "{forced}");
+        // Not an unreadable setting.
+        let found = code(on(&lines).force(forced), Vec::new());
+        assert_eq!(found.as_str(), "unreadable-setting", "{forced}");
+    }
+    // Two readings of one tag: before all but equal, and not to be forced.
+    let ambiguous = |text: &str| {
+        let image = "acme/web:a_b_c_d_1.4.0_7_0123abcd";
+        let build = Build::parse(image, &TagFormats::default()).expect("a build");
+        let mut one = on(&lines).workload;
+        one.labels = IdentityLabels::new("a", "b", "c_d");
+        one.containers[0].image = text.into();
+        let mut two = one.clone();
+        two.id = WorkloadId::new("shop", "Deployment", "z");
+        two.labels = IdentityLabels::new("a_b", "c", "d");
+        let mut request = Request::new(build);
+        request.force = Force::ALL;
+        let plan = plan(request, [one, two]);
+        plan.entries[0].codes().next().expect("a code")
+    };
+    assert_eq!(ambiguous("acme/web:latest").as_str(), "ambiguous");
+    assert_eq!(
+        ambiguous("acme/web:a_b_c_d_1.4_7_0123abcd").as_str(),
+        "equal"
+    );
+}
+
+/// `kubectl rollout undo` puts the annotations of the old revision in place of all, and leaves labels: an opt-out by
+/// annotation can go and come that way, one by label stays.
+#[test]
+fn an_undo_can_drop_an_opt_out_and_bring_one_back() {
+    let latest = || runs("acme/web:latest");
+    let manual = |place| format!("manual: opted out by the {place} hikaru.dev/upgrade: manual");
+    let upgraded = "upgrade: latest carries no version [1.4.0_7_d5ecc80e]";
+    // Opted out, then undone to a revision from before: as an annotation it is gone, as a label it is there.
+    latest().gives(upgraded);
+    latest().label("upgrade", "manual").gives(&manual("label"));
+    // Opted in again by annotation, then undone to a revision from when it was opted out.
+    latest()
+        .annotation("upgrade", "manual")
+        .gives(&manual("annotation"));
+    latest()
+        .label("upgrade", "auto")
+        .annotation("upgrade", "manual")
+        .gives(&manual("annotation"));
+    latest()
+        .label("upgrade", "manual")
+        .annotation("upgrade", "auto")
+        .gives(&manual("label"));
+    // The same of the other settings: both constraints, the containers in both.
+    latest()
+        .label("constraint", "1.4")
+        .annotation("constraint", "~1.3")
+        .gives("constraint: 1.4.0 is outside of hikaru.dev/constraint: ~1.3");
+    latest()
+        .label("containers", "web")
+        .annotation("containers", "web,proxy")
+        .gives(upgraded);
+    let on_failure = |on: On| {
+        let rules = Rules::read(&on.workload, &mut Vec::new());
+        rules.expect("readable").on_failure
+    };
+    let rollback = || latest().label("on-failure", "rollback");
+    assert_eq!(on_failure(latest()), OnFailure::Keep);
+    assert_eq!(on_failure(rollback()), OnFailure::Rollback);
+    assert_eq!(
+        on_failure(rollback().annotation("on-failure", "rollback")),
+        OnFailure::Rollback
+    );
+    assert_eq!(
+        on_failure(rollback().annotation("on-failure", "keep")),
+        OnFailure::Keep
+    );
+    assert_eq!(
+        on_failure(
+            latest()
+                .label("on-failure", "keep")
+                .annotation("on-failure", "rollback")
+        ),
+        OnFailure::Keep
+    );
+}
+
+#[test]
+fn the_documented_codes_are_all_there_are() {
+    let readme = include_str!("../../../README.md");
+    let table = readme.split("## The rules").nth(1).expect("the part");
+    let rows = table.lines().skip_while(|line| !line.starts_with("| `"));
+    let rows = rows.take_while(|line| line.starts_with("| `"));
+    let documented: Vec<_> = rows.filter_map(|line| line.split('`').nth(1)).collect();
+    let all: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(documented, all);
 }
 
 #[test]
