@@ -4,6 +4,8 @@ use std::fmt;
 
 /// The longest quotation, in characters.
 const LONGEST: usize = 40;
+/// The longest text in a sentence, in characters.
+const LONGEST_CUT: usize = 200;
 
 /// A piece of input as an error quotes it: what stands at a place, cut after 40 characters, control characters
 /// escaped; *the end* where nothing stands there.
@@ -21,6 +23,26 @@ impl Excerpt {
         match text.char_indices().nth(LONGEST) {
             None => Self(text.into()),
             Some((end, _)) => Self(format!("{}…", &text[..end]).into()),
+        }
+    }
+}
+
+/// A text of somebody's in a sentence: cut after 200 characters, control characters escaped.
+pub(crate) struct Cut<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        for c in chars.by_ref().take(LONGEST_CUT) {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        match chars.next() {
+            Some(_) => f.write_str("…"),
+            None => Ok(()),
         }
     }
 }

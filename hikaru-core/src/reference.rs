@@ -318,15 +318,15 @@ impl<'t> Parser<'t> {
             let end = domain.find(':').unwrap_or(domain.len());
             let mut at = 0;
             for component in domain[..end].split('.') {
+                if component.is_empty() || component.starts_with('-') {
+                    return Err(wrong("a letter or digit in the registry's host", at));
+                }
                 if let Some(bad) = component.find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
                 {
                     return Err(wrong(
                         "letters, digits, `-` or `.` in the registry's host",
                         at + bad,
                     ));
-                }
-                if component.is_empty() || component.starts_with('-') {
-                    return Err(wrong("a letter or digit in the registry's host", at));
                 }
                 if component.ends_with('-') {
                     return Err(wrong(
@@ -423,7 +423,9 @@ impl<'t> Parser<'t> {
             })
         };
         let digest = &self.text[start..];
-        let (algorithm, hex) = digest.split_once(':').unwrap_or((digest, ""));
+        let Some((algorithm, hex)) = digest.split_once(':') else {
+            return wrong("an algorithm, `:` and a digest after `@`", start);
+        };
         let (length, expected) = match algorithm {
             "sha256" => (64, "64 lower-case hex characters after `sha256:`"),
             "sha384" => (96, "96 lower-case hex characters after `sha384:`"),

@@ -49,7 +49,7 @@ impl fmt::Display for Offense {
 pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         id: "I1",
-        rule: "The only edges between crates are core ← k8s, core ← http, bin → all; \
+        rule: "The only edges between crates are core ← k8s, core ← http, core ← its fuzz targets, bin → all; \
                xtask knows no hikaru crate, and only tests of k8s and bin know xtask.",
         check: crates::edges,
     },
@@ -105,12 +105,14 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         id: "I12",
-        rule: "Every crate takes its lints from the workspace, which forbids unsafe code.",
+        rule: "Every crate takes its lints from the workspace, which forbids unsafe code; \
+               fuzz targets, no members of it, repeat them word for word.",
         check: manifests::lints_are_shared,
     },
     Invariant {
         id: "I13",
-        rule: "Every version of a dependency stands once, in the workspace's Cargo.toml.",
+        rule: "Every version of a dependency stands once, in the workspace's Cargo.toml; \
+               fuzz targets, no members of it, repeat what stands there.",
         check: manifests::versions_are_shared,
     },
     Invariant {

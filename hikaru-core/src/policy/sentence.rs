@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
     build::Build,
+    excerpt::Cut,
     workload::{MARK_PREFIX, SETTING_PREFIX, Workload},
 };
 
@@ -51,8 +52,9 @@ impl fmt::Display for Sentence<'_> {
             }
             Reason::Constraint { constraint } => write!(
                 f,
-                "{} is outside of {SETTING_PREFIX}constraint: {constraint}",
-                posted.version()
+                "{} is outside of {SETTING_PREFIX}constraint: {}",
+                posted.version(),
+                Cut(constraint)
             ),
             Reason::Held => {
                 let mark = container.mark.as_deref().and_then(|m| Mark::parse(m).ok());

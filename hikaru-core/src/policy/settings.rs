@@ -9,6 +9,7 @@ use super::Warning;
 use crate::{
     Text,
     change::SETTINGS,
+    excerpt::Cut,
     version::Version,
     workload::{Place, SETTING_PREFIX, Workload},
 };
@@ -56,7 +57,8 @@ impl fmt::Display for UnreadableSetting {
         } = self;
         write!(
             f,
-            "the {place} {SETTING_PREFIX}{key} is {value:?}: expected {expected}"
+            "the {place} {SETTING_PREFIX}{key} is \"{}\": expected {expected}",
+            Cut(value)
         )
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{BuildTag, IdentityFields, Segment, TagError};
+use crate::excerpt::Excerpt;
 
 /// A tag format, such as `o_r_b_v_c_s`, the default: segments joined by `_`, in buildgoggles' abbreviations.
 ///
@@ -89,45 +90,48 @@ impl fmt::Display for TagFormat {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
+    /// There is no format: an empty text, or a comma too many in a list.
+    #[error("expected a tag format such as o_r_b_v_c_s, found an empty one")]
+    Empty,
     /// An abbreviation that no segment has.
-    #[error("tag format `{format}`: expected o, r, b, v, ma, mi, p, miv, c or s, found `{found}`")]
+    #[error("tag format {format}: expected o, r, b, v, ma, mi, p, miv, c or s, found {found}")]
     Unknown {
         /// The format.
-        format: Box<str>,
+        format: Excerpt,
         /// What stands there.
-        found: Box<str>,
+        found: Excerpt,
     },
     /// A segment stands twice.
-    #[error("tag format `{format}`: {segment} stands twice")]
+    #[error("tag format {format}: {segment} stands twice")]
     Twice {
         /// The format.
-        format: Box<str>,
+        format: Excerpt,
         /// Which.
         segment: Segment,
     },
     /// Without a version no build is higher than another.
-    #[error("tag format `{format}`: expected a version (v), without which builds have no order")]
+    #[error("tag format {format}: expected a version (v), without which builds have no order")]
     NoVersion {
         /// The format.
-        format: Box<str>,
+        format: Excerpt,
     },
     /// The segments of the version are not one version.
     #[error(
-        "tag format `{format}`: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found {found}"
+        "tag format {format}: expected one version, as v, ma_mi_p, ma_mi, ma, miv_p or miv, found {found}"
     )]
     Version {
         /// The format.
-        format: Box<str>,
+        format: Excerpt,
         /// The version's segments that stand there.
         found: Box<str>,
     },
     /// Owner, repo and branch may hold `_`, so only one run of them can be told from the rest.
     #[error(
-        "tag format `{format}`: expected owner, repo and branch next to each other, found {segment} apart from them"
+        "tag format {format}: expected owner, repo and branch next to each other, found {segment} apart from them"
     )]
     Apart {
         /// The format.
-        format: Box<str>,
+        format: Excerpt,
         /// Which stands apart.
         segment: Segment,
     },
@@ -137,7 +141,10 @@ impl FromStr for TagFormat {
     type Err = FormatError;
 
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        let format = || Box::<str>::from(text);
+        let format = || Excerpt::of(text);
+        if text.is_empty() {
+            return Err(FormatError::Empty);
+        }
         let mut left = Vec::new();
         let mut right = Vec::new();
         let mut identity = IdentityFields::NONE;
@@ -156,7 +163,7 @@ impl FromStr for TagFormat {
                 found => {
                     return Err(FormatError::Unknown {
                         format: format(),
-                        found: found.into(),
+                        found: Excerpt::of(found),
                     });
                 }
             };

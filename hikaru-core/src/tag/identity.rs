@@ -55,7 +55,8 @@ impl fmt::Display for IdentityFields {
     }
 }
 
-/// One way to cut an identity. A field that the format lacks is not there.
+/// One way to cut an identity. A field that the format lacks is not there. One trailing `.git` of the repo is dropped
+/// when it is made, and no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Reading<'t> {
@@ -222,13 +223,17 @@ impl<'t> Identity<'t> {
         for (i, segment) in self.fields.iter().enumerate() {
             let (value, git) = match segment {
                 Segment::Owner => (reading.owner, ""),
-                Segment::Repo => (reading.repo.map(without_git), ".git"),
+                Segment::Repo => (reading.repo, ".git"),
                 _ => (reading.branch, ""),
             };
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 return false;
             };
-            // Two forms of the text are followed: with the repo as it is, and with the `.git` it may carry.
+            // Two forms of the text are followed: with the repo as it is, and with the `.git` it may carry. A repo that
+            // still ends so carries another one in the text.
+            if !git.is_empty() && value.ends_with(git) {
+                forms[0] = None;
+            }
             for (form, suffix) in forms.iter_mut().zip(["", git]) {
                 *form = form
                     .and_then(|rest| {

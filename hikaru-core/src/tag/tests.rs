@@ -252,7 +252,15 @@ fn formats_are_checked_when_they_are_set() {
         ),
         (
             "",
-            "tag format ``: expected o, r, b, v, ma, mi, p, miv, c or s, found ``",
+            "expected a tag format such as o_r_b_v_c_s, found an empty one",
+        ),
+        (
+            "v__c",
+            "tag format `v__c`: expected o, r, b, v, ma, mi, p, miv, c or s, found the end",
+        ),
+        (
+            "v_\x1b[2J",
+            "tag format `v_\\u{1b}[2J`: expected o, r, b, v, ma, mi, p, miv, c or s, found `\\u{1b}[2J`",
         ),
         (
             "o_r_b_mi_p",
@@ -292,6 +300,12 @@ fn git_is_no_part_of_a_repo_on_neither_side() {
     assert!(names("a_b.git_c_1.0_1_none", "a", "b", "c"));
     assert!(names("a_b_c_1.0_1_none", "a", "b.git", "c"));
     assert!(names("a_b.git_c_1.0_1_none", "a", "b.git", "c"));
+    // One of them, not all: such a repository has its own tag.
+    assert!(names("a_b.git.git_c_1.0_1_none", "a", "b.git.git", "c"));
+    assert!(!names("a_b.git.git_c_1.0_1_none", "a", "b.git", "c"));
+    assert!(!names("a_b.git_c_1.0_1_none", "a", "b.git.git", "c"));
+    assert!(!names("a_b.git.git_c_1.0_1_none", "a", "b", "c"));
+    check("a_b.git.git_c_1.0_1_none", "1.0 1 none | a/b.git/c");
     // Not of the owner, nor of the branch.
     assert!(!names("a.git_b_c_1.0_1_none", "a", "b", "c"));
     assert!(!names("a_b_c.git_1.0_1_none", "a", "b", "c"));

@@ -6,6 +6,7 @@ use super::{Offense, Tree};
 /// The edges of the house: a crate, the workspace's crates it may depend on, and those its tests may use besides.
 const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("hikaru-core", &[], &[]),
+    ("hikaru-core-fuzz", &["hikaru-core"], &[]),
     ("hikaru-k8s", &["hikaru-core"], &["xtask"]),
     ("hikaru-http", &["hikaru-core"], &[]),
     (
@@ -126,6 +127,7 @@ mod tests {
                     "dev hikaru-core",
                 ],
             ),
+            package("hikaru-core-fuzz", &["hikaru-core", "libfuzzer-sys"]),
             package("hikaru-k8s", &["hikaru-core", "kube", "dev xtask"]),
             package("hikaru-http", &["hikaru-core", "hyper"]),
             package(
@@ -153,12 +155,14 @@ mod tests {
                 &["hikaru-core", "dev hikaru-k8s", "dev xtask"],
             ),
             package("hikaru-k8s", &["build hikaru-http", "xtask"]),
+            package("hikaru-core-fuzz", &["hikaru-k8s"]),
             package("xtask", &["dev hikaru-core"]),
             package("hikaru-new", &[]),
         ]);
         assert_eq!(
             said(edges(&tree)),
             [
+                "hikaru-core-fuzz/Cargo.toml:8: hikaru-core-fuzz must not depend on hikaru-k8s",
                 "hikaru-core/Cargo.toml:8: hikaru-core must not depend on hikaru-k8s",
                 "hikaru-http/Cargo.toml:10: hikaru-http must not depend on xtask",
                 "hikaru-http/Cargo.toml:9: hikaru-http must not depend on hikaru-k8s",

@@ -39,8 +39,15 @@ fn documented(line: &str) -> Option<&str> {
 
 pub(super) fn lints_are_shared(tree: &Tree) -> Vec<Offense> {
     let mut offenses = Vec::new();
+    let shared = flag(&tree.workspace.text, "workspace.lints");
     for package in &tree.packages {
-        if flag(&package.manifest.text, "lints.workspace") != Some(Value::Boolean(true)) {
+        // What is no member cannot take its lints from the workspace, so it has to repeat them.
+        if package.is_apart {
+            if flag(&package.manifest.text, "lints") != shared {
+                let what = "[lints] are not those of the workspace, word for word";
+                offenses.push(Offense::new(&package.manifest.path, what));
+            }
+        } else if flag(&package.manifest.text, "lints.workspace") != Some(Value::Boolean(true)) {
             offenses.push(Offense::new(
                 &package.manifest.path,
                 "no [lints] workspace = true",
@@ -66,6 +73,7 @@ fn flag(manifest: &str, path: &str) -> Option<Value> {
 
 pub(super) fn versions_are_shared(tree: &Tree) -> Vec<Offense> {
     let mut offenses = Vec::new();
+    let shared = flag(&tree.workspace.text, "workspace.dependencies");
     for package in &tree.packages {
         let table: Table = match package.manifest.text.parse() {
             Ok(table) => table,
@@ -85,6 +93,16 @@ pub(super) fn versions_are_shared(tree: &Tree) -> Vec<Offense> {
         let lists =
             tables.flat_map(|table| LISTS.iter().filter_map(|list| table.get(*list)?.as_table()));
         for (name, value) in lists.flatten() {
+            if package.is_apart {
+                // It repeats what the workspace says of a crate; a path leads to a crate of the house.
+                let of_workspace = shared.as_ref().and_then(|shared| shared.get(name));
+                let is_ours = value.get("path").is_some();
+                if !is_ours && of_workspace.is_some_and(|shared| shared != value) {
+                    let what = format!("{name} is not as in the workspace's Cargo.toml");
+                    offenses.push(Offense::new(package.place(name), what));
+                }
+                continue;
+            }
             let is_itself = *name == package.name && value.get("version").is_none();
             if !is_itself && value.get("workspace") != Some(&Value::Boolean(true)) {
                 let what = format!(
@@ -119,7 +137,7 @@ pub(super) fn invariants_are_documented(tree: &Tree) -> Vec<Offense> {
 #[cfg(test)]
 mod tests {
     use super::super::tree::Text;
-    use super::super::tree::planted::{package, packages, said};
+    use super::super::tree::planted::{apart, package, packages, said};
     use super::*;
 
     #[test]
@@ -146,6 +164,43 @@ mod tests {
         );
         tree.workspace.text = "[workspace.lints.rust]\nunsafe_code = \"warn\"\n".to_owned();
         assert_eq!(lints_are_shared(&tree).len(), 2);
+    }
+
+    #[test]
+    fn lints_of_fuzz_targets_are_compared() {
+        let lints = "rust.unsafe_code = \"forbid\"\nclippy.all = \"warn\"\n";
+        let mut tree = packages(vec![
+            package("hikaru-core", &[]),
+            apart(&format!("[lints]\n{lints}")),
+        ]);
+        tree.workspace.text = format!("[workspace.lints]\n{lints}");
+        assert_eq!(said(lints_are_shared(&tree)), [""; 0]);
+        tree.packages[1] = apart("[lints]\nrust.unsafe_code = \"allow\"\nclippy.all = \"warn\"\n");
+        assert_eq!(
+            said(lints_are_shared(&tree)),
+            ["hikaru-core/fuzz/Cargo.toml: [lints] are not those of the workspace, word for word"]
+        );
+        tree.packages[1] = apart("");
+        assert_eq!(lints_are_shared(&tree).len(), 1);
+    }
+
+    #[test]
+    fn versions_of_fuzz_targets_are_compared() {
+        let manifest = |semver: &str| {
+            apart(&format!(
+                "[dependencies]\nhikaru-core = {{ path = \"..\" }}\nlibfuzzer-sys = \"0.4\"\nsemver = {semver}\n"
+            ))
+        };
+        let mut tree = packages(vec![manifest("{ version = \"1.0.28\" }")]);
+        tree.workspace.text = "[workspace.dependencies]\nsemver = { version = \"1.0.28\" }\n\
+                               hikaru-core = { path = \"hikaru-core\" }\n"
+            .to_owned();
+        assert_eq!(said(versions_are_shared(&tree)), [""; 0]);
+        tree.packages[0] = manifest("\"1\"");
+        assert_eq!(
+            said(versions_are_shared(&tree)),
+            ["hikaru-core/fuzz/Cargo.toml:4: semver is not as in the workspace's Cargo.toml"]
+        );
     }
 
     #[test]

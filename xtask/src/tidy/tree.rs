@@ -8,6 +8,7 @@ use serde::Deserialize;
 /// All that the invariants are about. Paths are relative to the workspace, with `/`.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
+    /// The members, and the crates of fuzz targets beside them.
     pub(crate) packages: Vec<Package>,
     /// All `.rs` files.
     pub(crate) sources: Vec<Text>,
@@ -26,10 +27,12 @@ pub(crate) struct Text {
     pub(crate) text: String,
 }
 
-/// A member of the workspace.
+/// A member of the workspace, or a crate of fuzz targets.
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    /// It is a workspace of its own and can take nothing from the main one: a crate of fuzz targets.
+    pub(crate) is_apart: bool,
     pub(crate) manifest: Text,
     pub(crate) dependencies: Vec<Dependency>,
     /// The names of its Cargo features.
@@ -76,8 +79,10 @@ impl Tree {
         };
         let mut sources = Vec::new();
         walk(&root, &root, &mut sources)?;
+        let mut packages = packages(&root)?;
+        packages.extend(fuzz_packages(&root)?);
         Ok(Self {
-            packages: packages(&root)?,
+            packages,
             sources,
             workspace: read("Cargo.toml"),
             dependencies: read("docs/dependencies.md"),
@@ -113,11 +118,37 @@ struct MetadataDependency {
 
 /// The members, as Cargo understands them.
 pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, String> {
+    packages_of(root, root)
+}
+
+/// The crates of fuzz targets: `*/fuzz`, each a workspace of its own.
+fn fuzz_packages(root: &Path) -> Result<Vec<Package>, String> {
+    let mut folders = Vec::new();
+    let named = |error: std::io::Error| format!("{}: {error}", root.display());
+    for entry in std::fs::read_dir(root).map_err(named)? {
+        let folder = entry.map_err(named)?.path().join("fuzz");
+        if folder.join("Cargo.toml").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    let mut all = Vec::new();
+    for folder in folders {
+        all.extend(packages_of(root, &folder)?);
+    }
+    for package in &mut all {
+        package.is_apart = true;
+    }
+    Ok(all)
+}
+
+/// The members of the workspace in a folder; paths are relative to the root.
+fn packages_of(root: &Path, folder: &Path) -> Result<Vec<Package>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["metadata", "--format-version=1", "--no-deps"])
-        .current_dir(root);
+        .current_dir(folder);
     let output = command
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
@@ -149,6 +180,7 @@ pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, String> {
         let features = package.features.into_iter().map(|(name, _)| name).collect();
         Ok(Package {
             name: package.name,
+            is_apart: false,
             manifest,
             dependencies: dependencies.collect(),
             features,
@@ -217,10 +249,19 @@ pub(super) mod planted {
         };
         Package {
             name: name.to_owned(),
+            is_apart: false,
             manifest,
             dependencies: declared,
             features: Vec::new(),
         }
+    }
+
+    /// A crate of fuzz targets with this manifest.
+    pub(crate) fn apart(manifest: &str) -> Package {
+        let mut package = package("hikaru-core/fuzz", &[]);
+        package.is_apart = true;
+        package.manifest.text = manifest.to_owned();
+        package
     }
 
     pub(crate) fn packages(packages: Vec<Package>) -> Tree {
@@ -284,5 +325,8 @@ mod tests {
                 .all(|source| !source.path.contains("target/"))
         );
         assert!(tree.workspace.text.contains("[workspace.dependencies]"));
+        let apart = tree.packages.iter().filter(|package| package.is_apart);
+        let apart: Vec<_> = apart.map(|package| &*package.manifest.path).collect();
+        assert_eq!(apart, ["hikaru-core/fuzz/Cargo.toml"]);
     }
 }

@@ -1,0 +1,4 @@
+//! Version requirements on a workload, under the fuzzer. What has to hold of them is in `properties.rs`, not here.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::constraint(bytes));

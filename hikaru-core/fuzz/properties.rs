@@ -1,0 +1,505 @@
+//! What has to hold of every input to hikaru-core's parsers: plain functions that panic where it does not. The fuzz
+//! targets feed them, and so does `tests/it/fuzz_corpus.rs` with what the fuzzer has found. Neither is here.
+//!
+//! The grammars are written down a second time in `naive.rs`, so that what is read and what is refused is
+//! compared with something. Of the errors, what they say is checked as far as everyone may rely on it: fields are taken
+//! by name, so that other fields and variants may come.
+
+mod naive;
+
+use std::{fmt::Display, sync::LazyLock};
+
+use hikaru_core::{
+    Build, BuildTag, Code, Container, Excerpt, Force, IdentityLabels, MAX_NUMBERS, MAX_PATH,
+    MAX_TAG, Mark, Place, Reading, Reference, ReferenceError, Request, Segment, Setting, TagError,
+    TagFormat, TagFormats, VersionError, Workload, WorkloadId, plan,
+};
+
+/// More bytes than any error is long: a sentence of ours, and a quotation of 40 characters, each escaped or of 4 bytes.
+const LONGEST_ERROR: usize = 700;
+
+/// An image reference, in UTF-8.
+pub fn reference(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let read = match Reference::parse(text) {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(!naive::is_reference(text), "{text:?} is refused: {error}");
+            return reference_error(text, &error);
+        }
+    };
+    let repository = read.repository();
+    let said = (
+        repository.registry().to_owned(),
+        repository.path(),
+        read.tag(),
+        read.digest(),
+    );
+    assert_eq!(Some(said), naive::reference(text), "{text:?}");
+    let name = repository.to_string();
+    assert_eq!(
+        name,
+        format!("{}/{}", repository.registry(), repository.path())
+    );
+    assert!(repository.is(&name), "{name} is itself");
+    assert!(!repository.is(&format!("{name}/x")) && !repository.is(&name[..name.len() - 1]));
+    assert!(repository.path().ends_with(repository.familiar_path()));
+
+    // What was read, written out in full, is read to the same; so is what people write.
+    for name in [name, familiar(repository.registry(), &read)] {
+        let mut full = name;
+        for (joint, part) in [(':', read.tag()), ('@', read.digest())] {
+            if let Some(part) = part {
+                assert!(text.contains(&format!("{joint}{part}")), "{part} of {text}");
+                full.push(joint);
+                full.push_str(part);
+            }
+        }
+        assert_eq!(Reference::parse(&full).as_ref(), Ok(&read), "{full}");
+    }
+}
+
+/// The repository with the path as people write it.
+fn familiar(registry: &str, read: &Reference<'_>) -> String {
+    format!("{registry}/{}", read.repository().familiar_path())
+}
+
+fn reference_error(text: &str, error: &ReferenceError) {
+    short(error);
+    let (at, found) = match error {
+        ReferenceError::Registry { at, found, .. }
+        | ReferenceError::Path { at, found, .. }
+        | ReferenceError::Tag { at, found, .. }
+        | ReferenceError::Digest { at, found, .. } => (*at, found),
+        ReferenceError::SecondAt { at } => return assert!(text[*at..].starts_with('@')),
+        ReferenceError::PathTooLong { length } => return assert!(*length > MAX_PATH),
+        ReferenceError::TagTooLong { length } => return assert!(*length > MAX_TAG),
+        _ => return,
+    };
+    assert!(text.is_char_boundary(at), "byte {at} of {text:?}: {error}");
+    assert_eq!(*found, Excerpt::at(text, at), "{error}");
+
+    // The place is the first that is wrong: what stands before it could have become a reference, with it no more.
+    let next = text[at..].chars().next().map_or(0, char::len_utf8);
+    let (before, with) = (&text[..at], &text[..at + next]);
+    let could = |start: &str, ends: &[&str]| {
+        ends.iter()
+            .any(|end| naive::is_reference(&format!("{start}{end}")))
+    };
+    let told = match error {
+        // Too long, perhaps.
+        _ if at > MAX_TAG => true,
+        ReferenceError::Path { .. } | ReferenceError::Tag { .. } => {
+            could(before, &["z"]) && (next == 0 || !could(with, &["z"]))
+        }
+        // A bracket that is not closed is told before what stands in it; so is a bad character before a `-` that its
+        // part of the host begins with. And a `-` may not stand last, but within.
+        ReferenceError::Registry { .. }
+            if text.starts_with(['[', '-']) || before.contains(".-") =>
+        {
+            true
+        }
+        ReferenceError::Registry { .. } => {
+            could(before, &["z.z/z", "1/z", "/z"])
+                && (with.ends_with('-') || !could(with, &["z.z/z"]))
+        }
+        // What stands before the digest is read later.
+        ReferenceError::Digest { .. } => {
+            let start = text.find('@').expect("a digest");
+            let could_end = |part: &str| {
+                (0..=128).any(|count| {
+                    let zeros = "0".repeat(count);
+                    could(&format!("z{part}"), &[&zeros, &format!(":{zeros}")])
+                })
+            };
+            match &text[start..at] {
+                "@" => true,
+                digest => could_end(digest) && (next == 0 || !could_end(&text[start..at + next])),
+            }
+        }
+        _ => true,
+    };
+    assert!(told, "byte {at} of {text:?}: {error}");
+}
+
+/// An error can be shown, and its length has a bound.
+fn short(error: &impl Display) {
+    let shown = error.to_string();
+    assert!(
+        !shown.is_empty() && shown.len() < LONGEST_ERROR,
+        "{} bytes: {shown}",
+        shown.len()
+    );
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+}
+
+/// A build tag, by formats of every shape, and a high-water mark.
+pub fn tag(bytes: &[u8]) {
+    const FORMATS: [&str; 8] = [
+        "o_r_b_v_c_s",
+        "v",
+        "v_c",
+        "b_v_c",
+        "s_r_o_v",
+        "c_v_b_r_s",
+        "v_o_r_b",
+        "r_c_v",
+    ];
+    static READ: LazyLock<[TagFormat; 8]> =
+        LazyLock::new(|| FORMATS.map(|format| format.parse().expect(format)));
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    for (abbreviations, format) in FORMATS.iter().zip(&*READ) {
+        read_by(abbreviations, format, text);
+    }
+    mark(text);
+}
+
+/// Printing a mark and reading that again gives the same mark and the same text.
+fn mark(text: &str) {
+    match Mark::parse(text) {
+        Err(error) => short(&error),
+        Ok(mark) => {
+            let printed = mark.to_string();
+            let again = Mark::parse(&printed).expect("a printed mark is a mark");
+            assert_eq!((again, again.to_string().as_str()), (mark, &*printed));
+        }
+    }
+}
+
+/// Reads a tag by a format of o, r, b, v, c and s, and by the naive reader.
+fn read_by(abbreviations: &str, format: &TagFormat, text: &str) {
+    // The naive reader tries every cut: nothing for long texts.
+    let naive = (text.len() <= 160).then(|| naive::tag(abbreviations, text));
+    let read = match BuildTag::parse(text, format) {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(
+                matches!(naive, None | Some(None)),
+                "{text:?} by {abbreviations}: {error}, but {naive:?}"
+            );
+            return tag_error(abbreviations, text, &error);
+        }
+    };
+    if let Some(naive) = naive {
+        assert_eq!(Some(parts(&read)), naive, "{text:?} by {abbreviations}");
+    }
+    assert_eq!((read.to_string().as_str(), read.as_str()), (text, text));
+    assert_eq!(read.identity().fields(), format.identity());
+    assert_eq!(read.version(), read.version(), "versions equal themselves");
+    assert!(read.precedence() <= read.precedence() && read.same_commit(&read));
+    readings(&read);
+
+    let precedence = read.precedence();
+    mark(
+        &Mark {
+            precedence,
+            hash: 7,
+        }
+        .to_string(),
+    );
+    owned(abbreviations, &read);
+}
+
+/// What a tag says, as text: identity, version, build, commit.
+fn parts(read: &BuildTag<'_>) -> naive::Parts {
+    naive::Parts {
+        identity: read.identity().as_str().to_owned(),
+        version: read.version().as_str().to_owned(),
+        build: read.build(),
+        commit: read.commit().map(str::to_owned),
+    }
+}
+
+/// The readings of a tag are those that trying every cut gives, in its order, and the identity is named by each.
+fn readings(read: &BuildTag<'_>) {
+    let identity = read.identity();
+    let fields: Vec<Segment> = identity.fields().iter().collect();
+    for reading in read.readings().take(1000) {
+        assert!(identity.names(&reading), "{reading} names {read}");
+    }
+    // There are as many as pairs of `_`: enough to see that none is left out and none is made up.
+    if identity.as_str().len() <= 64 {
+        let expected: Vec<_> = naive::cuts(identity.as_str(), fields.len())
+            .iter()
+            .map(|parts| {
+                let part = |segment| {
+                    let place = fields.iter().position(|field| *field == segment)?;
+                    Some(parts[place])
+                };
+                Reading::new(
+                    part(Segment::Owner),
+                    part(Segment::Repo),
+                    part(Segment::Branch),
+                )
+            })
+            .collect();
+        assert!(!expected.is_empty());
+        assert_eq!(read.readings().collect::<Vec<_>>(), expected, "{read}");
+    }
+}
+
+/// A posted image with this tag says what the view says.
+fn owned(abbreviations: &str, read: &BuildTag<'_>) {
+    let image = format!("localhost:5000/acme/web:{read}");
+    let formats: TagFormats = abbreviations.parse().expect("a list of one format");
+    match Build::parse(&image, &formats) {
+        Ok(build) => {
+            assert_eq!(build.tag().as_str(), read.as_str());
+            assert_eq!(parts(&build.tag()), parts(read));
+            assert!(build.tag().readings().take(9).eq(read.readings().take(9)));
+        }
+        Err(error) => assert!(!error.is_reference(), "{image}: {error}"),
+    }
+}
+
+fn tag_error(abbreviations: &str, text: &str, error: &TagError) {
+    short(error);
+    let segment = |abbreviation| naive::segment(abbreviations, abbreviation, text);
+    match error {
+        TagError::Build { at, found, .. } | TagError::BuildTooLarge { at, found, .. } => {
+            let (start, segment) = segment("c");
+            assert_eq!((*at, found), (start, &Excerpt::of(segment)), "{text:?}");
+        }
+        TagError::Commit { at, found, .. } => {
+            let (start, segment) = segment("s");
+            assert_eq!((*at, found), (start, &Excerpt::of(segment)), "{text:?}");
+        }
+        TagError::Version { at, error, .. } => {
+            let (start, segment) = segment("v");
+            assert_eq!(*at, start, "{text:?}: {error}");
+            version_error(segment, error);
+        }
+        // Owner, repo and branch cannot be told apart: somewhere among them, with whatever length.
+        TagError::Identity { at, found, .. } => {
+            let (start, segment) = segment("o");
+            let rest = at.checked_sub(start).and_then(|at| segment.get(at..));
+            let rest = rest.expect("a place in the identity");
+            let mut ends = (0..=rest.len()).filter_map(|end| rest.get(..end));
+            assert!(
+                text.len() > 512 || ends.any(|part| Excerpt::of(part) == *found),
+                "byte {at} of {text:?}: {error}"
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The place is the first that is wrong: what stands before it could have become a version, with it no more.
+fn version_error(text: &str, error: &VersionError) {
+    if let VersionError::Unexpected { at, found, .. } = error {
+        assert_eq!(*found, Excerpt::at(text, *at), "{text:?}: {error}");
+        let next = text[*at..].chars().next().map_or(0, char::len_utf8);
+        let could = |start: &str| naive::is_version(&format!("{start}0"));
+        let are_too_many = text[..*at].matches('.').count() >= MAX_NUMBERS;
+        assert!(
+            are_too_many || could(&text[..*at]) && (next == 0 || !could(&text[..at + next])),
+            "byte {at} of {text:?}: {error}"
+        );
+    }
+}
+
+/// A list of tag formats; in a second line, a tag to read by them.
+pub fn format(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let (list, tag) = text.split_once('\n').unwrap_or((text, ""));
+    let singles: Vec<&str> = list.split(',').map(str::trim).collect();
+    let known = |format: &&str| naive::is_known(format);
+    let read = match list.parse::<TagFormats>() {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            let sound = singles.iter().all(|f| known(f) && naive::is_format(f));
+            assert!(!sound, "{list:?} is refused: {error}");
+            return;
+        }
+    };
+    let formats: Vec<TagFormat> = singles
+        .iter()
+        .map(|single| single.parse().expect("each of a list that was read"))
+        .collect();
+    assert_eq!(read.first(), &formats[0]);
+    for (abbreviations, format) in singles.iter().zip(&formats).filter(|(f, _)| known(f)) {
+        assert!(naive::is_format(abbreviations), "{abbreviations:?} is read");
+        spelled_out(abbreviations, format);
+        generated(abbreviations, format);
+        read_by(abbreviations, format, tag);
+    }
+
+    // The list reads by the first that can, and errs as the first.
+    let first = formats
+        .iter()
+        .find_map(|format| BuildTag::parse(tag, format).ok());
+    match (read.read(tag), first) {
+        (Ok(read), Some(first)) => {
+            assert_eq!(parts(&read), parts(&first));
+            assert_eq!(read.identity().fields(), first.identity().fields());
+        }
+        (Err(error), None) => assert_eq!(BuildTag::parse(tag, &formats[0]).err(), Some(error)),
+        (read, first) => panic!("{tag:?} by {list:?}: {read:?}, by the first that can {first:?}"),
+    }
+}
+
+/// A format names its segments in its order.
+fn spelled_out(abbreviations: &str, format: &TagFormat) {
+    let words: Vec<_> = abbreviations.split('_').map(naive::word).collect();
+    assert_eq!(format.to_string(), words.join("_"));
+    assert!(words.contains(&"version"));
+    let identity = words
+        .iter()
+        .filter(|word| ["owner", "repo", "branch"].contains(word));
+    assert!(
+        format
+            .identity()
+            .iter()
+            .map(|segment| segment.to_string())
+            .eq(identity.map(ToString::to_string))
+    );
+}
+
+/// A tag that is made of fixed parts is read to those parts; one with a segment less is none.
+fn generated(abbreviations: &str, format: &TagFormat) {
+    let values = |all: &[(&'static str, &'static str)]| -> Vec<&'static str> {
+        let value = |name| all.iter().find(|(of, _)| *of == name).map(|(_, is)| *is);
+        abbreviations.split('_').filter_map(value).collect()
+    };
+    let has = |name| abbreviations.split('_').any(|a| a == name);
+    let all = [
+        ("o", "ac_me"),
+        ("r", "web.git"),
+        ("b", "fix-1.x"),
+        ("v", "v1.4.0-rc.1"),
+        ("c", "0042"),
+        ("s", "0123abcd"),
+    ];
+    let tag = values(&all).join("_");
+    let read = BuildTag::parse(&tag, format).expect("a tag made by the format");
+    assert_eq!(
+        parts(&read),
+        naive::Parts {
+            identity: values(&all[..3]).join("_"),
+            version: "v1.4.0-rc.1".to_owned(),
+            build: if has("c") { 42 } else { 0 },
+            commit: has("s").then(|| "0123abcd".to_owned()),
+        }
+    );
+    let [owner, repo, branch] = [("o", "ac_me"), ("r", "web"), ("b", "fix-1.x")]
+        .map(|(name, value)| has(name).then_some(value));
+    let truth = Reading::new(owner, repo, branch);
+    assert!(read.readings().any(|reading| reading == truth), "{tag}");
+    assert!(read.identity().names(&truth), "{tag}");
+
+    let few = [("o", "acme"), ("r", "web"), ("b", "main")];
+    let rest = [("v", "1.4"), ("c", "7"), ("s", "none")];
+    let short: Vec<_> = values(&[few, rest].concat());
+    assert!(BuildTag::parse(&short[1..].join("_"), format).is_err());
+    assert!(BuildTag::parse(&short[..short.len() - 1].join("_"), format).is_err());
+    // A segment more belongs to the identity, or to nothing.
+    let more = format!("{}_x", short.join("_"));
+    let more = BuildTag::parse(&more, format);
+    let last = abbreviations.rsplit('_').next();
+    assert_eq!(
+        more.is_ok(),
+        last.is_some_and(|a| few.iter().any(|(of, _)| *of == a))
+    );
+}
+
+/// The version of a posted build, and how the semver crate would write it; `None` where it cannot.
+const POSTED: [(&str, Option<&str>); 12] = [
+    ("1.4.0", Some("1.4.0")),
+    ("v1.4.2", Some("1.4.2")),
+    ("1.2", Some("1.2.0")),
+    ("2", Some("2.0.0")),
+    ("0.0.0", Some("0.0.0")),
+    ("0.0.3", Some("0.0.3")),
+    ("1.4.0-rc.1", Some("1.4.0-rc.1")),
+    ("1-0a.007", Some("1.0.0-0a.7")),
+    ("01.010.9.4", Some("1.10.9")),
+    ("18446744073709551615.1", Some("18446744073709551615.1.0")),
+    ("1.18446744073709551616", None),
+    ("1.0.0.99999999999999999999", Some("1.0.0")),
+];
+
+/// A version requirement as an annotation, or a line for a label and one for an annotation.
+pub fn constraint(bytes: &[u8]) {
+    static BUILDS: LazyLock<Vec<(Build, Option<semver::Version>)>> = LazyLock::new(|| {
+        POSTED
+            .iter()
+            .map(|(version, semver)| {
+                let image = format!("acme/web:acme_web_main_{version}_7_0123abcd");
+                let build = Build::parse(&image, &TagFormats::default()).expect("a build");
+                (build, semver.map(|text| text.parse().expect("a semver")))
+            })
+            .collect()
+    });
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let settings = match text.split_once('\n') {
+        None => vec![(Place::Annotation, text)],
+        Some((label, annotation)) => vec![(Place::Label, label), (Place::Annotation, annotation)],
+    };
+    // As the rules are: the first that cannot be read, or else the first that the version is outside of.
+    let requirements: Result<Vec<_>, Place> = settings
+        .iter()
+        .map(|(place, text)| semver::VersionReq::parse(text).map_err(|_| *place))
+        .collect();
+    for (build, version) in &*BUILDS {
+        let meets = |requirement: &semver::VersionReq| {
+            version
+                .as_ref()
+                .is_some_and(|version| requirement.matches(version))
+        };
+        let (code, sentence) = match &requirements {
+            Err(place) => (
+                Code::UnreadableSetting,
+                format!("the {place} hikaru.dev/constraint is "),
+            ),
+            Ok(all) => match all.iter().position(|requirement| !meets(requirement)) {
+                None => (Code::Upgrade, String::new()),
+                Some(first) => (Code::Constraint, settings[first].1.to_owned()),
+            },
+        };
+        let found = judged(build, &settings, Force::NONE);
+        assert_eq!(found.0, code, "{text:?} and {build}: {}", found.1);
+        assert!(found.1.contains(&sentence), "{sentence:?} in {:?}", found.1);
+    }
+
+    // Force passes over what is outside, never over what cannot be read.
+    let forced = match requirements {
+        Err(_) => Code::UnreadableSetting,
+        Ok(_) => Code::Upgrade,
+    };
+    let found = judged(&BUILDS[0].0, &settings, Force::ALL);
+    assert_eq!(found.0, forced, "{text:?}: {}", found.1);
+}
+
+/// The code and the sentence for a workload that runs a floating tag.
+fn judged(build: &Build, constraints: &[(Place, &str)], force: Force) -> (Code, String) {
+    let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    workload.labels = IdentityLabels::new("acme", "web", "main");
+    workload
+        .containers
+        .push(Container::new("web", "acme/web:latest"));
+    for (place, value) in constraints {
+        let setting = Setting::new(*place, "constraint", *value);
+        workload.settings.push(setting);
+    }
+    let mut request = Request::new(build.clone());
+    request.force = force;
+    let plan = plan(request, [workload]);
+    let entry = plan.entries.first().expect("an entry");
+    assert!(entry.warnings.is_empty(), "{:?}", entry.warnings);
+    let judged = &entry.containers[0];
+    let is_change = judged.reason.code() == Code::Upgrade;
+    assert_eq!(entry.change.is_some(), is_change);
+    (
+        judged.reason.code(),
+        entry.sentence(build, judged).to_string(),
+    )
+}
