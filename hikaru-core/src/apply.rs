@@ -15,6 +15,23 @@ const IN_HAND: usize = 256;
 /// Carries out a plan. Each write tests all that its verdict read; a refused one is read and judged again, and stops
 /// when the verdict is no longer *upgrade*. A lost answer is found out by reading. One workload's failure does not stop
 /// the others.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, apply, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// let cluster = MemoryCluster::default();
+/// cluster.put(web.clone());
+///
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+/// let plan = plan(Request::new(build), cluster.get(&web.id));
+/// let report = apply(&cluster, plan, Mode::DryRun).await;
+/// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// assert_eq!(&*cluster.get(&web.id).unwrap().containers[0].image, "acme/web:latest");
+/// # }).unwrap();
+/// ```
 pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report {
     let entries = std::mem::take(&mut plan.entries);
     let judge = &plan;

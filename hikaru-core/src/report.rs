@@ -56,6 +56,18 @@ impl Reported {
 }
 
 /// What came of a request. Of a mere plan: all outcomes are [`Outcome::Unchanged`].
+///
+/// ```
+/// use hikaru_core::{Build, Code, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:2.0.0"));
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+/// let report = Report::planned(plan(Request::new(build), [web]));
+/// assert!(report.codes().eq([Code::Obsolete]));
+/// assert!(!report.nothing_matched() && !report.has_failures());
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {

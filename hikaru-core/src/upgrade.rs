@@ -26,6 +26,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When nothing could be found out at all. What failed for some workloads is in the report.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, upgrade};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_4567cdef", &TagFormats::default()).unwrap();
+/// let report = upgrade(&cluster, Request::new(build.clone()), Mode::Commit).await.unwrap();
+/// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// // Posted again, nothing is done: it runs already.
+/// let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// assert_eq!(report.entries[0].outcome, Outcome::Unchanged);
+/// # }).unwrap();
+/// ```
 pub async fn upgrade(
     port: &dyn ClusterPort,
     request: Request,
@@ -41,6 +58,23 @@ pub async fn upgrade(
 ///
 /// # Errors
 /// When nothing could be found out at all.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Request, Verdict, TagFormats, Workload, WorkloadId, candidates};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_4567cdef", &TagFormats::default()).unwrap();
+/// let report = candidates(&cluster, Request::new(build)).await.unwrap();
+/// let entry = &report.entries[0].entry;
+/// assert_eq!(entry.verdict(), Verdict::Upgrade);
+/// let sentence = entry.sentence(report.build(), &entry.containers[0]);
+/// assert_eq!(sentence.to_string(), "1.4.0_7 follows 1.4.0_6");
+/// # }).unwrap();
+/// ```
 pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
     check_fresh(port)?;
     let found = port.find(&scope(&request)).await?;
@@ -131,6 +165,20 @@ pub enum FindError {
 ///
 /// # Errors
 /// When the text is no image reference, or nothing could be found out at all.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, TagFormats, Workload, WorkloadId, find};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let users = find(&cluster, "acme/web", &TagFormats::default()).await.unwrap();
+/// assert!(users.namespaces["shop"].contains("web"));
+/// # let _ = Build::parse;
+/// # }).unwrap();
+/// ```
 pub async fn find(
     port: &dyn ClusterPort,
     image: &str,

@@ -259,6 +259,14 @@ impl fmt::Debug for Version<'_> {
 }
 
 /// The place of a build in the order of builds: its version, then its build number. Printed as `1.4.0_7`.
+///
+/// ```
+/// use hikaru_core::{Precedence, Version};
+/// let place = |version, build| Precedence { version: Version::parse(version).unwrap(), build };
+/// assert!(place("1.4.0", 10) > place("1.4.0", 9));
+/// assert!(place("1.10.0", 1) > place("1.9.0", 400));
+/// assert_eq!(place("1.4.0", 7).to_string(), "1.4.0_7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Precedence<'t> {
     /// Compared first.

@@ -74,6 +74,14 @@ impl fmt::Display for WorkloadId {
 
 /// A workload's name as a person gives it: `namespace/kind/name`, the kind in any case. Names follow RFC 1123, so that
 /// nothing else ever reaches a URL or a file name.
+///
+/// ```
+/// use hikaru_core::{WorkloadId, WorkloadName};
+/// let name: WorkloadName = "shop/deployment/web".parse()?;
+/// assert!(name.names(&WorkloadId::new("shop", "Deployment", "web")));
+/// assert!("shop/deployment/../secrets".parse::<WorkloadName>().is_err());
+/// # Ok::<(), hikaru_core::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkloadName {
     namespace: Text,
@@ -147,6 +155,11 @@ pub enum NameError {
 ///
 /// # Errors
 /// [`NameError::Name`].
+///
+/// ```
+/// assert!(hikaru_core::check_namespace("shop").is_ok());
+/// assert!(hikaru_core::check_namespace("kube-system/secrets").is_err());
+/// ```
 pub fn check_namespace(text: &str) -> Result<(), NameError> {
     check_name("namespace", "", 63, text)
 }
@@ -210,6 +223,13 @@ impl FromStr for WorkloadName {
 
 /// The values of the three labels that say which source a workload is built from. A workload without all three is not
 /// hikaru's business.
+///
+/// ```
+/// use hikaru_core::IdentityLabels;
+/// let labels = IdentityLabels::new("acme", "web", "main");
+/// assert_eq!(labels.reading().unwrap().to_string(), "owner acme, repo web, branch main");
+/// assert_eq!(IdentityLabels::default().reading(), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct IdentityLabels {
@@ -384,6 +404,16 @@ impl fmt::Display for Owner {
 }
 
 /// A workload: an object with a pod template.
+///
+/// ```
+/// use hikaru_core::{Container, IdentityLabels, Place, Setting, Workload, WorkloadId};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.settings.push(Setting::new(Place::Annotation, "constraint", "~1.4"));
+/// web.containers.push(Container::new("web", "acme/web:1.4.0"));
+/// assert_eq!(web.setting(Place::Annotation, "constraint").map(|value| &**value), Some("~1.4"));
+/// assert_eq!(web.id.to_string(), "shop/Deployment/web");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Workload {

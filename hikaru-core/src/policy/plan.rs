@@ -15,6 +15,18 @@ use crate::{
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
+///
+/// ```
+/// use hikaru_core::{Build, Force, Request, TagFormats};
+/// let build = Build::parse("acme/web:a_b_c_d_1.4.0_7_none", &TagFormats::default())?;
+/// let mut request = Request::new(build);
+/// request.namespaces = vec!["shop".into()];
+/// request.workloads = vec!["shop/deployment/web".parse().unwrap()];
+/// // The tag can be read in three ways: this one is meant.
+/// request.branch = Some("c_d".into());
+/// request.force = "held".parse().unwrap();
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {

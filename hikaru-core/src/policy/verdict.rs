@@ -30,7 +30,15 @@ impl fmt::Display for Verdict {
 }
 
 /// The stable code of a verdict, in the order in which the policy looks: the first that fits decides.
+///
+/// ```
+/// use hikaru_core::{Code, Verdict};
+/// assert_eq!(Code::ConflictingBuild.as_str(), "conflicting-build");
+/// assert_eq!(Code::ConflictingBuild.verdict(), Verdict::Skipped);
+/// assert!(Code::ConflictingBuild.needs_a_person());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Code {
     /// It runs exactly the posted text, or the same build.
     Equal,

@@ -238,6 +238,17 @@ fn check_version(left: &[Segment], right: &[Segment]) -> Result<(), Option<Box<s
 }
 
 /// The formats that tags may have, tried in order: the first that can read a tag says what it means.
+///
+/// ```
+/// use hikaru_core::TagFormats;
+/// let formats: TagFormats = "o_r_b_v_c_s,v".parse()?;
+/// assert_eq!(formats.read("acme_web_main_1.4.0_7_none").unwrap().build(), 7);
+/// assert_eq!(formats.read("1.4.0").unwrap().version().to_string(), "1.4.0");
+/// // The first format's error is told.
+/// let error = formats.read("latest").unwrap_err();
+/// assert!(error.to_string().contains("expected 6 or more segments"));
+/// # Ok::<(), hikaru_core::FormatError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagFormats(Vec<TagFormat>);
 

@@ -3,6 +3,7 @@
 mod apply;
 mod buildgoggles;
 mod contract;
+mod examples;
 mod fuzz_corpus;
 mod guarantee;
 mod plans;
