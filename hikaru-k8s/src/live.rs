@@ -21,6 +21,7 @@ use serde_json::Value;
 
 mod client;
 mod connection;
+mod discovery;
 mod index;
 mod kind;
 mod list;
@@ -36,7 +37,8 @@ mod watch;
 
 use client::{ApiClient, RequestError};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
-use kind::Kind;
+pub use kind::{AddedKind, AddedKindError};
+use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
 pub use token::TokenError;
@@ -66,6 +68,10 @@ pub struct LiveSettings {
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,
+    /// Kinds that are looked at besides those of Kubernetes.
+    pub kinds: Vec<AddedKind>,
+    /// Only these namespaces, which rights there are enough for; empty: all.
+    pub namespaces: Vec<Text>,
 }
 
 impl LiveSettings {
@@ -76,6 +82,8 @@ impl LiveSettings {
             clock,
             in_flight: client::SEATS,
             deadline: client::DEADLINE,
+            kinds: Vec::new(),
+            namespaces: Vec::new(),
         }
     }
 }
@@ -108,6 +116,7 @@ struct Inner {
     api: ApiClient,
     shown: String,
     settings: LiveSettings,
+    kinds: Kinds,
     /// The uids of objects that had no annotations when they were last read.
     bare: Mutex<HashSet<Text>>,
 }
@@ -133,6 +142,7 @@ impl LiveCluster {
             inner: Arc::new(Inner {
                 api,
                 shown: connection.to_string(),
+                kinds: Kinds::with(&settings.kinds),
                 settings,
                 bare: Mutex::default(),
             }),
@@ -166,9 +176,19 @@ impl LiveCluster {
         bare.contains(uid)
     }
 
+    /// The path of an object.
+    async fn path(&self, kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
+        check_names(kind, id)?;
+        let collection = discovery::collection(&self.inner.api, kind, Some(&id.namespace));
+        // Nothing is written by asking for a kind.
+        let collection = collection.await.map_err(refusal::of_read)?;
+        Ok(format!("{collection}/{}", id.name))
+    }
+
     /// One object as it is now.
-    async fn get(&self, kind: &'static Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
-        let request = Request::get(checked_path(kind, id)?).body(Vec::new());
+    async fn get(&self, kind: &Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
+        let path = self.path(kind, id).await?;
+        let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
         let answer = api.send(request, api.deadline()).await;
@@ -183,12 +203,12 @@ impl LiveCluster {
     /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
     async fn patch(
         &self,
-        kind: &'static Kind,
+        kind: &Kind,
         id: &WorkloadId,
         body: &Value,
         mode: Mode,
     ) -> Result<(), ClusterError> {
-        let request = patch_request(kind, id, body, mode)?;
+        let request = patch_request(&self.path(kind, id).await?, body, mode)?;
         let api = &self.inner.api;
         let answer = api.send(request, api.deadline()).await;
         answer.map(drop).map_err(refusal::of_write)
@@ -234,7 +254,12 @@ impl ClusterPort for LiveCluster {
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        let Some(kind) = Kind::named(&id.kind).filter(|_| id.origin.is_none()) else {
+        let Some(kind) = self
+            .inner
+            .kinds
+            .named(&id.kind)
+            .filter(|_| id.origin.is_none())
+        else {
             return Ok(None);
         };
         match self.get(kind, id).await {
@@ -246,7 +271,8 @@ impl ClusterPort for LiveCluster {
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
         let judged = change.judged();
-        let kind = Kind::named(&judged.id.kind).ok_or(ClusterError::NotFound)?;
+        let kind = self.inner.kinds.named(&judged.id.kind);
+        let kind = kind.ok_or(ClusterError::NotFound)?;
         let now = (self.inner.settings.clock)();
         let body = |annotations| patch::of_change(change, kind, self.keys(), annotations, now);
         let guess = if self.is_bare(&judged.uid) {
@@ -278,13 +304,13 @@ impl ClusterPort for LiveCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let kind = Kind::named(workload.kind()).ok_or_else(|| {
-            let kinds = Kind::names();
+        let kind = self.inner.kinds.named(workload.kind()).ok_or_else(|| {
+            let kinds = self.inner.kinds.names();
             let found = workload.kind();
             ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
         })?;
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
-        let id = WorkloadId::new(namespace, kind.name, name);
+        let id = WorkloadId::new(namespace, kind.name.clone(), name);
         let mut sent: Option<Vec<(Text, Text)>> = None;
         for _ in 0..UNHOLD_ATTEMPTS {
             let seen = self.get(kind, &id).await?;
@@ -307,23 +333,17 @@ impl ClusterPort for LiveCluster {
     }
 }
 
-/// The path of an object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
-fn checked_path(kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
+/// An object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
+fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
     let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
     let checked = hikaru_core::check_namespace(&id.namespace);
-    match checked.and_then(|()| whole.parse::<WorkloadName>()) {
-        Ok(_) => Ok(format!("{}/{}", kind.path(Some(&id.namespace)), id.name)),
-        Err(error) => Err(ClusterError::Invalid(error.to_string())),
-    }
+    let checked = checked.and_then(|()| whole.parse::<WorkloadName>());
+    checked
+        .map(drop)
+        .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
 
-fn patch_request(
-    kind: &Kind,
-    id: &WorkloadId,
-    body: &Value,
-    mode: Mode,
-) -> Result<Request<Vec<u8>>, ClusterError> {
-    let path = checked_path(kind, id)?;
+fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry = match mode {
         Mode::Commit => "",
         Mode::DryRun => "&dryRun=All",

@@ -60,6 +60,9 @@ pub(super) enum RequestError {
     /// The answer is not what was asked for.
     #[error("the answer cannot be read: {0}")]
     Unreadable(String),
+    /// The server knows nothing of the kind.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// An answer that is no success.

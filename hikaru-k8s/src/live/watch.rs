@@ -25,9 +25,9 @@ use tokio::{
 use super::{
     LiveCluster,
     client::{Lines, RequestError},
+    discovery,
     index::{Index, Object, SourceNumber, Trust},
-    kind::KINDS,
-    list::{Listing, is_closed, is_gone},
+    list::{Listing, each_or_all, is_closed, is_gone},
     look::Looks,
     object::{self, Seen},
 };
@@ -55,8 +55,6 @@ const REOPEN: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchSettings {
-    /// Only these namespaces, which rights there are enough for; empty: all.
-    pub namespaces: Vec<Text>,
     /// Whether the cluster is looked at before it is said that a build is meant for nothing: an object made a moment ago
     /// is not missed.
     pub live_look: bool,
@@ -67,7 +65,6 @@ pub struct WatchSettings {
 impl Default for WatchSettings {
     fn default() -> Self {
         Self {
-            namespaces: Vec::new(),
             live_look: true,
             heartbeat: HEARTBEAT,
         }
@@ -115,14 +112,11 @@ impl WatchedCluster {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(live: LiveCluster, settings: WatchSettings) -> Self {
-        let namespaces: Vec<Option<Text>> = match &*settings.namespaces {
-            [] => vec![None],
-            some => some.iter().cloned().map(Some).collect(),
-        };
+        let namespaces = each_or_all(&live.inner.settings.namespaces);
         let mut listings = Vec::new();
-        for kind in &KINDS {
+        for kind in live.inner.kinds.iter() {
             listings.extend(namespaces.iter().map(|namespace| Listing {
-                kind,
+                kind: kind.clone(),
                 namespace: namespace.clone(),
                 selector: None,
             }));
@@ -248,7 +242,8 @@ impl ClusterPort for WatchedCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let kind = super::Kind::named(workload.kind()).map_or("", |kind| kind.name);
+        let kind = self.view.live.inner.kinds.named(workload.kind());
+        let kind = kind.map_or_else(|| Text::from(""), |kind| kind.name.clone());
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
         let id = WorkloadId::new(namespace, kind, name);
         let sent_at = self.view.read().state_of(&id);
@@ -390,17 +385,18 @@ impl Watch {
         }
     }
 
-    fn request(&self, version: &str) -> Result<Request<Vec<u8>>, RequestError> {
+    async fn request(&self, version: &str) -> Result<Request<Vec<u8>>, RequestError> {
         let seconds = self.view.settings.heartbeat.as_secs().clamp(1, 290);
         let params = WatchParams::default().timeout(u32::try_from(seconds).unwrap_or(25));
-        let resource = Resource::new(self.listing.kind.path(self.listing.namespace.as_ref()));
-        let request = resource.watch(&params, version);
+        let (api, listing) = (&self.view.live.inner.api, &self.listing);
+        let collection = discovery::collection(api, &listing.kind, listing.namespace.as_ref());
+        let request = Resource::new(collection.await?).watch(&params, version);
         request.map_err(|error| RequestError::NotSent(error.to_string()))
     }
 
     /// One watch, from its opening to its end.
     async fn watch(&self, version: &mut String) -> Over {
-        let request = match self.request(version) {
+        let request = match self.request(version).await {
             Ok(request) => request,
             Err(error) => return Over::Failed(error),
         };
@@ -473,7 +469,7 @@ impl Watch {
     }
 
     fn read(&self, json: &str, version: &mut String) -> Result<Seen, Box<object::Malformed>> {
-        let read = object::read(self.listing.kind, self.view.live.keys(), json);
+        let read = object::read(&self.listing.kind, self.view.live.keys(), json);
         match &read {
             Ok(seen) => seen.resource_version.clone_into(version),
             Err(_) => {

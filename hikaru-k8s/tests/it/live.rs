@@ -2,6 +2,8 @@
 //! script, with the faults that a real one has too seldom.
 
 #[cfg(feature = "cluster")]
+mod added;
+#[cfg(feature = "cluster")]
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
