@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{
     attempts::{Attempts, Step},
-    policy::{Entry, Plan},
+    policy::Plan,
     port::{ClusterPort, Fault, Mode, Severity},
     report::{Outcome, Report, Reported},
 };
@@ -32,16 +32,14 @@ const IN_HAND: usize = 256;
 /// assert_eq!(&*cluster.get(&web.id).unwrap().containers[0].image, "acme/web:latest");
 /// # }).unwrap();
 /// ```
-pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report {
-    let entries = std::mem::take(&mut plan.entries);
-    let judge = &plan;
-    let mut done: Vec<_> = stream::iter(entries)
-        .map(|entry| apply_one(port, judge, entry, mode))
+pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
+    let mut report = Report::of(&plan);
+    let mut done: Vec<_> = stream::iter(Attempts::of(plan))
+        .map(|attempts| apply_one(port, attempts, mode))
         .buffer_unordered(IN_HAND)
         .collect()
         .await;
     done.sort_unstable_by(|a, b| a.entry.workload.id.cmp(&b.entry.workload.id));
-    let mut report = Report::of(plan);
     for reported in done {
         match reported.outcome {
             Outcome::Withdrawn => report.faults.push(Fault::new(
@@ -55,8 +53,7 @@ pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report
     report
 }
 
-async fn apply_one(port: &dyn ClusterPort, plan: &Plan, entry: Entry, mode: Mode) -> Reported {
-    let mut attempts = Attempts::new(entry);
+async fn apply_one(port: &dyn ClusterPort, mut attempts: Attempts, mode: Mode) -> Reported {
     loop {
         match attempts.step() {
             Step::Write(change) => {
@@ -65,7 +62,7 @@ async fn apply_one(port: &dyn ClusterPort, plan: &Plan, entry: Entry, mode: Mode
             }
             Step::Read(id) => {
                 let answer = port.read(id).await;
-                attempts.read(plan, answer);
+                attempts.read(answer);
             }
             Step::Done => return attempts.finish(),
         }

@@ -7,7 +7,15 @@ use crate::{
     workload::{Container, Place, Workload},
 };
 
-/// The settings that verdicts read: a write tests each of them, absence included, as label and as annotation.
+/// The keys of the settings that verdicts read, after [`SETTING_PREFIX`](crate::SETTING_PREFIX): a write tests each of
+/// them, absence included, as label and as annotation.
+///
+/// | key | values | where both a label and an annotation are there |
+/// |---|---|---|
+/// | `upgrade` | `auto` (the default), `manual`: opted out | `manual` wins |
+/// | `containers` | names, comma-separated: only these are judged | only those in both |
+/// | `constraint` | a requirement in Cargo's notation, its parts joined by commas: `~1.4`, `>=1.2, <2`; `1.4` means `^1.4`; a pre-release passes only if the requirement names one. Applied to the first three numbers; a missing one is 0, a fourth is ignored | both |
+/// | `on-failure` | `keep` (the default), `rollback`: read and guarded, but not acted on by this crate | `keep` wins |
 pub const SETTINGS: [&str; 4] = ["upgrade", "containers", "constraint", "on-failure"];
 
 /// One container's part of a change.

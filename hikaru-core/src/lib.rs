@@ -125,7 +125,7 @@ pub use policy::{
 pub use port::MockClusterPort;
 pub use port::{ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity};
 pub use reference::{MAX_PATH, MAX_TAG, Reference, ReferenceError, Repository};
-pub use report::{Miss, NearMiss, Outcome, Report, Reported};
+pub use report::{Miss, NearMiss, Outcome, Report, Reported, near_misses};
 pub use tag::{
     BuildTag, FormatError, Identity, IdentityFields, Reading, Readings, Segment, TagError,
     TagFormat, TagFormats, TooLong,

@@ -207,6 +207,13 @@ impl ClusterError {
 /// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `mock`) says what is expected of an
 /// implementation.
 ///
+/// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
+///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
+/// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
+///   requests are in flight is the adapter's business.
+/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE).
+/// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
+///
 /// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
 ///
 /// ```

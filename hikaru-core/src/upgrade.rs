@@ -14,7 +14,7 @@ use crate::{
     policy::{Request, plan},
     port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
-    report::{NearMiss, Report},
+    report::{Report, near_misses},
     tag::TagFormats,
     workload::Workload,
 };
@@ -25,7 +25,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Finds the workloads that a build is meant for, and upgrades those that the policy lets.
 ///
 /// # Errors
-/// When nothing could be found out at all. What failed for some workloads is in the report.
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
+/// [`Freshness::Fresh`]. What failed for some workloads is in the report.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -57,7 +58,8 @@ pub async fn upgrade(
 /// Says what [`upgrade`] would do. Nothing is changed.
 ///
 /// # Errors
-/// When nothing could be found out at all.
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
+/// [`Freshness::Fresh`].
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -121,14 +123,7 @@ async fn complete(
             Err(ClusterError::Unsupported(_)) => return Ok(report),
             found => found?,
         };
-        report.near_misses = found
-            .workloads
-            .into_iter()
-            .filter_map(|w| NearMiss::of(&report.request, Arc::new(w)))
-            .collect();
-        report
-            .near_misses
-            .sort_by(|a, b| (a.miss, &a.workload.id).cmp(&(b.miss, &b.workload.id)));
+        report.near_misses = near_misses(&report.request, found.workloads);
         for fault in found.faults {
             if !report.faults.contains(&fault) {
                 report.faults.push(fault);
@@ -164,7 +159,8 @@ pub enum FindError {
 /// digest: those that run exactly it. Neither: every workload that runs the repository.
 ///
 /// # Errors
-/// When the text is no image reference, or nothing could be found out at all.
+/// When the text is no image reference, or nothing could be found out at all; [`ClusterError::Unavailable`] while the
+/// port's view is not [`Freshness::Fresh`].
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {

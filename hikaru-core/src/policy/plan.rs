@@ -11,10 +11,13 @@ use crate::{
     build::Build,
     change::{Change, Edit},
     tag::{Reading, Segment},
-    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
+    workload::{Container, MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
+///
+/// All narrowing is done before ambiguity is looked for: of two workloads that match by different readings, a call that
+/// leaves in one of them names it, by its namespace as well as by its owner.
 ///
 /// ```
 /// use hikaru_core::{Build, Force, Request, TagFormats};
@@ -99,6 +102,18 @@ pub struct Judged {
     pub container: usize,
     /// Why it has its verdict.
     pub reason: Reason,
+}
+
+impl Judged {
+    /// The stable code of its verdict.
+    pub fn code(&self) -> Code {
+        self.reason.code()
+    }
+
+    /// Its verdict.
+    pub fn verdict(&self) -> Verdict {
+        self.code().verdict()
+    }
 }
 
 /// What somebody should know of a workload, whatever its verdict.
@@ -194,6 +209,11 @@ impl Entry {
     pub fn verdict(&self) -> Verdict {
         let verdicts = self.containers.iter().map(|c| c.reason.code().verdict());
         verdicts.min().unwrap_or(Verdict::Equal)
+    }
+
+    /// The container that a verdict is on.
+    pub fn container(&self, judged: &Judged) -> Option<&Container> {
+        self.workload.containers.get(judged.container)
     }
 
     /// The codes of its containers.
