@@ -1,5 +1,6 @@
 //! The built `hikaru`, as a user calls it: on the example folder, on real tags, on bad input.
 
+mod alone;
 mod bad_input;
 #[cfg(feature = "cluster")]
 mod live;
