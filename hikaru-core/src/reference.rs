@@ -530,6 +530,18 @@ mod tests {
             "expected digits in the port, found `a/web` at byte 7",
         );
         check(
+            "host:/web",
+            "expected a port after `:`, found `/web` at byte 5",
+        );
+        check(
+            "[::g]/web",
+            "expected an IPv6 address as the registry's host, found `g]/web` at byte 3",
+        );
+        check(
+            "a.bc-.d/web",
+            "expected a letter or digit at the end of a part of the registry's host, found `-.d/web` at byte 4",
+        );
+        check(
             "x/a..b",
             "expected a lower-case letter or digit in the repository's path, found `.b` at byte 4",
         );
