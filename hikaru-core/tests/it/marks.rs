@@ -1,0 +1,26 @@
+//! High-water marks at their edges: the longest, and what the sentence of *held* says of another branch.
+
+use crate::verdicts::runs;
+
+#[test]
+fn a_mark_as_long_as_a_label_may_be_is_written() {
+    let version = format!("1.4.0-{}", "x".repeat(46));
+    let mark = format!("{version}_7_d5ecc80e");
+    assert_eq!(mark.len(), hikaru_core::MARK_LONGEST);
+    runs("acme/web:latest").post(
+        &format!("acme/web:acme_web_main_{version}_7_0123abcd"),
+        &format!("upgrade: latest carries no version [{mark}]"),
+    );
+}
+
+/// Builds of two identities have no order: neither is *lower* than the other.
+#[test]
+fn a_lower_build_of_another_branch_is_something_else_that_runs() {
+    runs("acme/web:acme_web_dev_1.3.0_1_0123abcd")
+        .mark("1.4.0_7")
+        .gives(
+            "held: runs acme_web_dev_1.3.0_1_0123abcd, while 1.4.0_7 was deployed before: rolled back, or re-applied by a \
+             person or a tool. The next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold \
+             shop/Deployment/web, or kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
+        );
+}
