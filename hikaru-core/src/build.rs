@@ -28,6 +28,7 @@ pub struct Build {
     library: bool,
     path: Range<usize>,
     tag: Range<usize>,
+    digest: Option<Range<usize>>,
     identity: Range<usize>,
     fields: IdentityFields,
     version: Range<usize>,
@@ -81,6 +82,7 @@ impl Build {
             library: repository.is_library(),
             path: place(repository.familiar_path()),
             tag: place(tag),
+            digest: reference.digest().map(place),
             identity: place(read.identity().as_str()),
             fields: read.identity().fields(),
             version: place(read.version().as_str()),
@@ -101,29 +103,36 @@ impl Build {
 
     /// The repository, normalized.
     pub fn repository(&self) -> Repository<'_> {
-        let registry = self.registry.clone().map(|place| &self.image[place]);
-        Repository::of_read(registry, self.library, &self.image[self.path.clone()])
+        let registry = self.registry.as_ref().map(|place| self.part(place));
+        Repository::of_read(registry, self.library, self.part(&self.path))
     }
 
     /// What its tag says.
     pub fn tag(&self) -> BuildTag<'_> {
-        let part = |place: &Range<usize>| &self.image[place.clone()];
         BuildTag::of_read(
-            part(&self.tag),
-            Identity::of_read(part(&self.identity), self.fields),
-            part(&self.version),
+            self.part(&self.tag),
+            self.identity(),
+            self.part(&self.version),
             self.number,
-            self.commit.as_ref().map(part),
+            self.commit.as_ref().map(|place| self.part(place)),
         )
+    }
+
+    /// The identity in its tag.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity::of_read(self.part(&self.identity), self.fields)
+    }
+
+    fn part(&self, place: &Range<usize>) -> &str {
+        &self.image[place.clone()]
     }
 
     /// Whether a workload with these labels is meant: owner, repo and branch are all there, and joined they are the
     /// tag's identity, as far as the tag's format has them.
     pub fn is_meant_for(&self, labels: &IdentityLabels) -> bool {
-        let identity = self.tag().identity();
         labels
             .reading()
-            .is_some_and(|reading| identity.names(&reading))
+            .is_some_and(|reading| self.identity().names(&reading))
     }
 
     /// Whether a container of the workload has the posted repository.
@@ -139,6 +148,12 @@ impl Build {
         Reference::parse(image)
             .ok()
             .filter(|reference| reference.repository() == self.repository())
+    }
+
+    /// Whether an image of the posted repository has the posted tag and digest, too.
+    pub(crate) fn is_exactly(&self, image: &Reference<'_>) -> bool {
+        image.tag() == Some(self.part(&self.tag))
+            && image.digest() == self.digest.as_ref().map(|place| self.part(place))
     }
 }
 

@@ -1,5 +1,6 @@
 //! hikaru-core from outside: verdicts by tables, real tags, the contract and its planted faults, properties.
 
+mod allocations;
 mod apply;
 mod attempts;
 mod buildgoggles;

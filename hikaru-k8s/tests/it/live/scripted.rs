@@ -211,7 +211,7 @@ async fn a_lost_answer_is_found_out_by_reading() {
         };
         if asked.path.ends_with("/deployments/web") {
             let mut object = deployment("web", n, 2);
-            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!("1.4.0_2_2e8f5a9e");
+            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!("1.4.0_2_d6e2632f");
             Step::Answer(200, object)
         } else if asked.is_list_of("deployments") {
             Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
