@@ -28,7 +28,6 @@ pub struct Build {
     library: bool,
     path: Range<usize>,
     tag: Range<usize>,
-    digest: Option<Range<usize>>,
     identity: Range<usize>,
     fields: IdentityFields,
     version: Range<usize>,
@@ -82,7 +81,6 @@ impl Build {
             library: repository.is_library(),
             path: place(repository.familiar_path()),
             tag: place(tag),
-            digest: reference.digest().map(place),
             identity: place(read.identity().as_str()),
             fields: read.identity().fields(),
             version: place(read.version().as_str()),
@@ -148,12 +146,6 @@ impl Build {
         Reference::parse(image)
             .ok()
             .filter(|reference| reference.repository() == self.repository())
-    }
-
-    /// Whether an image of the posted repository has the posted tag and digest, too.
-    pub(crate) fn is_exactly(&self, image: &Reference<'_>) -> bool {
-        image.tag() == Some(self.part(&self.tag))
-            && image.digest() == self.digest.as_ref().map(|place| self.part(place))
     }
 }
 

@@ -88,6 +88,9 @@ fn equal() {
     runs("docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd")
         .gives("equal: runs this build already");
     runs("acme/web:acme_web_main_1.4.0_7_0123abcdef").gives("equal: runs this build already");
+    let pinned = |digit: &str| format!("{POSTED}@sha256:{}", digit.repeat(64));
+    runs(&pinned("a")).gives("equal: runs this build already");
+    runs(&pinned("a")).post(&pinned("b"), "equal: runs this build already");
     runs("acme/web:acme_web.git_main_1.4_007_0123abcd").gives("equal: runs this build already");
     // Before everything else: an opt-out or a bad setting does not matter for what runs already.
     runs(POSTED)
