@@ -1,8 +1,8 @@
 //! What names a workload, when its rollout is done, and what a change to it says of its containers.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, Progress, Request, TagFormats, Workload, WorkloadId,
-    WorkloadName, check_namespace, plan,
+    Build, Container, IdentityKeys, IdentityLabels, Place, Progress, Request, Setting, TagFormats,
+    Workload, WorkloadId, WorkloadName, check_namespace, plan,
 };
 
 #[test]
@@ -71,6 +71,50 @@ fn names_may_be_as_long_as_kubernetes_lets_them() {
     assert!(check_namespace(&"x".repeat(63)).is_ok());
     assert!(check_namespace(&"x".repeat(64)).is_err());
     assert!(check_namespace("shop/web").is_err());
+}
+
+#[test]
+fn metadata_says_identity_settings_marks_and_the_last_upgrade() {
+    let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    web.containers.push(Container::new("web", "acme/web"));
+    web.containers.push(Container::new("proxy", "nginx"));
+    let mut keys = IdentityKeys::default();
+    keys.branch = "acme.example/branch".into();
+    let last = r#"{"at":"2026-11-24T12:00:00Z","previous":{"web":"acme/web"}}"#;
+    web.read_metadata(
+        &keys,
+        [
+            ("app", "web"),
+            ("owner", "acme"),
+            ("repo", "web"),
+            ("branch", "not this one"),
+            ("acme.example/branch", "main"),
+            ("hikaru.dev/upgrade", "manual"),
+            ("hikaru.dev/last-upgrade", "no annotation, so nothing"),
+            ("high-water.hikaru.dev/web", "1.4.0_7_d5ecc80e"),
+            ("high-water.hikaru.dev/gone", "1.4.0_8_d5ecc80e"),
+        ],
+        [
+            ("owner", "no label, so nothing"),
+            ("high-water.hikaru.dev/proxy", "no label, so nothing"),
+            ("hikaru.dev/constraint", "~1.4"),
+            ("hikaru.dev/last-upgrade", last),
+            ("example.com/hikaru.dev/upgrade", "auto"),
+        ],
+    );
+    assert_eq!(web.labels, IdentityLabels::new("acme", "web", "main"));
+    let settings = [
+        Setting::new(Place::Label, "upgrade", "manual"),
+        Setting::new(Place::Annotation, "constraint", "~1.4"),
+    ];
+    assert_eq!(web.settings, settings);
+    let marks = web.containers.iter().map(|c| c.mark.as_deref());
+    assert_eq!(marks.collect::<Vec<_>>(), [Some("1.4.0_7_d5ecc80e"), None]);
+    assert_eq!(web.last_upgrade.as_deref(), Some(last));
+    // One label may serve for two of them.
+    keys.branch = keys.owner.clone();
+    web.read_metadata(&keys, [("owner", "both")], []);
+    assert_eq!(web.labels, IdentityLabels::new("both", "web", "both"));
 }
 
 #[test]
