@@ -27,18 +27,29 @@ pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, Stri
 }
 
 /// The cluster that a service works on: a live one is watched.
-pub(crate) async fn watch(args: &Cluster) -> Result<Arc<dyn ClusterPort>, String> {
+pub(crate) async fn watch(args: &Cluster) -> Result<Watched, String> {
     if let Some(dir) = &args.manifests {
         let folder = folder(args, dir)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
-        return Ok(Arc::new(folder));
+        return Ok(Watched {
+            port: Arc::new(folder),
+            view: None,
+        });
     }
     let (live, shown) = live(args).await?;
     tracing::info!(cluster = %shown, "cluster");
-    Ok(Arc::new(WatchedCluster::start(
-        live,
-        WatchSettings::default(),
-    )))
+    let view = WatchedCluster::start(live, WatchSettings::default());
+    Ok(Watched {
+        port: Arc::new(view.clone()),
+        view: Some(view),
+    })
+}
+
+/// The cluster of a service.
+pub(crate) struct Watched {
+    pub(crate) port: Arc<dyn ClusterPort>,
+    /// What is known of a live one, for its figures.
+    pub(crate) view: Option<WatchedCluster>,
 }
 
 /// A variable's comma-separated list. Empty or not set: nothing.

@@ -42,7 +42,7 @@ use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
 pub use token::TokenError;
-pub use watch::{WatchSettings, WatchedCluster};
+pub use watch::{Vitals, WatchSettings, WatchedCluster};
 
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
