@@ -123,6 +123,18 @@ fn time(time: UnixTime) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok()
 }
 
+/// The first of many names.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(String::as_str);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "no host".to_owned(),
+        1..=SHOWN => shown,
+        all => format!("{shown} and {} more", all - SHOWN),
+    }
+}
+
 /// Why there is no TLS with a server, where we know more than rustls says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -132,6 +144,8 @@ pub(super) enum Fault {
     Expired(Option<Timestamp>),
     /// The server's certificate is not valid yet.
     Early(Option<Timestamp>),
+    /// The server's certificate is for another host than this, and for which.
+    Elsewhere(String, String),
     /// The server does not take our certificate, or wants one: it has read no request.
     Refused(&'static str),
 }
@@ -157,6 +171,13 @@ impl Fault {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     Some(Self::Stranger)
                 }
+                CertificateError::NotValidForNameContext {
+                    expected,
+                    presented,
+                } => Some(Self::Elsewhere(
+                    expected.to_str().into_owned(),
+                    some_of(presented),
+                )),
                 CertificateError::Expired => Some(Self::Expired(None)),
                 CertificateError::ExpiredContext { not_after, .. } => {
                     Some(Self::Expired(time(*not_after)))
@@ -208,6 +229,9 @@ impl Fault {
                 "the certificate of the API server is not valid before{}: is the clock right?",
                 on(time)
             ),
+            Self::Elsewhere(host, others) => {
+                format!("the certificate of the API server is not for {host}, but for {others}")
+            }
             Self::Refused(why) => {
                 format!("the API server does not take our credentials ({credentials}): {why}")
             }
