@@ -15,9 +15,7 @@ use hikaru_http::Metrics;
 use hikaru_k8s::WatchedCluster;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info,
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
@@ -194,7 +192,9 @@ impl View {
 
 impl Metrics for Figures {
     fn answered(&self, route: &'static str, status: u16, took: Duration) {
-        self.answers.get_or_create(&Answered { route, status }).inc();
+        self.answers
+            .get_or_create(&Answered { route, status })
+            .inc();
         let seconds = self.answer_seconds.get_or_create(&OfRoute { route });
         seconds.observe(took.as_secs_f64());
     }

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Build {
     image: Text,
-    formats: std::sync::Arc<TagFormats>,
+    formats: TagFormats,
     /// `None`: the registry is implied, so it stands nowhere in the text.
     registry: Option<Range<usize>>,
     library: bool,
@@ -76,7 +76,7 @@ impl Build {
         let place = |part: &str| place_in(image, part).unwrap_or_default();
         Ok(Self {
             image: image.into(),
-            formats: formats.clone().into(),
+            formats: formats.clone(),
             registry: place_in(image, repository.registry()),
             library: repository.is_library(),
             path: place(repository.familiar_path()),

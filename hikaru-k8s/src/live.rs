@@ -1,5 +1,5 @@
-//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`,
-//! `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
+//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `pem`,
+//! `tls`, `transport`, `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
 //! `list`), what is written (`patch`) and what a refusal means (`refusal`) each have their own place; the view of a
 //! server that runs on and on is in `index`, `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
 
@@ -29,10 +29,13 @@ mod look;
 mod object;
 mod owner;
 mod patch;
+mod pem;
 mod refusal;
 mod rollout;
 mod selector;
+mod tls;
 mod token;
+mod transport;
 mod watch;
 
 use client::{ApiClient, RequestError};
@@ -42,7 +45,7 @@ use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
 pub use token::TokenError;
-pub use watch::{WatchSettings, WatchedCluster};
+pub use watch::{Vitals, WatchSettings, WatchedCluster};
 
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;

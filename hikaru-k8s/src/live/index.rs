@@ -183,6 +183,15 @@ impl Index {
         });
     }
 
+    /// How many objects are known, and how long the most silent source has shown no life.
+    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration) {
+        let open = self.sources.iter();
+        let open = open.filter(|source| !matches!(source.state, State::Closed { .. }));
+        let alive = open.map(|source| source.alive).min();
+        let age = alive.map(|alive| now.saturating_duration_since(alive));
+        (self.entries.numbers().count(), age.unwrap_or_default())
+    }
+
     /// How far it can be trusted.
     pub(super) fn trust(&self, now: Instant) -> Trust {
         let open = || {

@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -87,6 +90,20 @@ struct View {
     /// Something has changed about how far the view can be trusted.
     news: Notify,
     looks: Looks,
+    /// Lists that were begun anew, and watches that broke off.
+    restarts: AtomicU64,
+}
+
+/// How a view is, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// How many objects are known.
+    pub objects: usize,
+    /// How long the most silent watch has shown no life.
+    pub age: Duration,
+    /// How often a list was begun anew or a watch broke off, since the start.
+    pub restarts: u64,
 }
 
 struct Tasks(Vec<AbortHandle>);
@@ -131,6 +148,7 @@ impl WatchedCluster {
             settings,
             news: Notify::new(),
             looks: Looks::default(),
+            restarts: AtomicU64::new(0),
         });
         let tasks = listings.into_iter().enumerate().map(|(source, listing)| {
             let watch = Watch {
@@ -144,6 +162,17 @@ impl WatchedCluster {
         Self {
             view,
             _tasks: Arc::new(tasks),
+        }
+    }
+
+    /// How the view is.
+    pub fn vitals(&self) -> Vitals {
+        let (objects, age) = self.view.read().vitals(now());
+        let restarts = self.view.restarts.load(Ordering::Relaxed);
+        Vitals {
+            objects,
+            age,
+            restarts,
         }
     }
 
@@ -305,6 +334,10 @@ impl Watch {
         }
     }
 
+    fn restarts(&self) {
+        self.view.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn namespace(&self) -> &str {
         self.listing.namespace.as_deref().unwrap_or("all")
     }
@@ -367,16 +400,19 @@ impl Watch {
                     sleep(SHORTEST.saturating_sub(lasted)).await;
                 }
                 Over::Forgotten => {
+                    self.restarts();
                     tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), "the watch has fallen behind: listing anew");
                     return Ok(());
                 }
                 Over::Failed(error) if is_closed(&error) => return Err(error),
                 Over::Failed(error @ RequestError::Unreadable(_)) => {
+                    self.restarts();
                     tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the watch broke off: listing anew");
                     sleep(backoff).await;
                     return Ok(());
                 }
                 Over::Failed(error) => {
+                    self.restarts();
                     tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the watch broke off");
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF[1]);

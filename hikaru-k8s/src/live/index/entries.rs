@@ -233,24 +233,27 @@ impl Entries {
 
     /// Puts an entry in the place of another one of that name.
     fn replace(&mut self, number: EntryNumber, entry: Entry, keys: &Keys) {
+        let Some(before) = self.entries.get(number) else {
+            return;
+        };
+        // A new list mostly names what is there already.
+        let is_same = matches!((&before.body, &entry.body),
+            (Body::Packed(before), Body::Packed(now)) if before == now);
+        let keys_before = (!is_same).then(|| self.keys_in(&before.body));
+        if let Some(keys_before) = keys_before.filter(|before| before != keys) {
+            self.unlist(number, &keys_before);
+            self.list(number, keys);
+        }
         let Some(place) = self.entries.get_mut(number) else {
             return;
         };
-        let before = std::mem::replace(place, entry).body;
-        // A new list mostly names what is there already.
-        let unchanged = match (&before, &place.body) {
-            (Body::Packed(before), Body::Packed(now)) => before == now,
-            _ => false,
-        };
-        if !unchanged {
-            let keys_before = self.keys_in(&before);
-            if keys_before != *keys {
-                self.unlist(number, &keys_before);
-                self.list(number, keys);
-            }
+        if let Body::Packed(before) = &place.body {
+            before.give_back(&mut self.names);
         }
-        if let Body::Packed(record) = before {
-            record.give_back(&mut self.names);
+        (place.put, place.generation, place.source) = (entry.put, entry.generation, entry.source);
+        match (&mut place.body, entry.body) {
+            (Body::Packed(before), Body::Packed(now)) => now.take_place_of(before),
+            (before, now) => *before = now,
         }
     }
 

@@ -15,7 +15,7 @@ use hikaru_core::{
 
 use super::{
     bytes::{Phrases, Reader, Writer},
-    interner::{Interner, Symbol},
+    interner::Interner,
 };
 
 /// A workload whose symbols are taken from one interner, until it gives them back.
@@ -49,8 +49,10 @@ mod head {
 impl Record {
     /// Packs a workload. `None`: it has something that a record has no place for.
     pub(super) fn pack(workload: &Workload, names: &mut Interner) -> Option<Self> {
-        let mut symbols = Vec::with_capacity(12);
-        let record = Self::pack_with(workload, names, &mut symbols);
+        let mut out = Writer(Vec::with_capacity(512));
+        Self::write(workload, names, &mut out);
+        // To the byte: what is left over of a larger piece of memory is of little use to anybody.
+        let record = Self(out.0.as_slice().into());
         if record.unpack(names).as_ref() == Some(workload) {
             return Some(record);
         }
@@ -58,7 +60,8 @@ impl Record {
         None
     }
 
-    fn pack_with(workload: &Workload, names: &mut Interner, symbols: &mut Vec<Symbol>) -> Self {
+    fn write(workload: &Workload, names: &mut Interner, out: &mut Writer) {
+        let mut symbols = Vec::with_capacity(12);
         let Workload { id, labels, .. } = workload;
         symbols.extend([names.take(&id.namespace), names.take(&id.kind)]);
         let labeled = [
@@ -117,7 +120,6 @@ impl Record {
         let owner_names = owner.iter().flat_map(|(_, names)| names).flatten();
         symbols.extend(owner_names.map(|name| names.take(name)));
 
-        let mut out = Writer::default();
         out.number(symbols.len() as u64);
         symbols.iter().for_each(|symbol| out.symbol(*symbol));
         out.byte(flags);
@@ -151,7 +153,7 @@ impl Record {
             out.text(&setting.value, &phrases);
         }
         if let Some(progress) = &workload.progress {
-            write_progress(progress, &mut out);
+            write_progress(progress, out);
         }
         if let Some(last) = &workload.last_upgrade {
             out.text(last, &phrases);
@@ -159,7 +161,6 @@ impl Record {
         if let Some((which, _)) = owner {
             out.byte(which);
         }
-        Self(out.0.into())
     }
 
     /// The workload. `None`: it was not packed with these names.
@@ -285,8 +286,18 @@ impl Record {
             .is_some_and(|workload| workload.id == *id)
     }
 
+    /// Takes the place of another record, and where it fits, its memory: a new list of objects that have changed makes no
+    /// holes.
+    pub(super) fn take_place_of(self, other: &mut Self) {
+        if self.0.len() == other.0.len() {
+            other.0.copy_from_slice(&self.0);
+        } else {
+            *other = self;
+        }
+    }
+
     /// Gives its symbols back.
-    pub(super) fn give_back(self, names: &mut Interner) {
+    pub(super) fn give_back(&self, names: &mut Interner) {
         let mut symbols = Reader(&self.0);
         for _ in 0..symbols.number() {
             names.give_back(symbols.symbol());

@@ -7,7 +7,7 @@ use hikaru_core::{Owner, Place, Progress, Setting};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use crate::live::{kind::KINDS, object};
+use crate::live::{kind::Kinds, object};
 
 /// What the index should be like.
 #[derive(Default)]
@@ -164,7 +164,9 @@ fn odd(id: &WorkloadId) -> Object {
         "metadata": {"namespace": *id.namespace, "name": *id.name},
         "spec": {"template": "?", "image": "acme/web:1"},
     });
-    let read = object::read(&KINDS[0], &Default::default(), &json.to_string());
+    let kinds = Kinds::with(&[]);
+    let kind = kinds.named("Deployment").expect("a kind");
+    let read = object::read(kind, &Default::default(), &json.to_string());
     Object::Malformed(*read.expect_err("it is odd"))
 }
 
