@@ -74,7 +74,9 @@ fn format_error(wrong: &str, error: &FormatError) {
         FormatError::Version { format, found, .. } => {
             let runs = naive::versions(wrong);
             let spelled: Vec<_> = runs.iter().map(|run| words(run).join("_")).collect();
-            (format, spelled.join(" and ") == **found)
+            let is_new = |(i, part): (usize, &&str)| !parts[..i].contains(part);
+            let are_new = parts.iter().enumerate().all(is_new);
+            (format, are_new && spelled.join(" and ") == **found)
         }
         FormatError::Apart {
             format, segment, ..
