@@ -359,6 +359,7 @@ mod tests {
             ("0.0", "0"),
         ] {
             assert_eq!(version(a), version(b), "{a} and {b}");
+            assert_eq!(format!("{:?}", version(a)), format!("Version({a})"));
         }
     }
 
