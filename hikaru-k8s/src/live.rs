@@ -1,7 +1,8 @@
 //! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `pem`,
-//! `tls`, `transport`, `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
-//! `list`), what is written (`patch`) and what a refusal means (`refusal`) each have their own place; the view of a
-//! server that runs on and on is in `index`, `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
+//! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
+//! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
+//! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
+//! `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -32,6 +33,7 @@ mod patch;
 mod pem;
 mod refusal;
 mod rollout;
+mod seats;
 mod selector;
 mod tls;
 mod token;
@@ -44,6 +46,7 @@ pub use kind::{AddedKind, AddedKindError};
 use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
+use seats::Lane;
 pub use token::TokenError;
 pub use watch::{Vitals, WatchSettings, WatchedCluster};
 
@@ -67,7 +70,7 @@ pub struct LiveSettings {
     pub keys: IdentityKeys,
     /// The time that upgrades are dated with.
     pub clock: Clock,
-    /// Most requests in flight at once.
+    /// Most requests in flight at once: fewer while more would not be faster, or the server asks for patience.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,
@@ -83,7 +86,7 @@ impl LiveSettings {
         Self {
             keys,
             clock,
-            in_flight: client::SEATS,
+            in_flight: seats::MOST,
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
@@ -194,7 +197,7 @@ impl LiveCluster {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
-        let answer = api.send(request, api.deadline()).await;
+        let answer = api.send(&Lane::Reading, request, api.deadline()).await;
         let body = answer.map_err(refusal::of_read)?;
         let text = String::from_utf8_lossy(&body);
         let seen = object::read(kind, self.keys(), &text);
@@ -206,6 +209,7 @@ impl LiveCluster {
     /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
     async fn patch(
         &self,
+        lane: &Lane,
         kind: &Kind,
         id: &WorkloadId,
         body: &Value,
@@ -213,7 +217,7 @@ impl LiveCluster {
     ) -> Result<(), ClusterError> {
         let request = patch_request(&self.path(kind, id).await?, body, mode)?;
         let api = &self.inner.api;
-        let answer = api.send(request, api.deadline()).await;
+        let answer = api.send(lane, request, api.deadline()).await;
         answer.map(drop).map_err(refusal::of_write)
     }
 
@@ -283,20 +287,26 @@ impl ClusterPort for LiveCluster {
         } else {
             Annotations::There
         };
+        // What is posted is all that is known of the call here, and all of its writes have it in common.
+        let posted = change.edits().first().map(|edit| edit.to().clone());
+        let lane = Lane::Post(posted.unwrap_or_else(|| judged.id.name.clone()));
+        let send = |annotations| {
+            let body = body(annotations);
+            let lane = &lane;
+            async move { self.patch(lane, kind, &judged.id, &body, mode).await }
+        };
         if patch::surely_annotated(judged) {
-            return self
-                .patch(kind, &judged.id, &body(Annotations::There), mode)
-                .await;
+            return send(Annotations::There).await;
         }
         // No verdict reads whether there are annotations of others, so a wrong guess must not make the write stale. Both
         // patches hold the same guard, and the first has written nothing.
-        match self.patch(kind, &judged.id, &body(guess), mode).await {
+        match send(guess).await {
             Err(ClusterError::Stale) => {
-                let other = match guess {
+                send(match guess {
                     Annotations::There => Annotations::Absent,
                     Annotations::Absent => Annotations::There,
-                };
-                self.patch(kind, &judged.id, &body(other), mode).await
+                })
+                .await
             }
             written => written,
         }
@@ -325,7 +335,10 @@ impl ClusterPort for LiveCluster {
                 return Ok(sent.unwrap_or_default());
             }
             let body = patch::of_unhold(&seen, &marks);
-            match self.patch(kind, &id, &body, Mode::Commit).await {
+            match self
+                .patch(&Lane::Marks, kind, &id, &body, Mode::Commit)
+                .await
+            {
                 Ok(()) => return Ok(marks),
                 Err(ClusterError::Lost(_)) => sent = Some(marks),
                 Err(ClusterError::Stale) => {}

@@ -1,10 +1,10 @@
-//! Requests to an API server, with deadlines of ours, a bounded number in flight, and errors that say whether the
-//! request may have been carried out. What the requests are and what their answers mean is said elsewhere.
+//! Requests to an API server, with deadlines of ours, a bounded number in flight (`seats`), and errors that say whether
+//! the request may have been carried out. What the requests are and what their answers mean is said elsewhere.
 //!
 //! kube's defaults do not suit a deploy path: no read timeout, 15 silent retries of every method, a connect timeout of
 //! 30 s. So the stack is put together in `transport`; TLS, credentials and plugins for them are kube's.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -13,10 +13,11 @@ use kube::{
     client::{AuthError, Body},
     core::Status,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
     connection::{Connection, ConnectionError},
+    seats::{Ending, Lane, desk::Desk},
     transport::Transport,
 };
 
@@ -26,15 +27,12 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long one page of a list may take.
 pub(super) const PAGE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Requests in flight at once. Past 16, one buys little but latency: on two cores 814 guarded patches a second, against
-/// 915 with 64.
-pub(super) const SEATS: usize = 16;
-
 /// How often a request is sent that the server turns away with 429. It has not looked at it: that is safe.
 const TRIES: usize = 4;
 
-/// The longest wait that we grant a server before the next try; without a wish of its own: [`LULL`].
-const LONGEST_LULL: Duration = Duration::from_secs(3);
+/// The longest wait that we grant a server before the next try; whoever is to wait longer is told so instead. Without a
+/// wish of its own: [`LULL`], the API server's usual one.
+const LONGEST_LULL: Duration = Duration::from_secs(8);
 const LULL: Duration = Duration::from_secs(1);
 
 /// The body of an answer that we keep for an error message, in bytes.
@@ -108,6 +106,26 @@ impl Refused {
     }
 }
 
+/// How long a server that turns requests away wishes us to wait.
+fn lull(refused: &Refused) -> Duration {
+    refused.retry_after.unwrap_or(LULL)
+}
+
+/// What an answer, or that there was none in time, says of how busy the server is.
+fn ending<T>(answer: &Result<Result<T, RequestError>, Elapsed>, took: Option<Duration>) -> Ending {
+    match answer {
+        Err(_) => Ending::Silent,
+        Ok(Ok(_)) => Ending::Answered(took),
+        Ok(Err(RequestError::Refused(refused))) => match refused.code {
+            StatusCode::TOO_MANY_REQUESTS => Ending::TurnedAway(lull(refused)),
+            // Its own time was over.
+            StatusCode::GATEWAY_TIMEOUT => Ending::Silent,
+            _ => Ending::Answered(took),
+        },
+        Ok(Err(_)) => Ending::Unknown,
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Kinded {
     kind: String,
@@ -119,7 +137,7 @@ struct Kinded {
 #[derive(Clone)]
 pub(super) struct ApiClient {
     transport: Transport,
-    seats: Arc<Semaphore>,
+    seats: Desk,
     deadline: Duration,
 }
 
@@ -132,7 +150,7 @@ impl ApiClient {
     ) -> Result<Self, ConnectionError> {
         Ok(Self {
             transport: Transport::new(connection).await?,
-            seats: Arc::new(Semaphore::new(in_flight.max(1))),
+            seats: Desk::new(in_flight),
             deadline,
         })
     }
@@ -142,32 +160,35 @@ impl ApiClient {
         self.deadline
     }
 
-    /// Sends a request and reads the whole answer. Turned away with 429 it waits as long as the server asks, a few
-    /// times. A reading request whose connection is cut is sent once more: a server that restarts leaves dead
-    /// connections in the pool.
+    /// Sends a request when it is its lane's turn, and reads the whole answer. Turned away with 429 it gives its seat
+    /// back, waits as long as the server asks and is sent again, a few times. A reading request whose connection is cut
+    /// is sent once more: a server that restarts leaves dead connections in the pool.
     pub(super) async fn send(
         &self,
+        lane: &Lane,
         request: Request<Vec<u8>>,
         deadline: Duration,
     ) -> Result<bytes::Bytes, RequestError> {
         let reads = request.method() == Method::GET;
         let mut cut = false;
         for attempt in 1.. {
-            // Seats are handed out in the order in which they were asked for.
-            let seat = self.seats.acquire().await;
-            let answer = match timeout(deadline, self.send_once(request.clone())).await {
-                Ok(answer) => answer,
-                Err(_) => Err(RequestError::Lost(format!(
+            let seat = self.seats.seat(lane).await;
+            let answer = timeout(deadline, self.send_once(request.clone())).await;
+            let took = lane.is_alike().then(|| seat.took());
+            seat.leave(ending(&answer, took));
+            let answer = answer.unwrap_or_else(|_| {
+                Err(RequestError::Lost(format!(
                     "no answer within {} s",
                     deadline.as_secs_f32()
-                ))),
-            };
-            drop(seat);
+                )))
+            });
             match answer {
                 Err(RequestError::Refused(refused))
-                    if refused.code == StatusCode::TOO_MANY_REQUESTS && attempt < TRIES =>
+                    if refused.code == StatusCode::TOO_MANY_REQUESTS
+                        && attempt < TRIES
+                        && lull(&refused) <= LONGEST_LULL =>
                 {
-                    let lull = refused.retry_after.unwrap_or(LULL).min(LONGEST_LULL);
+                    let lull = lull(&refused);
                     tracing::debug!(?lull, "the API server asks for patience");
                     tokio::time::sleep(lull).await;
                 }

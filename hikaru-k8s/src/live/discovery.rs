@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     client::{ApiClient, RequestError},
     kind::Kind,
+    seats::Lane,
 };
 
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ pub(super) async fn collection(
     }
     let request = Request::get(kind.root()).body(Vec::new());
     let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
-    let body = api.send(request, api.deadline()).await?;
+    let body = api.send(&Lane::Reading, request, api.deadline()).await?;
     let read = serde_json::from_slice::<Resources>(&body);
     let read = read.map_err(|error| RequestError::Unreadable(error.to_string()))?;
     let plural = plural(kind, read)?;

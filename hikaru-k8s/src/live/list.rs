@@ -17,6 +17,7 @@ use super::{
     kind::Kind,
     object::{self, Malformed, Page, Seen},
     refusal,
+    seats::Lane,
 };
 
 /// Objects a page: at 5 KB each a few megabytes, and well below what a page may take.
@@ -74,9 +75,8 @@ impl Listing {
         next: &str,
     ) -> Result<Read, RequestError> {
         let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
-        let body = api
-            .send(self.request(collection, next)?, PAGE_DEADLINE)
-            .await?;
+        let request = self.request(collection, next)?;
+        let body = api.send(&Lane::Listing, request, PAGE_DEADLINE).await?;
         let unreadable =
             |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());
         let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
