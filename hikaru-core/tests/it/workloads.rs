@@ -78,8 +78,10 @@ fn metadata_says_identity_settings_marks_and_the_last_upgrade() {
     let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     web.containers.push(Container::new("web", "acme/web"));
     web.containers.push(Container::new("proxy", "nginx"));
-    let mut keys = IdentityKeys::default();
-    keys.branch = "acme.example/branch".into();
+    let keys = IdentityKeys {
+        branch: "acme.example/branch".into(),
+        ..IdentityKeys::default()
+    };
     let last = r#"{"at":"2026-11-24T12:00:00Z","previous":{"web":"acme/web"}}"#;
     web.read_metadata(
         &keys,
