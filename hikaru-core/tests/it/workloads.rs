@@ -78,7 +78,7 @@ fn metadata_says_identity_settings_marks_and_the_last_upgrade() {
     let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     web.containers.push(Container::new("web", "acme/web"));
     web.containers.push(Container::new("proxy", "nginx"));
-    let keys = IdentityKeys {
+    let mut keys = IdentityKeys {
         branch: "acme.example/branch".into(),
         ..IdentityKeys::default()
     };
