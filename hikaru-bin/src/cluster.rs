@@ -21,8 +21,11 @@ pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, Stri
         terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
         return Ok(Arc::new(folder));
     }
-    let (live, shown) = live(args).await?;
-    terminal::tell(&format!("cluster: {shown}"));
+    let (live, connection) = live(args).await?;
+    terminal::tell(&format!("cluster: {connection}"));
+    if let Some(warning) = connection.warning() {
+        terminal::tell(&format!("warning: {warning}"));
+    }
     Ok(Arc::new(live))
 }
 
@@ -36,8 +39,11 @@ pub(crate) async fn watch(args: &Cluster) -> Result<Watched, String> {
             view: None,
         });
     }
-    let (live, shown) = live(args).await?;
-    tracing::info!(cluster = %shown, "cluster");
+    let (live, connection) = live(args).await?;
+    tracing::info!(cluster = %connection, "cluster");
+    if let Some(warning) = connection.warning() {
+        tracing::warn!("{warning}");
+    }
     let view = WatchedCluster::start(live, WatchSettings::default());
     Ok(Watched {
         port: Arc::new(view.clone()),
@@ -70,7 +76,7 @@ fn folder(args: &Cluster, dir: &Path) -> Result<Folder, String> {
     Folder::open(dir, args.keys()).map_err(|error| error.to_string())
 }
 
-async fn live(args: &Cluster) -> Result<(LiveCluster, String), String> {
+async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {
     let options = ConnectionOptions::new(args.kubeconfig.clone(), args.context.clone());
     let variable = |name: &str| std::env::var(name).ok();
     let connection = Connection::choose(&options, &variable).await;
@@ -88,7 +94,7 @@ async fn live(args: &Cluster) -> Result<(LiveCluster, String), String> {
     let live = LiveCluster::new(&connection, settings)
         .await
         .map_err(|e| e.to_string())?;
-    Ok((live, connection.to_string()))
+    Ok((live, connection))
 }
 
 #[cfg(test)]

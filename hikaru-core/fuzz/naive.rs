@@ -99,45 +99,77 @@ fn is_lower_hex(c: char) -> bool {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Parts {
     pub(crate) identity: String,
+    /// As it stands in the tag: its numbers are joined by `_` where they are segments.
     pub(crate) version: String,
     pub(crate) build: u64,
     pub(crate) commit: Option<String>,
 }
 
-/// Whether a format is made of the abbreviations that are known here, or of none that anybody knows. buildgoggles
-/// has others, of which nothing is said.
-pub(crate) fn is_known(format: &str) -> bool {
-    !format
-        .split('_')
-        .any(|a| ["ma", "mi", "p", "miv"].contains(&a))
-}
+/// The abbreviations of a format's segments, and the segments' names.
+const WORDS: [(&str, &str); 10] = [
+    ("o", "owner"),
+    ("r", "repo"),
+    ("b", "branch"),
+    ("v", "version"),
+    ("ma", "major"),
+    ("mi", "minor"),
+    ("p", "patch"),
+    ("miv", "major.minor"),
+    ("c", "build"),
+    ("s", "commit"),
+];
 
-pub(crate) fn word(abbreviation: &str) -> &str {
-    match abbreviation {
-        "o" => "owner",
-        "r" => "repo",
-        "b" => "branch",
-        "v" => "version",
-        "c" => "build",
-        "s" => "commit",
-        other => panic!("{other:?} is no abbreviation"),
-    }
+/// The name of a segment, if anybody knows the abbreviation.
+pub(crate) fn word(abbreviation: &str) -> Option<&'static str> {
+    let known = WORDS.iter().find(|(short, _)| *short == abbreviation);
+    known.map(|(_, word)| *word)
 }
 
 fn is_identity(abbreviation: &&str) -> bool {
     ["o", "r", "b"].contains(abbreviation)
 }
 
+fn is_of_version(abbreviation: &&str) -> bool {
+    ["v", "ma", "mi", "p", "miv"].contains(abbreviation)
+}
+
+/// The runs of a format's abbreviations that are of one kind.
+fn runs(format: &str, is_of: fn(&&str) -> bool) -> Vec<String> {
+    let parts: Vec<&str> = format.split('_').collect();
+    parts
+        .chunk_by(|a, b| is_of(a) == is_of(b))
+        .filter(|run| is_of(&run[0]))
+        .map(|run| run.join("_"))
+        .collect()
+}
+
+pub(crate) fn identities(format: &str) -> Vec<String> {
+    runs(format, is_identity)
+}
+
+pub(crate) fn versions(format: &str) -> Vec<String> {
+    runs(format, is_of_version)
+}
+
 pub(crate) fn is_format(format: &str) -> bool {
+    const VERSIONS: [&str; 6] = ["v", "ma_mi_p", "ma_mi", "ma", "miv_p", "miv"];
     let parts: Vec<&str> = format.split('_').collect();
     let is_new = |(i, part): (usize, &&str)| !parts[..i].contains(part);
-    let runs = parts.chunk_by(|a, b| is_identity(a) == is_identity(b));
-    parts
-        .iter()
-        .all(|part| ["o", "r", "b", "v", "c", "s"].contains(part))
+    let versions = versions(format);
+    parts.iter().all(|part| word(part).is_some())
         && parts.iter().enumerate().all(is_new)
-        && parts.contains(&"v")
-        && runs.filter(|run| is_identity(&run[0])).count() <= 1
+        && identities(format).len() <= 1
+        && versions.len() == 1
+        && VERSIONS.contains(&&*versions[0])
+}
+
+/// The segments that hold no `_`, as a tag is read: those before the identity, then the others from the right.
+pub(crate) fn fixed_in_order(format: &str) -> Vec<&str> {
+    let parts: Vec<&str> = format.split('_').collect();
+    let first = parts.iter().position(is_identity);
+    let (left, right) = parts.split_at(first.unwrap_or(parts.len()));
+    let right = right.iter().rev().filter(|part| !is_identity(part));
+    left.iter().chain(right).copied().collect()
 }
 
 /// Where a segment of a tag stands, and the segment; of the identity's, all of them. The tag has enough segments.
@@ -187,20 +219,38 @@ fn fixed<'a>(
     mut parts: Parts,
 ) -> Option<Parts> {
     for (abbreviation, text) in format.zip(texts) {
-        let is_digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-        let is_hash = (7..=64).contains(&text.len()) && text.chars().all(is_lower_hex);
+        if is_identity(&abbreviation) {
+            continue;
+        }
+        if !is_segment(abbreviation, text) {
+            return None;
+        }
         match abbreviation {
-            "v" if is_version(text) => parts.version = (*text).to_owned(),
-            "c" if is_digits => parts.build = text.parse().ok()?,
-            "s" if is_hash || *text == "none" => parts.commit = Some((*text).to_owned()),
-            "o" | "r" | "b" => {}
-            _ => return None,
+            "c" => parts.build = text.parse().ok()?,
+            "s" => parts.commit = Some((*text).to_owned()),
+            _ if parts.version.is_empty() => (*text).clone_into(&mut parts.version),
+            _ => parts.version = format!("{}_{text}", parts.version),
         }
     }
     Some(parts)
 }
 
-pub(crate) fn is_version(text: &str) -> bool {
+/// Whether a segment that holds no `_` can be read.
+pub(crate) fn is_segment(abbreviation: &str, text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    match abbreviation {
+        "v" => is_version(text),
+        "ma" | "mi" | "p" => is_digits(text),
+        "miv" => text
+            .split_once('.')
+            .is_some_and(|(major, minor)| is_digits(major) && is_digits(minor)),
+        "c" => is_digits(text) && text.parse::<u64>().is_ok(),
+        "s" => text == "none" || (7..=64).contains(&text.len()) && text.chars().all(is_lower_hex),
+        other => panic!("{other:?} is no such segment"),
+    }
+}
+
+fn is_version(text: &str) -> bool {
     let text = text.strip_prefix('v').unwrap_or(text);
     let (numbers, prerelease) = match text.split_once('-') {
         None => (text, "0"),

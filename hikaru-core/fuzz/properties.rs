@@ -5,6 +5,7 @@
 //! compared with something. Of the errors, what they say is checked as far as everyone may rely on it: fields are taken
 //! by name, so that other fields and variants may come.
 
+mod formats;
 mod naive;
 
 use std::{fmt::Display, sync::LazyLock};
@@ -12,10 +13,12 @@ use std::{fmt::Display, sync::LazyLock};
 use hikaru_core::{
     Build, BuildTag, Code, Container, Excerpt, Force, IdentityLabels, MAX_NUMBERS, MAX_PATH,
     MAX_TAG, Mark, Place, Reading, Reference, ReferenceError, Request, Segment, Setting, TagError,
-    TagFormat, TagFormats, VersionError, Workload, WorkloadId, plan,
+    TagFormat, TagFormats, Version, VersionError, Workload, WorkloadId, plan,
 };
 
-/// More bytes than any error is long: a sentence of ours, and a quotation of 40 characters, each escaped or of 4 bytes.
+pub use formats::format;
+
+/// More bytes than any error is long: a sentence of ours, and two quotations of 40 characters, each escaped or of 4 bytes.
 const LONGEST_ERROR: usize = 700;
 
 /// An image reference, in UTF-8.
@@ -94,13 +97,8 @@ fn reference_error(text: &str, error: &ReferenceError) {
         ReferenceError::Path { .. } | ReferenceError::Tag { .. } => {
             could(before, &["z"]) && (next == 0 || !could(with, &["z"]))
         }
-        // A bracket that is not closed is told before what stands in it; so is a bad character before a `-` that its
-        // part of the host begins with. And a `-` may not stand last, but within.
-        ReferenceError::Registry { .. }
-            if text.starts_with(['[', '-']) || before.contains(".-") =>
-        {
-            true
-        }
+        // A bracket that is not closed is told before what stands in it. And a `-` may not stand last, but within.
+        ReferenceError::Registry { .. } if text.starts_with('[') => true,
         ReferenceError::Registry { .. } => {
             could(before, &["z.z/z", "1/z", "/z"])
                 && (with.ends_with('-') || !could(with, &["z.z/z"]))
@@ -137,7 +135,7 @@ fn short(error: &impl Display) {
 
 /// A build tag, by formats of every shape, and a high-water mark.
 pub fn tag(bytes: &[u8]) {
-    const FORMATS: [&str; 8] = [
+    const FORMATS: [&str; 12] = [
         "o_r_b_v_c_s",
         "v",
         "v_c",
@@ -146,8 +144,12 @@ pub fn tag(bytes: &[u8]) {
         "c_v_b_r_s",
         "v_o_r_b",
         "r_c_v",
+        "o_r_b_ma_mi_p_c_s",
+        "ma_mi_r_b",
+        "c_miv_p",
+        "b_ma",
     ];
-    static READ: LazyLock<[TagFormat; 8]> =
+    static READ: LazyLock<[TagFormat; 12]> =
         LazyLock::new(|| FORMATS.map(|format| format.parse().expect(format)));
     let Ok(text) = str::from_utf8(bytes) else {
         return;
@@ -170,7 +172,7 @@ fn mark(text: &str) {
     }
 }
 
-/// Reads a tag by a format of o, r, b, v, c and s, and by the naive reader.
+/// Reads a tag by a format, and by the naive reader.
 fn read_by(abbreviations: &str, format: &TagFormat, text: &str) {
     // The naive reader tries every cut: nothing for long texts.
     let naive = (text.len() <= 160).then(|| naive::tag(abbreviations, text));
@@ -189,7 +191,7 @@ fn read_by(abbreviations: &str, format: &TagFormat, text: &str) {
     }
     assert_eq!((read.to_string().as_str(), read.as_str()), (text, text));
     assert_eq!(read.identity().fields(), format.identity());
-    assert_eq!(read.version(), read.version(), "versions equal themselves");
+    version(&read);
     assert!(read.precedence() <= read.precedence() && read.same_commit(&read));
     readings(&read);
 
@@ -212,6 +214,19 @@ fn parts(read: &BuildTag<'_>) -> naive::Parts {
         build: read.build(),
         commit: read.commit().map(str::to_owned),
     }
+}
+
+/// A version is what is printed of it, with dots, whether it stands in one segment of the tag or in several.
+fn version(read: &BuildTag<'_>) {
+    let version = read.version();
+    let printed = version.as_str().replace('_', ".");
+    assert_eq!(version.to_string(), printed);
+    let whole = Version::parse(&printed).expect("a printed version is one");
+    assert_eq!((version, whole.as_str()), (whole, &*printed));
+    assert!(version.numbers().eq(whole.numbers()), "{printed}");
+    assert_eq!(version.prerelease(), whole.prerelease());
+    let precedence = read.precedence().to_string();
+    assert_eq!(precedence, format!("{printed}_{}", read.build()));
 }
 
 /// The readings of a tag are those that trying every cut gives, in its order, and the identity is named by each.
@@ -258,7 +273,26 @@ fn owned(abbreviations: &str, read: &BuildTag<'_>) {
 
 fn tag_error(abbreviations: &str, text: &str, error: &TagError) {
     short(error);
+    if let TagError::Segments {
+        expected, found, ..
+    } = error
+    {
+        let has_identity = !naive::identities(abbreviations).is_empty();
+        assert_eq!(*expected, abbreviations.split('_').count());
+        assert_eq!(*found, text.split('_').count());
+        return assert!(found < expected || found > expected && !has_identity);
+    }
     let segment = |abbreviation| naive::segment(abbreviations, abbreviation, text);
+    // What was looked at before can be read, and where reading stopped it cannot.
+    let stopped = error.segment().map(|segment| segment.to_string());
+    let is_here = |abbreviation: &&str| naive::word(abbreviation) == stopped.as_deref();
+    for abbreviation in naive::fixed_in_order(abbreviations) {
+        let is_sound = naive::is_segment(abbreviation, segment(abbreviation).1);
+        assert_eq!(is_sound, !is_here(&abbreviation), "{text:?}: {error}");
+        if !is_sound {
+            break;
+        }
+    }
     match error {
         TagError::Build { at, found, .. } | TagError::BuildTooLarge { at, found, .. } => {
             let (start, segment) = segment("c");
@@ -269,9 +303,11 @@ fn tag_error(abbreviations: &str, text: &str, error: &TagError) {
             assert_eq!((*at, found), (start, &Excerpt::of(segment)), "{text:?}");
         }
         TagError::Version { at, error, .. } => {
-            let (start, segment) = segment("v");
+            let abbreviation = abbreviations.split('_').find(is_here);
+            let abbreviation = abbreviation.expect("a segment of the format");
+            let (start, segment) = segment(abbreviation);
             assert_eq!(*at, start, "{text:?}: {error}");
-            version_error(segment, error);
+            version_error(abbreviation, segment, error);
         }
         // Owner, repo and branch cannot be told apart: somewhere among them, with whatever length.
         TagError::Identity { at, found, .. } => {
@@ -288,125 +324,23 @@ fn tag_error(abbreviations: &str, text: &str, error: &TagError) {
     }
 }
 
-/// The place is the first that is wrong: what stands before it could have become a version, with it no more.
-fn version_error(text: &str, error: &VersionError) {
+/// The place is the first that is wrong: what stands before it could have become a version, or that number of it, with
+/// it no more.
+fn version_error(abbreviation: &str, text: &str, error: &VersionError) {
     if let VersionError::Unexpected { at, found, .. } = error {
         assert_eq!(*found, Excerpt::at(text, *at), "{text:?}: {error}");
         let next = text[*at..].chars().next().map_or(0, char::len_utf8);
-        let could = |start: &str| naive::is_version(&format!("{start}0"));
+        let could = |start: &str| {
+            let ends = ["0", ".0", "0.0"];
+            let is_one = |end| naive::is_segment(abbreviation, &format!("{start}{end}"));
+            ends.iter().any(is_one)
+        };
         let are_too_many = text[..*at].matches('.').count() >= MAX_NUMBERS;
         assert!(
             are_too_many || could(&text[..*at]) && (next == 0 || !could(&text[..at + next])),
             "byte {at} of {text:?}: {error}"
         );
     }
-}
-
-/// A list of tag formats; in a second line, a tag to read by them.
-pub fn format(bytes: &[u8]) {
-    let Ok(text) = str::from_utf8(bytes) else {
-        return;
-    };
-    let (list, tag) = text.split_once('\n').unwrap_or((text, ""));
-    let singles: Vec<&str> = list.split(',').map(str::trim).collect();
-    let known = |format: &&str| naive::is_known(format);
-    let read = match list.parse::<TagFormats>() {
-        Ok(read) => read,
-        Err(error) => {
-            assert!(!error.to_string().is_empty());
-            let sound = singles.iter().all(|f| known(f) && naive::is_format(f));
-            assert!(!sound, "{list:?} is refused: {error}");
-            return;
-        }
-    };
-    let formats: Vec<TagFormat> = singles
-        .iter()
-        .map(|single| single.parse().expect("each of a list that was read"))
-        .collect();
-    assert_eq!(read.first(), &formats[0]);
-    for (abbreviations, format) in singles.iter().zip(&formats).filter(|(f, _)| known(f)) {
-        assert!(naive::is_format(abbreviations), "{abbreviations:?} is read");
-        spelled_out(abbreviations, format);
-        generated(abbreviations, format);
-        read_by(abbreviations, format, tag);
-    }
-
-    // The list reads by the first that can, and errs as the first.
-    let first = formats
-        .iter()
-        .find_map(|format| BuildTag::parse(tag, format).ok());
-    match (read.read(tag), first) {
-        (Ok(read), Some(first)) => {
-            assert_eq!(parts(&read), parts(&first));
-            assert_eq!(read.identity().fields(), first.identity().fields());
-        }
-        (Err(error), None) => assert_eq!(BuildTag::parse(tag, &formats[0]).err(), Some(error)),
-        (read, first) => panic!("{tag:?} by {list:?}: {read:?}, by the first that can {first:?}"),
-    }
-}
-
-/// A format names its segments in its order.
-fn spelled_out(abbreviations: &str, format: &TagFormat) {
-    let words: Vec<_> = abbreviations.split('_').map(naive::word).collect();
-    assert_eq!(format.to_string(), words.join("_"));
-    assert!(words.contains(&"version"));
-    let identity = words
-        .iter()
-        .filter(|word| ["owner", "repo", "branch"].contains(word));
-    assert!(
-        format
-            .identity()
-            .iter()
-            .map(|segment| segment.to_string())
-            .eq(identity.map(ToString::to_string))
-    );
-}
-
-/// A tag that is made of fixed parts is read to those parts; one with a segment less is none.
-fn generated(abbreviations: &str, format: &TagFormat) {
-    let values = |all: &[(&'static str, &'static str)]| -> Vec<&'static str> {
-        let value = |name| all.iter().find(|(of, _)| *of == name).map(|(_, is)| *is);
-        abbreviations.split('_').filter_map(value).collect()
-    };
-    let has = |name| abbreviations.split('_').any(|a| a == name);
-    let all = [
-        ("o", "ac_me"),
-        ("r", "web.git"),
-        ("b", "fix-1.x"),
-        ("v", "v1.4.0-rc.1"),
-        ("c", "0042"),
-        ("s", "0123abcd"),
-    ];
-    let tag = values(&all).join("_");
-    let read = BuildTag::parse(&tag, format).expect("a tag made by the format");
-    assert_eq!(
-        parts(&read),
-        naive::Parts {
-            identity: values(&all[..3]).join("_"),
-            version: "v1.4.0-rc.1".to_owned(),
-            build: if has("c") { 42 } else { 0 },
-            commit: has("s").then(|| "0123abcd".to_owned()),
-        }
-    );
-    let [owner, repo, branch] = [("o", "ac_me"), ("r", "web"), ("b", "fix-1.x")]
-        .map(|(name, value)| has(name).then_some(value));
-    let truth = Reading::new(owner, repo, branch);
-    assert!(read.readings().any(|reading| reading == truth), "{tag}");
-    assert!(read.identity().names(&truth), "{tag}");
-
-    let few = [("o", "acme"), ("r", "web"), ("b", "main")];
-    let rest = [("v", "1.4"), ("c", "7"), ("s", "none")];
-    let short: Vec<_> = values(&[few, rest].concat());
-    assert!(BuildTag::parse(&short[1..].join("_"), format).is_err());
-    assert!(BuildTag::parse(&short[..short.len() - 1].join("_"), format).is_err());
-    // A segment more belongs to the identity, or to nothing.
-    let more = format!("{}_x", short.join("_"));
-    let more = BuildTag::parse(&more, format);
-    let last = abbreviations.rsplit('_').next();
-    assert_eq!(
-        more.is_ok(),
-        last.is_some_and(|a| few.iter().any(|(of, _)| *of == a))
-    );
 }
 
 /// The version of a posted build, and how the semver crate would write it; `None` where it cannot.
@@ -445,9 +379,9 @@ pub fn constraint(bytes: &[u8]) {
         Some((label, annotation)) => vec![(Place::Label, label), (Place::Annotation, annotation)],
     };
     // As the rules are: the first that cannot be read, or else the first that the version is outside of.
-    let requirements: Result<Vec<_>, Place> = settings
+    let requirements: Result<Vec<_>, (Place, &str)> = settings
         .iter()
-        .map(|(place, text)| semver::VersionReq::parse(text).map_err(|_| *place))
+        .map(|(place, text)| semver::VersionReq::parse(text).map_err(|_| (*place, *text)))
         .collect();
     for (build, version) in &*BUILDS {
         let meets = |requirement: &semver::VersionReq| {
@@ -456,18 +390,24 @@ pub fn constraint(bytes: &[u8]) {
                 .is_some_and(|version| requirement.matches(version))
         };
         let (code, sentence) = match &requirements {
-            Err(place) => (
+            Err((place, text)) => (
                 Code::UnreadableSetting,
-                format!("the {place} hikaru.dev/constraint is "),
+                format!(
+                    "the {place} hikaru.dev/constraint is \"{}\": expected ",
+                    quoted(text)
+                ),
             ),
             Ok(all) => match all.iter().position(|requirement| !meets(requirement)) {
                 None => (Code::Upgrade, String::new()),
-                Some(first) => (Code::Constraint, settings[first].1.to_owned()),
+                Some(first) => (Code::Constraint, quoted(settings[first].1)),
             },
         };
         let found = judged(build, &settings, Force::NONE);
         assert_eq!(found.0, code, "{text:?} and {build}: {}", found.1);
         assert!(found.1.contains(&sentence), "{sentence:?} in {:?}", found.1);
+        // What is not quoted is a sentence of ours.
+        assert!(found.1.len() < sentence.len() + 200, "{}", found.1);
+        assert!(!found.1.contains(char::is_control), "{:?}", found.1);
     }
 
     // Force passes over what is outside, never over what cannot be read.
@@ -477,6 +417,17 @@ pub fn constraint(bytes: &[u8]) {
     };
     let found = judged(&BUILDS[0].0, &settings, Force::ALL);
     assert_eq!(found.0, forced, "{text:?}: {}", found.1);
+}
+
+/// A text of somebody's as sentences quote it: 200 characters of it at most, those that control escaped.
+fn quoted(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    let quoted: String = text.chars().take(200).map(escaped).collect();
+    let is_longer = text.chars().nth(200).is_some();
+    quoted + if is_longer { "…" } else { "" }
 }
 
 /// The code and the sentence for a workload that runs a floating tag.

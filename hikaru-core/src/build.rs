@@ -22,13 +22,12 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Build {
     image: Text,
-    formats: std::sync::Arc<TagFormats>,
+    formats: TagFormats,
     /// `None`: the registry is implied, so it stands nowhere in the text.
     registry: Option<Range<usize>>,
     library: bool,
     path: Range<usize>,
     tag: Range<usize>,
-    digest: Option<Range<usize>>,
     identity: Range<usize>,
     fields: IdentityFields,
     version: Range<usize>,
@@ -77,12 +76,11 @@ impl Build {
         let place = |part: &str| place_in(image, part).unwrap_or_default();
         Ok(Self {
             image: image.into(),
-            formats: formats.clone().into(),
+            formats: formats.clone(),
             registry: place_in(image, repository.registry()),
             library: repository.is_library(),
             path: place(repository.familiar_path()),
             tag: place(tag),
-            digest: reference.digest().map(place),
             identity: place(read.identity().as_str()),
             fields: read.identity().fields(),
             version: place(read.version().as_str()),
@@ -149,12 +147,6 @@ impl Build {
             .ok()
             .filter(|reference| reference.repository() == self.repository())
     }
-
-    /// Whether an image of the posted repository has the posted tag and digest, too.
-    pub(crate) fn is_exactly(&self, image: &Reference<'_>) -> bool {
-        image.tag() == Some(self.part(&self.tag))
-            && image.digest() == self.digest.as_ref().map(|place| self.part(place))
-    }
 }
 
 /// Where a part stands in the text that it was cut out of; `None` if it was not, as the implied registry.
@@ -204,7 +196,17 @@ mod tests {
             assert_eq!(build.tag().precedence().to_string(), "1.4.0_7");
             assert_eq!(build.tag().commit(), Some("0123abcd"));
             assert_eq!(build.image().as_ref(), image);
+            assert_eq!(build.to_string(), image);
+            assert_eq!(format!("{build:?}"), format!("Build({image})"));
         }
+    }
+
+    #[test]
+    fn a_build_keeps_the_formats_that_it_was_read_by() {
+        let formats: TagFormats = "b_v_c,v".parse().expect("formats");
+        let build = Build::parse("web:main_1.4.0_7", &formats).expect("a build");
+        assert_eq!(build.formats(), &formats);
+        assert_eq!(build.tag().identity().as_str(), "main");
     }
 
     #[test]
@@ -223,8 +225,9 @@ mod tests {
                 "not an image reference: expected at most one `@`, found a second one at byte 7",
             ),
         ] {
-            let found = Build::parse(image, &TagFormats::default()).map_err(|e| e.to_string());
-            assert_eq!(found, Err(expected.to_owned()));
+            let error = Build::parse(image, &TagFormats::default()).expect_err(image);
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.is_reference(), Reference::parse(image).is_ok());
         }
     }
 }

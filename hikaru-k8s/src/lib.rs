@@ -8,6 +8,6 @@ mod yaml;
 pub use folder::{Folder, OpenError};
 pub use live::{
     AddedKind, AddedKindError, Clock, Connection, ConnectionError, ConnectionOptions,
-    KubeconfigFault, LiveCluster, LiveSettings, TokenError, Variable, WatchSettings,
+    KubeconfigFault, LiveCluster, LiveSettings, TokenError, Variable, Vitals, WatchSettings,
     WatchedCluster,
 };

@@ -1,8 +1,8 @@
-//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `client`)
-//! and how much is asked of it at once (`seats`), which kinds there are (`kind`), how objects are read (`object`,
-//! `rollout`), what is asked (`selector`, `list`), what is written (`patch`) and what a refusal means (`refusal`) each have
-//! their own place; the view of a server that runs on and on is in `index`, `watch` and `look`. Which build may replace
-//! which is decided in `hikaru-core`.
+//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `pem`,
+//! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
+//! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
+//! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
+//! `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -30,11 +30,14 @@ mod look;
 mod object;
 mod owner;
 mod patch;
+mod pem;
 mod refusal;
 mod rollout;
 mod seats;
 mod selector;
+mod tls;
 mod token;
+mod transport;
 mod watch;
 
 use client::{ApiClient, RequestError};

@@ -2,6 +2,7 @@
 
 mod alone;
 mod bad_input;
+mod connecting;
 #[cfg(feature = "cluster")]
 mod live;
 mod serve;

@@ -88,10 +88,11 @@ impl<'a> Case<'a> {
 
     /// The verdict on a container whose image has the posted repository.
     pub(super) fn judge(&self, image: &Reference<'_>, marked: Option<&Marked<'_>>) -> Reason {
-        if self.build.is_exactly(image) {
+        let posted = &self.posted;
+        // The same tag is the same build, by which digest ever it is pulled: no need to read it once more.
+        if image.tag() == Some(posted.as_str()) {
             return Reason::Equal;
         }
-        let posted = &self.posted;
         let running = Running::of(image, self.build.formats());
         let (same, other) = match &running {
             Running::Build(build) if build.identity().names(&self.labels) => (Some(build), None),

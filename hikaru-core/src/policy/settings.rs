@@ -191,7 +191,7 @@ fn comparable(version: Version<'_>) -> Option<semver::Version> {
             .map(|identifier| {
                 let numeric = identifier.bytes().all(|b| b.is_ascii_digit());
                 match identifier.trim_start_matches('0') {
-                    "" if numeric => "0",
+                    "" => "0",
                     trimmed if numeric => trimmed,
                     _ => identifier,
                 }

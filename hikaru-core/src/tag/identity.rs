@@ -181,7 +181,7 @@ impl<'t> Identity<'t> {
         if let Some((expected, offset)) = part_fault(self.text) {
             return Some((None, expected, offset));
         }
-        let cuts = (0..bytes.len()).filter(|i| is_cut(bytes, *i)).count();
+        let cuts = bytes.windows(3).filter(|around| is_cut(around, 1)).count();
         let few = "more parts joined by `_`, each with a letter or digit first and last";
         (cuts + 1 < fields).then_some((None, few, 0))
     }
@@ -308,7 +308,7 @@ fn is_label_byte(b: u8) -> bool {
 /// Whether an identity may be cut here: at a `_` with a letter or digit on both sides, as label values begin and end.
 fn is_cut(bytes: &[u8], at: usize) -> bool {
     let alnum = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_alphanumeric);
-    bytes[at] == b'_' && at > 0 && alnum(at - 1) && alnum(at + 1)
+    bytes[at] == b'_' && at.checked_sub(1).is_some_and(alnum) && alnum(at + 1)
 }
 
 /// The readings of an identity: see [`BuildTag::readings`](super::BuildTag::readings).

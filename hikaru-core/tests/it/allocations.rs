@@ -4,10 +4,10 @@
 mod inputs;
 
 use allocation_counter::measure;
-use hikaru_core::{Reference, TagFormats, Version};
+use hikaru_core::{Build, Reference, TagFormats, Version};
 
 /// What an error keeps: an excerpt, and the formats' forms spelled out.
-const OF_AN_ERROR: u64 = 6;
+const OF_AN_ERROR: u64 = 2;
 
 #[test]
 fn reading_a_reference_and_its_tag_allocates_only_for_an_error() {
@@ -36,4 +36,13 @@ fn reading_a_version_allocates_only_for_an_error() {
         assert!(counted.count_total <= most, "{name}: {counted:?}");
         assert_eq!(is_read, !name.starts_with("refused"), "{name}");
     }
+}
+
+/// An owned build has its text and the shared list of formats; its place in the order is a view.
+#[test]
+fn an_owned_build_allocates_its_text_alone() {
+    let formats = TagFormats::default();
+    let image = "ghcr.io/acme/web:acme_web_main_1.4.0_7_0123abcd";
+    let counted = measure(|| drop(Build::parse(image, &formats)));
+    assert!(counted.count_total <= 2, "{counted:?}");
 }

@@ -2,12 +2,18 @@
 
 mod allocations;
 mod apply;
+mod attempts;
 mod buildgoggles;
+mod codes;
 mod contract;
 mod examples;
 mod fuzz_corpus;
 mod guarantee;
+mod marks;
 mod plans;
 mod properties;
 mod references;
+mod settings;
+mod users;
 mod verdicts;
+mod workloads;

@@ -2,28 +2,23 @@
 //! the request may have been carried out. What the requests are and what their answers mean is said elsewhere.
 //!
 //! kube's defaults do not suit a deploy path: no read timeout, 15 silent retries of every method, a connect timeout of
-//! 30 s. So the stack is put together here; TLS, credentials and plugins for them are kube's.
+//! 30 s. So the stack is put together in `transport`; TLS, credentials and plugins for them are kube's.
 
 use std::{error::Error, time::Duration};
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, BodyStream};
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use kube::{
-    client::{AuthError, Body, Client, ConfigExt as _},
+    client::{AuthError, Body},
     core::Status,
 };
 use tokio::time::{error::Elapsed, timeout};
-use tower::{BoxError, ServiceBuilder};
 
 use super::{
-    connection::{CONNECT, Connection, ConnectionError},
+    connection::{Connection, ConnectionError},
     seats::{Ending, Lane, desk::Desk},
-    token::TokenFile,
+    transport::Transport,
 };
 
 /// How long one object may take to be read or written, the wait for a seat apart.
@@ -70,6 +65,8 @@ pub(super) struct Refused {
     /// What the API server says, if it was the API server: a proxy on the way says something else.
     pub(super) status: Option<Status>,
     pub(super) retry_after: Option<Duration>,
+    /// Which of our credentials it does not take.
+    pub(super) credentials: Option<String>,
     excerpt: String,
 }
 
@@ -103,6 +100,7 @@ impl Refused {
             code,
             status,
             retry_after: seconds.map(Duration::from_secs),
+            credentials: None,
             excerpt,
         }
     }
@@ -138,8 +136,7 @@ struct Kinded {
 /// A client of one API server. Cheap to clone; all clones share the seats.
 #[derive(Clone)]
 pub(super) struct ApiClient {
-    client: Client,
-    token: Option<TokenFile>,
+    transport: Transport,
     seats: Desk,
     deadline: Duration,
 }
@@ -151,17 +148,8 @@ impl ApiClient {
         in_flight: usize,
         deadline: Duration,
     ) -> Result<Self, ConnectionError> {
-        let (config, token) = (connection.config.clone(), connection.token.clone());
-        // kube runs the plugin of a kubeconfig where it stands, and waits for it.
-        let made = tokio::task::spawn_blocking(move || stack(config)).await;
-        let client = match made {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(unusable(connection, chain(&error))),
-            Err(_) => return Err(unusable(connection, "making the client broke off".into())),
-        };
         Ok(Self {
-            client,
-            token,
+            transport: Transport::new(connection).await?,
             seats: Desk::new(in_flight),
             deadline,
         })
@@ -204,14 +192,6 @@ impl ApiClient {
                     tracing::debug!(?lull, "the API server asks for patience");
                     tokio::time::sleep(lull).await;
                 }
-                Err(RequestError::Refused(refused))
-                    if refused.code == StatusCode::UNAUTHORIZED && !cut && self.token.is_some() =>
-                {
-                    cut = true;
-                    if let Some(token) = &self.token {
-                        token.doubt();
-                    }
-                }
                 Err(RequestError::Lost(words))
                     if reads && !cut && !words.starts_with("no answer") =>
                 {
@@ -231,23 +211,18 @@ impl ApiClient {
     }
 
     /// Sends a request and reads the head of the answer; a refusal's body, too.
-    async fn open(
-        &self,
-        mut request: Request<Vec<u8>>,
-    ) -> Result<http::Response<Body>, RequestError> {
-        if let Some(token) = &self.token {
-            let headers = request.headers_mut();
-            headers.insert(header::AUTHORIZATION, token.header());
-        }
-        let answer = self.client.send(request.map(Body::from)).await;
-        let answer = answer.map_err(|error| sending_failed(&error))?;
+    async fn open(&self, request: Request<Vec<u8>>) -> Result<http::Response<Body>, RequestError> {
+        let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes());
         let body = body.unwrap_or_default();
-        let refused = Refused::new(head.status, &head.headers, &body);
+        let mut refused = Refused::new(head.status, &head.headers, &body);
+        if refused.code == StatusCode::UNAUTHORIZED {
+            refused.credentials = Some(self.transport.credentials());
+        }
         Err(RequestError::Refused(Box::new(refused)))
     }
 
@@ -305,59 +280,6 @@ impl Lines {
             }
         }
     }
-}
-
-fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
-    config.default_retry = false;
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let http = legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        // Load balancers drop silent connections after a minute or more.
-        .pool_idle_timeout(Duration::from_secs(45))
-        .build::<_, Body>(tls);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .layer(tower::util::MapRequestLayer::new(named))
-        .map_err(BoxError::from)
-        .service(http);
-    Ok(Client::new(service, config.default_namespace))
-}
-
-/// Who asks: what the API server writes into its audit log.
-fn named(mut request: Request<Body>) -> Request<Body> {
-    const NAME: &str = concat!("hikaru/", env!("CARGO_PKG_VERSION"));
-    let name = header::HeaderValue::from_static(NAME);
-    request.headers_mut().insert(header::USER_AGENT, name);
-    request
-}
-
-fn unusable(connection: &Connection, reason: String) -> ConnectionError {
-    ConnectionError::Client {
-        connection: connection.to_string(),
-        reason,
-    }
-}
-
-fn sending_failed(error: &kube::Error) -> RequestError {
-    let words = chain(error);
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        let http = error.downcast_ref::<legacy::Error>();
-        if http.is_some_and(legacy::Error::is_connect) {
-            return RequestError::NotSent(format!("no connection: {words}"));
-        }
-        if error.is::<AuthError>() {
-            return RequestError::NotSent(format!("no credentials: {words}"));
-        }
-        at = error.source();
-    }
-    RequestError::Lost(words)
 }
 
 /// What can be said of credentials that could not be had. kube's words quote what a plugin wrote and was given: tokens

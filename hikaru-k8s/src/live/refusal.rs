@@ -76,8 +76,11 @@ fn is_failed_test(status: &Status) -> bool {
 fn forbidden(refused: &Refused) -> ClusterError {
     ClusterError::Forbidden(match refused.code {
         StatusCode::UNAUTHORIZED => {
+            let credentials = refused.credentials.as_deref();
+            let credentials = credentials.map(|which| format!(" ({which})"));
             format!(
-                "the API server does not take our credentials ({})",
+                "the API server does not take our credentials{}: {}",
+                credentials.unwrap_or_default(),
                 refused.words()
             )
         }

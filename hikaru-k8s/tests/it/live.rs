@@ -4,11 +4,14 @@
 #[cfg(feature = "cluster")]
 mod added;
 #[cfg(feature = "cluster")]
+mod connections;
+#[cfg(feature = "cluster")]
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
 #[cfg(feature = "cluster")]
 mod guarded;
+mod handshakes;
 #[cfg(feature = "cluster")]
 mod rig;
 #[cfg(feature = "cluster")]
@@ -16,3 +19,4 @@ mod rights;
 mod scripted;
 mod scripted_watch;
 mod stub;
+mod tls_server;

@@ -64,6 +64,20 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     let server = serve_as(cluster, &[]).ready();
     let answer = server.post(&shop.post(2)).is(200).json();
     assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
+    let figures = server.get("/metrics").is(200).body;
+    for line in [
+        "hikaru_writes_total{outcome=\"written\"} 4\n",
+        "hikaru_index_fresh 1\n",
+        "hikaru_index_age_seconds ",
+        "hikaru_watch_restarts_total 0\n",
+    ] {
+        assert!(figures.contains(line), "expected {line:?} in:\n{figures}");
+    }
+    let objects = figures
+        .lines()
+        .find_map(|l| l.strip_prefix("hikaru_index_objects "));
+    let objects: u64 = objects.and_then(|n| n.parse().ok()).expect("a number");
+    assert!(objects >= 5, "{figures}");
     drop(server);
     shop.images_only_rise();
 

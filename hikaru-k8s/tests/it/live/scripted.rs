@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, candidates,
-    plan, upgrade,
+    Change, ClusterError, ClusterPort as _, Mark, Mode, Outcome, Reading, Reference, Scope, Select,
+    Severity, candidates, plan, upgrade,
 };
 use serde_json::{Value, json};
 
@@ -110,7 +110,10 @@ async fn what_a_refused_write_means() {
         ),
         (
             Step::Answer(401, status(401, "Unauthorized", "Unauthorized")),
-            forbidden("the API server does not take our credentials (Unauthorized)"),
+            forbidden(
+                "the API server does not take our credentials (none: neither a token nor certificate and key nor user \
+                 and password is set in K8S_…): Unauthorized",
+            ),
         ),
         (
             Step::Answer(404, status(404, "NotFound", "gone")),
@@ -211,7 +214,12 @@ async fn a_server_that_is_away_was_sent_nothing() {
 #[tokio::test]
 async fn a_lost_answer_is_found_out_by_reading() {
     // The write is applied, and the connection is cut before the answer.
-    let stub = Stub::start(|asked, before| {
+    let running = image(2);
+    let running = Reference::parse(&running).expect("an image");
+    let labels = Reading::new(Some("acme"), Some("web"), Some("main"));
+    let hash = Mark::hash_of(&running.repository(), &labels);
+    let mark = format!("1.4.0_2_{hash:08x}");
+    let stub = Stub::start(move |asked, before| {
         if asked.method == "PATCH" {
             return Step::Cut;
         }
@@ -222,7 +230,7 @@ async fn a_lost_answer_is_found_out_by_reading() {
         };
         if asked.path.ends_with("/deployments/web") {
             let mut object = deployment("web", n, 2);
-            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!("1.4.0_2_d6e2632f");
+            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!(mark);
             Step::Answer(200, object)
         } else if asked.is_list_of("deployments") {
             Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
