@@ -220,7 +220,7 @@ pub enum ReferenceError {
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
-    while byte < 256 {
+    while byte != classes.len() {
         let b = byte as u8;
         if b.is_ascii_lowercase() || b.is_ascii_digit() {
             classes[byte] |= WORD;
