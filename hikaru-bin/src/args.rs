@@ -267,8 +267,8 @@ pub(crate) struct Cluster {
         hide_env_values = true
     )]
     pub(crate) manifests: Option<PathBuf>,
-    /// The kubeconfig to connect by [default: K8S_URL with K8S_TOKEN and K8S_CA, else KUBECONFIG, else in-cluster,
-    /// else ~/.kube/config]
+    /// The kubeconfig to connect by [default: K8S_URL with K8S_CA and K8S_TOKEN, K8S_TOKEN_FILE, K8S_CERT and K8S_KEY,
+    /// or K8S_USERNAME and K8S_PASSWORD; else KUBECONFIG, else in-cluster, else ~/.kube/config]
     #[arg(
         long,
         value_name = "FILE",

@@ -93,10 +93,13 @@ fn on(
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(async {
+    let end = runtime.block_on(async {
         let cluster = cluster::connect(args).await?;
         command(&*cluster).await
-    })
+    });
+    // What still runs is the lookup of a name that nobody waits for any more.
+    runtime.shutdown_background();
+    end
 }
 
 fn json(value: &impl Serialize) -> String {

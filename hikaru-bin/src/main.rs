@@ -4,6 +4,7 @@
 mod args;
 mod cluster;
 mod commands;
+mod metrics;
 mod terminal;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{
     attempts::{Attempts, Step},
-    policy::{Entry, Plan},
+    policy::Plan,
     port::{ClusterPort, Fault, Mode, Severity},
     report::{Outcome, Report, Reported},
 };
@@ -15,16 +15,31 @@ const IN_HAND: usize = 256;
 /// Carries out a plan. Each write tests all that its verdict read; a refused one is read and judged again, and stops
 /// when the verdict is no longer *upgrade*. A lost answer is found out by reading. One workload's failure does not stop
 /// the others.
-pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report {
-    let entries = std::mem::take(&mut plan.entries);
-    let judge = &plan;
-    let mut done: Vec<_> = stream::iter(entries)
-        .map(|entry| apply_one(port, judge, entry, mode))
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, apply, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// let cluster = MemoryCluster::default();
+/// cluster.put(web.clone());
+///
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+/// let plan = plan(Request::new(build), cluster.get(&web.id));
+/// let report = apply(&cluster, plan, Mode::DryRun).await;
+/// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// assert_eq!(&*cluster.get(&web.id).unwrap().containers[0].image, "acme/web:latest");
+/// # }).unwrap();
+/// ```
+pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
+    let mut report = Report::of(&plan);
+    let mut done: Vec<_> = stream::iter(Attempts::of(plan))
+        .map(|attempts| apply_one(port, attempts, mode))
         .buffer_unordered(IN_HAND)
         .collect()
         .await;
     done.sort_unstable_by(|a, b| a.entry.workload.id.cmp(&b.entry.workload.id));
-    let mut report = Report::of(plan);
     for reported in done {
         match reported.outcome {
             Outcome::Withdrawn => report.faults.push(Fault::new(
@@ -38,8 +53,7 @@ pub async fn apply(port: &dyn ClusterPort, mut plan: Plan, mode: Mode) -> Report
     report
 }
 
-async fn apply_one(port: &dyn ClusterPort, plan: &Plan, entry: Entry, mode: Mode) -> Reported {
-    let mut attempts = Attempts::new(entry);
+async fn apply_one(port: &dyn ClusterPort, mut attempts: Attempts, mode: Mode) -> Reported {
     loop {
         match attempts.step() {
             Step::Write(change) => {
@@ -48,7 +62,7 @@ async fn apply_one(port: &dyn ClusterPort, plan: &Plan, entry: Entry, mode: Mode
             }
             Step::Read(id) => {
                 let answer = port.read(id).await;
-                attempts.read(plan, answer);
+                attempts.read(answer);
             }
             Step::Done => return attempts.finish(),
         }

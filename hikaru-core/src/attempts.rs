@@ -2,6 +2,8 @@
 //! again, write again. Whoever has a cluster drives it: [`apply`](crate::apply()) over a port; a caller without async
 //! code, or a model checker, step by step.
 
+use std::sync::Arc;
+
 use crate::{
     change::Change,
     policy::{Entry, Plan},
@@ -16,6 +18,9 @@ pub const ATTEMPTS: usize = 20;
 
 /// The attempts to upgrade one workload.
 ///
+/// Each [`Step`] is answered by the call that it names, once; an answer that nobody waits for changes nothing, and another
+/// workload than the one that was to be read ends it as failed.
+///
 /// ```
 /// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, plan};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
@@ -23,25 +28,28 @@ pub const ATTEMPTS: usize = 20;
 /// web.containers.push(Container::new("web", "acme/web:latest"));
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
 ///
-/// let mut plan = plan(Request::new(build), [web]);
-/// let mut attempts = Attempts::new(plan.entries.remove(0));
-/// loop {
-///     match attempts.step() {
-///         // Here a cluster is asked to write the change, if all that it was judged on still holds.
-///         Step::Write(change) => {
-///             assert_eq!(change.edits().len(), 1);
-///             attempts.written(Ok(()));
+/// for mut attempts in Attempts::of(plan(Request::new(build), [web])) {
+///     loop {
+///         match attempts.step() {
+///             // Here a cluster is asked to write the change, if all that it was judged on still holds. In a dry run
+///             // it only tests.
+///             Step::Write(change) => {
+///                 assert_eq!(change.edits().len(), 1);
+///                 attempts.written(Ok(()));
+///             }
+///             // Here the workload is read, as it is now.
+///             Step::Read(_) => attempts.read(Ok(None)),
+///             Step::Done => break,
 ///         }
-///         // Here the workload is read, as it is now.
-///         Step::Read(_) => attempts.read(&plan, Ok(None)),
-///         Step::Done => break,
 ///     }
+///     assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
 /// }
-/// assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
 /// # Ok::<(), hikaru_core::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Attempts {
+    /// What was asked for, to judge again by. Its entries have been taken out.
+    plan: Arc<Plan>,
     /// The verdicts as they are now.
     entry: Entry,
     /// How many more writes there may be.
@@ -71,20 +79,25 @@ pub enum Step<'a> {
 }
 
 impl Attempts {
-    /// Up to [`ATTEMPTS`] writes for one workload of a plan.
-    pub fn new(entry: Entry) -> Self {
-        Self::at_most(ATTEMPTS, entry)
+    /// Those for each workload of a plan: up to [`ATTEMPTS`] writes each.
+    pub fn of(plan: Plan) -> impl Iterator<Item = Self> {
+        Self::at_most(ATTEMPTS, plan)
     }
 
-    /// Up to so many writes.
-    pub fn at_most(attempts: usize, entry: Entry) -> Self {
-        let mut this = Self {
-            entry,
-            left: attempts,
-            state: State::Judged,
-        };
-        this.judged();
-        this
+    /// The same with so many writes.
+    pub fn at_most(attempts: usize, mut plan: Plan) -> impl Iterator<Item = Self> {
+        let entries = std::mem::take(&mut plan.entries);
+        let plan = Arc::new(plan);
+        entries.into_iter().map(move |entry| {
+            let mut this = Self {
+                plan: plan.clone(),
+                entry,
+                left: attempts,
+                state: State::Judged,
+            };
+            this.judged();
+            this
+        })
     }
 
     /// What to do next.
@@ -98,6 +111,9 @@ impl Attempts {
 
     /// What came of a write.
     pub fn written(&mut self, answer: Result<(), ClusterError>) {
+        if !matches!(self.step(), Step::Write(_)) {
+            return;
+        }
         self.left = self.left.saturating_sub(1);
         self.state = match answer {
             Ok(()) => State::Done(Outcome::Upgraded),
@@ -108,9 +124,17 @@ impl Attempts {
         };
     }
 
-    /// What was read after a write that was refused or whose answer was lost; the plan judges it again.
-    pub fn read(&mut self, plan: &Plan, answer: Result<Option<Workload>, ClusterError>) {
+    /// What was read after a write that was refused or whose answer was lost: it is judged again.
+    pub fn read(&mut self, answer: Result<Option<Workload>, ClusterError>) {
+        if !matches!(self.step(), Step::Read(_)) {
+            return;
+        }
         let now = match answer {
+            Ok(Some(now)) if now.id != self.entry.workload.id => {
+                let (expected, found) = (&self.entry.workload.id, &now.id);
+                let words = format!("expected {expected} to be read, found {found}");
+                return self.end(Outcome::Failed(ClusterError::Invalid(words)));
+            }
             Ok(Some(now)) => now,
             Ok(None) => return self.end(Outcome::Failed(ClusterError::NotFound)),
             Err(error) => return self.end(Outcome::Failed(error)),
@@ -118,7 +142,7 @@ impl Attempts {
         let lost = matches!(self.state, State::Refused { lost: true });
         let written = self.entry.change.as_ref().filter(|_| lost);
         let arrived = written.is_some_and(|change| change.arrived_in(&now));
-        match plan.judge_again(now) {
+        match self.plan.judge_again(now) {
             // The write had been applied: only its answer was lost.
             Some(next) if arrived && next.change.is_none() => self.end(Outcome::Upgraded),
             Some(next) => {

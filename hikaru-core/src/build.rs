@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Build {
     image: Text,
-    formats: std::sync::Arc<TagFormats>,
+    formats: TagFormats,
     /// `None`: the registry is implied, so it stands nowhere in the text.
     registry: Option<Range<usize>>,
     library: bool,
@@ -76,7 +76,7 @@ impl Build {
         let place = |part: &str| place_in(image, part).unwrap_or_default();
         Ok(Self {
             image: image.into(),
-            formats: formats.clone().into(),
+            formats: formats.clone(),
             registry: place_in(image, repository.registry()),
             library: repository.is_library(),
             path: place(repository.familiar_path()),
@@ -101,29 +101,36 @@ impl Build {
 
     /// The repository, normalized.
     pub fn repository(&self) -> Repository<'_> {
-        let registry = self.registry.clone().map(|place| &self.image[place]);
-        Repository::of_read(registry, self.library, &self.image[self.path.clone()])
+        let registry = self.registry.as_ref().map(|place| self.part(place));
+        Repository::of_read(registry, self.library, self.part(&self.path))
     }
 
     /// What its tag says.
     pub fn tag(&self) -> BuildTag<'_> {
-        let part = |place: &Range<usize>| &self.image[place.clone()];
         BuildTag::of_read(
-            part(&self.tag),
-            Identity::of_read(part(&self.identity), self.fields),
-            part(&self.version),
+            self.part(&self.tag),
+            self.identity(),
+            self.part(&self.version),
             self.number,
-            self.commit.as_ref().map(part),
+            self.commit.as_ref().map(|place| self.part(place)),
         )
+    }
+
+    /// The identity in its tag.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity::of_read(self.part(&self.identity), self.fields)
+    }
+
+    fn part(&self, place: &Range<usize>) -> &str {
+        &self.image[place.clone()]
     }
 
     /// Whether a workload with these labels is meant: owner, repo and branch are all there, and joined they are the
     /// tag's identity, as far as the tag's format has them.
     pub fn is_meant_for(&self, labels: &IdentityLabels) -> bool {
-        let identity = self.tag().identity();
         labels
             .reading()
-            .is_some_and(|reading| identity.names(&reading))
+            .is_some_and(|reading| self.identity().names(&reading))
     }
 
     /// Whether a container of the workload has the posted repository.
@@ -189,7 +196,17 @@ mod tests {
             assert_eq!(build.tag().precedence().to_string(), "1.4.0_7");
             assert_eq!(build.tag().commit(), Some("0123abcd"));
             assert_eq!(build.image().as_ref(), image);
+            assert_eq!(build.to_string(), image);
+            assert_eq!(format!("{build:?}"), format!("Build({image})"));
         }
+    }
+
+    #[test]
+    fn a_build_keeps_the_formats_that_it_was_read_by() {
+        let formats: TagFormats = "b_v_c,v".parse().expect("formats");
+        let build = Build::parse("web:main_1.4.0_7", &formats).expect("a build");
+        assert_eq!(build.formats(), &formats);
+        assert_eq!(build.tag().identity().as_str(), "main");
     }
 
     #[test]
@@ -208,8 +225,9 @@ mod tests {
                 "not an image reference: expected at most one `@`, found a second one at byte 7",
             ),
         ] {
-            let found = Build::parse(image, &TagFormats::default()).map_err(|e| e.to_string());
-            assert_eq!(found, Err(expected.to_owned()));
+            let error = Build::parse(image, &TagFormats::default()).expect_err(image);
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.is_reference(), Reference::parse(image).is_ok());
         }
     }
 }

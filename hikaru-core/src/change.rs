@@ -7,7 +7,15 @@ use crate::{
     workload::{Container, Place, Workload},
 };
 
-/// The settings that verdicts read: a write tests each of them, absence included, as label and as annotation.
+/// The keys of the settings that verdicts read, after [`SETTING_PREFIX`](crate::SETTING_PREFIX): a write tests each of
+/// them, absence included, as label and as annotation.
+///
+/// | key | values | where both a label and an annotation are there |
+/// |---|---|---|
+/// | `upgrade` | `auto` (the default), `manual`: opted out | `manual` wins |
+/// | `containers` | names, comma-separated: only these are judged | only those in both |
+/// | `constraint` | a requirement in Cargo's notation, its parts joined by commas: `~1.4`, `>=1.2, <2`; `1.4` means `^1.4`; a pre-release passes only if the requirement names one. Applied to the first three numbers; a missing one is 0, a fourth is ignored | both |
+/// | `on-failure` | `keep` (the default), `rollback`: read and guarded, but not acted on by this crate | `keep` wins |
 pub const SETTINGS: [&str; 4] = ["upgrade", "containers", "constraint", "on-failure"];
 
 /// One container's part of a change.
@@ -37,6 +45,39 @@ impl Edit {
 
 /// An upgrade of one workload. It applies to exactly the state that was judged, or not at all: an adapter tests
 /// everything that the verdict read ([`Change::holds_for`], or tests in the write itself made from the same accessors).
+///
+/// ```
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+/// let plan = plan(Request::new(build), [web.clone()]);
+/// let change = plan.entries[0].change.as_ref().unwrap();
+///
+/// let (container, edit) = change.edited().next().unwrap();
+/// assert_eq!((&*container.image, &**edit.to()), ("acme/web:latest", "acme/web:acme_web_main_1.4.0_7_0123abcd"));
+/// assert!(change.holds_for(&web));
+/// web.containers[0].image = "acme/web:acme_web_main_1.4.0_8_4567cdef".into();
+/// assert!(!change.holds_for(&web), "somebody was faster");
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
+///
+/// The policy alone makes one; nobody else can, nor change what it says:
+///
+/// ```compile_fail,E0451
+/// # use hikaru_core::{Change, Workload};
+/// fn forged(workload: Workload) -> Change {
+///     Change { judged: workload.into(), containers: vec![0], edits: Vec::new() }
+/// }
+/// ```
+///
+/// ```compile_fail,E0616
+/// # use hikaru_core::Edit;
+/// fn lowered(edit: &mut Edit) {
+///     edit.to = "acme/web:acme_web_main_1.3.0_1_0123abcd".into();
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Change {
     pub(crate) judged: Arc<Workload>,

@@ -9,9 +9,41 @@
 //! # }).unwrap();
 //! ```
 //!
+//! What it cannot see: whether a cluster does what its port says (the audit log of a real one can), and races of a port that
+//! blocks without ever yielding, unless its [`Abilities::threads`] say that it may be called from threads of the suite's own.
+//!
+//! A subject of one's own, around a port whose cluster is a `MemoryCluster` here:
+//!
+//! ```
+//! use hikaru_core::{ClusterPort, MemoryCluster, Workload, WorkloadId, contract::{self, Abilities, Subject}};
+//!
+//! struct Mine(MemoryCluster);
+//!
+//! #[async_trait::async_trait]
+//! impl Subject for Mine {
+//!     fn port(&self) -> &dyn ClusterPort {
+//!         &self.0
+//!     }
+//!     fn abilities(&self) -> Abilities {
+//!         Abilities { marks: true, uids: true, threads: true }
+//!     }
+//!     async fn put(&self, workload: &Workload) {
+//!         self.0.put(workload.clone());
+//!     }
+//!     async fn remove(&self, id: &WorkloadId) {
+//!         self.0.remove(id);
+//!     }
+//! }
+//! # futures_util::FutureExt::now_or_never(async {
+//! let broken = contract::run(&Mine(MemoryCluster::default())).await;
+//! assert!(broken.is_empty(), "{broken:?}");
+//! # }).unwrap();
+//! ```
+//!
 //! [`MemoryCluster`]: crate::MemoryCluster
 
 mod cases;
+mod threads;
 
 use std::fmt;
 
@@ -30,6 +62,9 @@ pub struct Abilities {
     pub marks: bool,
     /// A deleted and recreated object of the same name can be told from the first.
     pub uids: bool,
+    /// Its futures need no runtime, so that they can be driven on any thread: then writes are raced on threads, too, which
+    /// finds what a port that blocks hides from tasks of one thread.
+    pub threads: bool,
 }
 
 /// A cluster under test, with the hands of a person who works on it besides hikaru.
@@ -41,13 +76,14 @@ pub trait Subject: Send + Sync {
     /// What it can do.
     fn abilities(&self) -> Abilities;
 
-    /// The namespace that the suite may use, empty at the start.
+    /// The namespace that the suite may use, empty at the start: `contract`, if not said otherwise. The suite leaves its
+    /// workloads there, one a clause.
     fn namespace(&self) -> &str {
         "contract"
     }
 
-    /// Creates the workload or makes the one of that name look so: labels, settings, containers, marks. Its uid is the
-    /// cluster's business; its origin is not given.
+    /// Creates the workload or makes the one of that name look so: labels (by whatever keys the cluster has for owner, repo
+    /// and branch), settings, containers, marks. Its uid is the cluster's business; its origin is not given.
     async fn put(&self, workload: &Workload);
 
     /// Deletes a workload.
@@ -68,6 +104,7 @@ impl Subject for MemoryCluster {
         Abilities {
             marks: true,
             uids: true,
+            threads: true,
         }
     }
 

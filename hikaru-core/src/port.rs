@@ -31,6 +31,16 @@ pub enum Select {
 }
 
 /// What to look for, and where.
+///
+/// ```
+/// use hikaru_core::{Container, Scope, Select, Workload, WorkloadId};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.containers.push(Container::new("web", "web:latest"));
+/// let mut scope = Scope::new(Select::Repository("docker.io/library/web".into()));
+/// assert!(scope.admits(&web));
+/// scope.namespaces = vec!["prod".into()];
+/// assert!(!scope.admits(&web));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// Which workloads.
@@ -196,6 +206,61 @@ impl ClusterError {
 /// A cluster, as the rules see it. Object-safe: used as `Arc<dyn ClusterPort>`. What comes later gets a default body
 /// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `mock`) says what is expected of an
 /// implementation.
+///
+/// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
+///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
+/// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
+///   requests are in flight is the adapter's business.
+/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE).
+/// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
+///
+/// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use hikaru_core::{Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId};
+///
+/// struct One(Mutex<Workload>);
+///
+/// #[async_trait::async_trait]
+/// impl ClusterPort for One {
+///     fn freshness(&self) -> Freshness {
+///         Freshness::Fresh
+///     }
+///     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+///         let one = self.0.lock().unwrap().clone();
+///         Ok(Found::new(Some(one).filter(|one| scope.admits(one)).into_iter().collect(), Vec::new()))
+///     }
+///     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+///         Ok(Some(self.0.lock().unwrap().clone()).filter(|one| one.id == *id))
+///     }
+///     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+///         let mut one = self.0.lock().unwrap();
+///         if !change.holds_for(&one) {
+///             return Err(ClusterError::Stale);
+///         }
+///         if mode == Mode::Commit {
+///             for (judged, edit) in change.edited() {
+///                 for container in one.containers.iter_mut().filter(|c| c.name == judged.name) {
+///                     container.image = edit.to().clone();
+///                     container.mark = edit.mark().cloned().or(container.mark.take());
+///                 }
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+/// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, TagFormats, upgrade};
+/// # futures_util::FutureExt::now_or_never(async {
+/// # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// # web.labels = IdentityLabels::new("acme", "web", "main");
+/// # web.containers.push(Container::new("web", "acme/web:latest"));
+/// # let cluster = One(Mutex::new(web));
+/// # let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+/// # let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// # assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// # }).unwrap();
+/// ```
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ClusterPort: Send + Sync {

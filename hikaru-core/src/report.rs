@@ -39,6 +39,17 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.failure()) {
+            (_, Some(failure)) => write!(f, "failed: {failure}"),
+            (Self::Upgraded, _) => f.write_str("upgraded"),
+            (Self::Withdrawn, _) => f.write_str("withdrawn"),
+            _ => f.write_str("unchanged"),
+        }
+    }
+}
+
 /// One workload's verdicts and what became of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -56,6 +67,18 @@ impl Reported {
 }
 
 /// What came of a request. Of a mere plan: all outcomes are [`Outcome::Unchanged`].
+///
+/// ```
+/// use hikaru_core::{Build, Code, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:2.0.0"));
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+/// let report = Report::planned(plan(Request::new(build), [web]));
+/// assert!(report.codes().eq([Code::Obsolete]));
+/// assert!(!report.nothing_matched() && !report.has_failures());
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -73,7 +96,7 @@ impl Report {
     /// The report of a plan that nobody carried out.
     pub fn planned(mut plan: Plan) -> Self {
         let entries = std::mem::take(&mut plan.entries);
-        let mut report = Self::of(plan);
+        let mut report = Self::of(&plan);
         report.entries = entries
             .into_iter()
             .map(|entry| Reported::new(entry, Outcome::Unchanged))
@@ -81,9 +104,9 @@ impl Report {
         report
     }
 
-    pub(crate) fn of(plan: Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         Self {
-            request: plan.request,
+            request: plan.request.clone(),
             entries: Vec::new(),
             near_misses: Vec::new(),
             faults: Vec::new(),
@@ -110,6 +133,35 @@ impl Report {
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
         self.entries.iter().flat_map(|r| r.entry.codes())
     }
+}
+
+/// The workloads among these that somebody may have meant with a request that matched nothing, the nearest first.
+///
+/// ```
+/// use hikaru_core::{Build, Container, IdentityLabels, Miss, Request, TagFormats, Workload, WorkloadId, near_misses};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "mian");
+/// web.containers.push(Container::new("web", "acme/web:latest"));
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+/// let misses = near_misses(&Request::new(build), [web]);
+/// assert_eq!(misses[0].miss, Miss::Labels);
+/// assert_eq!(
+///     misses[0].to_string(),
+///     "shop/Deployment/web uses the repository, but its labels say owner acme, repo web and branch mian, while the tag \
+///      says acme_web_main",
+/// );
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
+pub fn near_misses(
+    request: &Request,
+    workloads: impl IntoIterator<Item = Workload>,
+) -> Vec<NearMiss> {
+    let mut misses: Vec<_> = workloads
+        .into_iter()
+        .filter_map(|workload| NearMiss::of(request, Arc::new(workload)))
+        .collect();
+    misses.sort_by(|a, b| (a.miss, &a.workload.id).cmp(&(b.miss, &b.workload.id)));
+    misses
 }
 
 /// A workload that a person may have meant when nothing matched.
@@ -139,7 +191,7 @@ pub enum Miss {
 
 impl NearMiss {
     /// What keeps the workload from matching, if it is near at all.
-    pub(crate) fn of(request: &Request, workload: Arc<Workload>) -> Option<Self> {
+    fn of(request: &Request, workload: Arc<Workload>) -> Option<Self> {
         let build = &request.build;
         let uses = build.is_used_by(&workload);
         let miss = match (build.is_meant_for(&workload.labels), uses) {

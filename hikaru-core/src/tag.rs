@@ -21,6 +21,7 @@ pub(crate) use identity::LABEL_LONGEST;
 pub use identity::{Identity, IdentityFields, Reading, Readings, TooLong};
 
 use crate::{
+    Text,
     excerpt::Excerpt,
     version::{self, Precedence, Version, VersionError},
 };
@@ -94,11 +95,11 @@ impl<'t> BuildTag<'t> {
     /// # Errors
     /// A [`TagError`] that names the segment, what was expected, what stands there and at which byte of the tag.
     pub fn parse(tag: &'t str, format: &TagFormat) -> Result<Self, TagError> {
-        let found = tag.split('_').count();
+        let found = 1 + tag.bytes().filter(|b| *b == b'_').count();
         if found < format.segments() || (format.identity().is_empty() && found > format.segments())
         {
             return Err(TagError::Segments {
-                format: format.to_string().into(),
+                format: format.spelled().clone(),
                 more: if format.identity().is_empty() {
                     ""
                 } else {
@@ -120,7 +121,8 @@ impl<'t> BuildTag<'t> {
         }
         let mut end = tag.len();
         for segment in format.right().iter().rev() {
-            let (left, text) = rest.rsplit_once('_').unwrap_or(("", rest));
+            let cut = rest.bytes().rposition(|b| b == b'_');
+            let (left, text) = cut.map_or(("", rest), |at| (&rest[..at], &rest[at + 1..]));
             fixed.take(*segment, text, end - text.len())?;
             end = (end - text.len()).saturating_sub(1);
             rest = left;
@@ -219,7 +221,7 @@ pub enum TagError {
     )]
     Segments {
         /// The format, spelled out.
-        format: Box<str>,
+        format: Text,
         /// ` or more` where the identity may hold `_`.
         more: &'static str,
         /// How many segments the format asks for.

@@ -14,7 +14,7 @@ use crate::{
     policy::{Request, plan},
     port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
-    report::{NearMiss, Report},
+    report::{Report, near_misses},
     tag::TagFormats,
     workload::Workload,
 };
@@ -25,7 +25,25 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Finds the workloads that a build is meant for, and upgrades those that the policy lets.
 ///
 /// # Errors
-/// When nothing could be found out at all. What failed for some workloads is in the report.
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
+/// [`Freshness::Fresh`]. What failed for some workloads is in the report.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, upgrade};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_4567cdef", &TagFormats::default()).unwrap();
+/// let report = upgrade(&cluster, Request::new(build.clone()), Mode::Commit).await.unwrap();
+/// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// // Posted again, nothing is done: it runs already.
+/// let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// assert_eq!(report.entries[0].outcome, Outcome::Unchanged);
+/// # }).unwrap();
+/// ```
 pub async fn upgrade(
     port: &dyn ClusterPort,
     request: Request,
@@ -40,7 +58,25 @@ pub async fn upgrade(
 /// Says what [`upgrade`] would do. Nothing is changed.
 ///
 /// # Errors
-/// When nothing could be found out at all.
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
+/// [`Freshness::Fresh`].
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Request, Verdict, TagFormats, Workload, WorkloadId, candidates};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_4567cdef", &TagFormats::default()).unwrap();
+/// let report = candidates(&cluster, Request::new(build)).await.unwrap();
+/// let entry = &report.entries[0].entry;
+/// assert_eq!(entry.verdict(), Verdict::Upgrade);
+/// let sentence = entry.sentence(report.build(), &entry.containers[0]);
+/// assert_eq!(sentence.to_string(), "1.4.0_7 follows 1.4.0_6");
+/// # }).unwrap();
+/// ```
 pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
     check_fresh(port)?;
     let found = port.find(&scope(&request)).await?;
@@ -87,14 +123,7 @@ async fn complete(
             Err(ClusterError::Unsupported(_)) => return Ok(report),
             found => found?,
         };
-        report.near_misses = found
-            .workloads
-            .into_iter()
-            .filter_map(|w| NearMiss::of(&report.request, Arc::new(w)))
-            .collect();
-        report
-            .near_misses
-            .sort_by(|a, b| (a.miss, &a.workload.id).cmp(&(b.miss, &b.workload.id)));
+        report.near_misses = near_misses(&report.request, found.workloads);
         for fault in found.faults {
             if !report.faults.contains(&fault) {
                 report.faults.push(fault);
@@ -130,7 +159,22 @@ pub enum FindError {
 /// digest: those that run exactly it. Neither: every workload that runs the repository.
 ///
 /// # Errors
-/// When the text is no image reference, or nothing could be found out at all.
+/// When the text is no image reference, or nothing could be found out at all; [`ClusterError::Unavailable`] while the
+/// port's view is not [`Freshness::Fresh`].
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, TagFormats, Workload, WorkloadId, find};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let users = find(&cluster, "acme/web", &TagFormats::default()).await.unwrap();
+/// assert!(users.namespaces["shop"].contains("web"));
+/// # let _ = Build::parse;
+/// # }).unwrap();
+/// ```
 pub async fn find(
     port: &dyn ClusterPort,
     image: &str,

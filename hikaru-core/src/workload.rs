@@ -4,7 +4,18 @@ use std::{fmt, str::FromStr};
 
 use crate::{Text, excerpt::Excerpt, tag::Reading};
 
-/// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`.
+/// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`. For
+/// [`Workload::read_metadata`].
+///
+/// ```
+/// use hikaru_core::{IdentityKeys, Workload, WorkloadId};
+/// let mut keys = IdentityKeys::default();
+/// keys.branch = "acme.example/branch".into();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// let labels = [("owner", "acme"), ("repo", "web"), ("acme.example/branch", "main")];
+/// web.read_metadata(&keys, labels, []);
+/// assert_eq!(web.labels.branch.as_deref(), Some("main"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityKeys {
     /// The label of the owner.
@@ -29,7 +40,8 @@ impl Default for IdentityKeys {
 pub const SETTING_PREFIX: &str = "hikaru.dev/";
 /// The prefix of the high-water marks' labels: `high-water.hikaru.dev/{container}`.
 pub const MARK_PREFIX: &str = "high-water.hikaru.dev/";
-/// The annotation that an upgrade leaves on the workload. It is no setting.
+/// The annotation that an upgrade leaves on the workload: JSON, `{"at": RFC 3339, "previous": {container: image}}`. An
+/// adapter to a live cluster writes it in the same patch as the images. It is no setting.
 pub const LAST_UPGRADE: &str = "hikaru.dev/last-upgrade";
 
 /// Names one workload of one cluster.
@@ -74,6 +86,14 @@ impl fmt::Display for WorkloadId {
 
 /// A workload's name as a person gives it: `namespace/kind/name`, the kind in any case. Names follow RFC 1123, so that
 /// nothing else ever reaches a URL or a file name.
+///
+/// ```
+/// use hikaru_core::{WorkloadId, WorkloadName};
+/// let name: WorkloadName = "shop/deployment/web".parse()?;
+/// assert!(name.names(&WorkloadId::new("shop", "Deployment", "web")));
+/// assert!("shop/deployment/../secrets".parse::<WorkloadName>().is_err());
+/// # Ok::<(), hikaru_core::NameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkloadName {
     namespace: Text,
@@ -147,6 +167,11 @@ pub enum NameError {
 ///
 /// # Errors
 /// [`NameError::Name`].
+///
+/// ```
+/// assert!(hikaru_core::check_namespace("shop").is_ok());
+/// assert!(hikaru_core::check_namespace("kube-system/secrets").is_err());
+/// ```
 pub fn check_namespace(text: &str) -> Result<(), NameError> {
     check_name("namespace", "", 63, text)
 }
@@ -210,6 +235,13 @@ impl FromStr for WorkloadName {
 
 /// The values of the three labels that say which source a workload is built from. A workload without all three is not
 /// hikaru's business.
+///
+/// ```
+/// use hikaru_core::IdentityLabels;
+/// let labels = IdentityLabels::new("acme", "web", "main");
+/// assert_eq!(labels.reading().unwrap().to_string(), "owner acme, repo web, branch main");
+/// assert_eq!(IdentityLabels::default().reading(), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct IdentityLabels {
@@ -272,7 +304,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A setting as it stands on a workload; the key without its prefix.
+    /// A setting as it stands on a workload; the key without its prefix. [`Workload::read_metadata`] takes whole keys.
     pub fn new(place: Place, key: impl Into<Text>, value: impl Into<Text>) -> Self {
         Self {
             place,
@@ -311,7 +343,8 @@ impl Container {
     }
 }
 
-/// How far the rollout of a workload's pod template is, as its controller reports it. All counts are of pods.
+/// How far the rollout of a workload's pod template is, as its controller reports it. All counts are of pods. No verdict
+/// reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Progress {
@@ -383,7 +416,18 @@ impl fmt::Display for Owner {
     }
 }
 
-/// A workload: an object with a pod template.
+/// A workload: an object with a pod template. In a cluster ids are unique, and in a workload the names of its containers:
+/// an adapter that breaks that gets *contended* for what it cannot tell apart.
+///
+/// ```
+/// use hikaru_core::{Container, IdentityLabels, Place, Setting, Workload, WorkloadId};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.settings.push(Setting::new(Place::Annotation, "constraint", "~1.4"));
+/// web.containers.push(Container::new("web", "acme/web:1.4.0"));
+/// assert_eq!(web.setting(Place::Annotation, "constraint").map(|value| &**value), Some("~1.4"));
+/// assert_eq!(web.id.to_string(), "shop/Deployment/web");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Workload {
@@ -417,6 +461,63 @@ impl Workload {
             progress: None,
             last_upgrade: None,
             owner: None,
+        }
+    }
+
+    /// Takes in the labels and annotations of the object's own metadata, by their whole keys: identity, settings, marks and
+    /// [`LAST_UPGRADE`]. Its containers have to be there already, as marks belong to them. What is not hikaru's is passed
+    /// over.
+    ///
+    /// ```
+    /// use hikaru_core::{Container, IdentityKeys, Place, Workload, WorkloadId};
+    /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    /// web.containers.push(Container::new("web", "acme/web:latest"));
+    /// let labels = [
+    ///     ("app", "web"), ("owner", "acme"), ("repo", "web"), ("branch", "main"),
+    ///     ("hikaru.dev/upgrade", "manual"), ("high-water.hikaru.dev/web", "1.4.0_7_d5ecc80e"),
+    /// ];
+    /// web.read_metadata(&IdentityKeys::default(), labels, [("hikaru.dev/constraint", "~1.4")]);
+    /// assert_eq!(web.labels.reading().unwrap().branch, Some("main"));
+    /// assert_eq!(web.setting(Place::Label, "upgrade").map(|value| &**value), Some("manual"));
+    /// assert_eq!(web.containers[0].mark.as_deref(), Some("1.4.0_7_d5ecc80e"));
+    /// ```
+    pub fn read_metadata<'m>(
+        &mut self,
+        keys: &IdentityKeys,
+        labels: impl IntoIterator<Item = (&'m str, &'m str)>,
+        annotations: impl IntoIterator<Item = (&'m str, &'m str)>,
+    ) {
+        for (key, value) in labels {
+            // One label may serve for two of them.
+            for (label, slot) in [
+                (&keys.owner, &mut self.labels.owner),
+                (&keys.repo, &mut self.labels.repo),
+                (&keys.branch, &mut self.labels.branch),
+            ] {
+                if **label == *key {
+                    *slot = Some(value.into());
+                }
+            }
+            if let Some(name) = key.strip_prefix(MARK_PREFIX) {
+                for container in self.containers.iter_mut().filter(|c| &*c.name == name) {
+                    container.mark = Some(value.into());
+                }
+            }
+            self.read_setting(Place::Label, key, value);
+        }
+        for (key, value) in annotations {
+            if key == LAST_UPGRADE {
+                self.last_upgrade = Some(value.into());
+            }
+            self.read_setting(Place::Annotation, key, value);
+        }
+    }
+
+    fn read_setting(&mut self, place: Place, key: &str, value: &str) {
+        if let Some(setting) = key.strip_prefix(SETTING_PREFIX)
+            && key != LAST_UPGRADE
+        {
+            self.settings.push(Setting::new(place, setting, value));
         }
     }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
+    Metrics,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
     request_line::{RequestLine, X_REQUEST_ID},
@@ -42,6 +43,7 @@ pub(crate) struct Origin {
 enum Call {
     Live,
     Ready,
+    Metrics(Arc<dyn Metrics>),
     Upgrade {
         build: Build,
         parameters: Parameters,
@@ -66,11 +68,13 @@ pub(crate) async fn answer(
     let has_body = !body.is_end_stream();
     drop(body);
     let id = shared.ids.of(&head.headers);
-    let mut line = RequestLine::new(id, Some(head.method.clone()), origin.peer);
+    let line = RequestLine::new(id, Some(head.method.clone()), origin.peer);
+    let mut line = line.counted_by(shared.metrics.clone());
     let mut answer = match read(&shared, origin, &head, body_bytes, &mut line) {
         Err(refusal) => finish(line, Err(refusal)),
         Ok(Call::Live) => finish(line, json(&wire::Health { status: "alive" })),
         Ok(Call::Ready) => finish(line, ready(&shared)),
+        Ok(Call::Metrics(metrics)) => finish(line, Ok(figures(&*metrics))),
         Ok(Call::Upgrade { build, parameters }) => upgrade(shared, line, build, parameters).await,
         Ok(Call::Candidates { build, parameters }) => {
             let outcome = within(&shared, candidates(&shared, &mut line, build, parameters)).await;
@@ -92,6 +96,7 @@ pub(crate) async fn answer(
 /// An answer to what hyper refused before it was a request.
 pub(crate) fn refuse(shared: &Shared, peer: SocketAddr, kind: Kind, detail: &str) -> Answer {
     let line = RequestLine::new(shared.ids.next(), None, peer);
+    let line = line.counted_by(shared.metrics.clone());
     finish(line, Err(Refusal::new(kind, detail)))
 }
 
@@ -125,10 +130,11 @@ fn read(
         let detail = format!("expected a body of at most {most} bytes, found {bytes}");
         return Err(Refusal::new(Kind::BodyTooLarge, detail));
     }
+    let route = route.filter(|route| *route != Route::Metrics || shared.metrics.is_some());
     let Some(route) = route else {
         return Err(Refusal::new(
             Kind::UnknownRoute,
-            "expected /api/image/{image}, /api/candidates/{image}, /livez or /readyz",
+            "expected /api/image/{image}, /api/candidates/{image}, /livez, /readyz or /metrics",
         ));
     };
     let query = head.uri.query();
@@ -150,10 +156,15 @@ fn read(
         }
         (Route::Live, Verb::Read) => Ok(Call::Live),
         (Route::Ready, Verb::Read) => Ok(Call::Ready),
+        (Route::Metrics, Verb::Read) => match &shared.metrics {
+            Some(metrics) => Ok(Call::Metrics(metrics.clone())),
+            None => Err(internal()),
+        },
         (Route::Image(_), Verb::Other) => Err(Refusal::method("GET, HEAD, POST")),
-        (Route::Candidates(_) | Route::Live | Route::Ready, Verb::Post | Verb::Other) => {
-            Err(Refusal::method("GET, HEAD"))
-        }
+        (
+            Route::Candidates(_) | Route::Live | Route::Ready | Route::Metrics,
+            Verb::Post | Verb::Other,
+        ) => Err(Refusal::method("GET, HEAD")),
     }
 }
 
@@ -376,6 +387,15 @@ fn not_strict(report: &Report) -> Option<String> {
         };
         format!("{containers} {stay} behind: {}", codes.join(", "))
     })
+}
+
+/// What Prometheus reads.
+fn figures(metrics: &dyn Metrics) -> Answer {
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let mut answer = Response::new(Full::new(Bytes::from(metrics.text())));
+    let media = HeaderValue::from_static(media);
+    answer.headers_mut().insert(CONTENT_TYPE, media);
+    answer
 }
 
 fn json(value: &impl Serialize) -> Outcome {

@@ -8,6 +8,7 @@ mod authentication;
 mod browser;
 mod connection;
 mod limits;
+mod metrics;
 mod problem;
 mod query;
 mod request_line;
@@ -18,4 +19,5 @@ pub mod wire;
 
 pub use authentication::{Authentication, MAX_TOKEN, Token, TokenError, Tokens};
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use server::{BindError, Bound, Draining, Serving};

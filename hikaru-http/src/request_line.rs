@@ -5,14 +5,17 @@ use std::{
     fmt::Write as _,
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
 use hikaru_core::{Report, Verdict};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
 
-use crate::authentication::Caller;
+use crate::{Metrics, authentication::Caller};
 
 /// The header of a request's id.
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,7 +52,6 @@ impl RequestIds {
 }
 
 /// What is known of a request. It is logged when this is dropped, so a request whose client hung up has its line too.
-#[derive(Debug)]
 pub(crate) struct RequestLine {
     /// The request's id.
     pub(crate) id: String,
@@ -63,6 +65,7 @@ pub(crate) struct RequestLine {
     image: Option<String>,
     counts: Option<Counts>,
     status: Option<StatusCode>,
+    metrics: Option<Arc<dyn Metrics>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +89,14 @@ impl RequestLine {
             image: None,
             counts: None,
             status: None,
+            metrics: None,
         }
+    }
+
+    /// What is told here is counted there, too.
+    pub(crate) fn counted_by(mut self, metrics: Option<Arc<dyn Metrics>>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// The image that is asked for, quoted: it may be anything.
@@ -109,6 +119,9 @@ impl RequestLine {
 
     /// What came of it; each container's code at debug level.
     pub(crate) fn report(&mut self, report: &Report) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reported(self.route, report);
+        }
         let mut counts = Counts::default();
         for reported in &report.entries {
             let entry = &reported.entry;
@@ -140,6 +153,9 @@ impl RequestLine {
     /// The request is answered.
     pub(crate) fn ended(mut self, status: StatusCode) {
         self.status = Some(status);
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(self.route, status.as_u16(), self.started.elapsed());
+        }
     }
 }
 
@@ -155,6 +171,7 @@ impl Drop for RequestLine {
             image,
             counts,
             status,
+            metrics: _,
         } = self;
         let counts = counts.as_ref();
         // A macro, because an event's level is part of its callsite. Probes come every few seconds: nobody reads them.
@@ -179,7 +196,9 @@ impl Drop for RequestLine {
             };
         }
         match status {
-            Some(_) if matches!(*route, "/livez" | "/readyz") => line!(debug, "answered"),
+            Some(_) if matches!(*route, "/livez" | "/readyz" | "/metrics") => {
+                line!(debug, "answered")
+            }
             Some(_) => line!(info, "answered"),
             None => line!(info, "not answered: the client hung up"),
         }

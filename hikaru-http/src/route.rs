@@ -13,6 +13,8 @@ pub(crate) enum Route<'p> {
     Live,
     /// `/readyz`
     Ready,
+    /// `/metrics`
+    Metrics,
     /// `/api/image/{image…}`
     Image(&'p str),
     /// `/api/candidates/{image…}`
@@ -46,6 +48,7 @@ impl<'p> Route<'p> {
         match path {
             "/livez" => Some(Self::Live),
             "/readyz" => Some(Self::Ready),
+            "/metrics" => Some(Self::Metrics),
             _ => rest(path, "/api/image")
                 .map(Self::Image)
                 .or_else(|| rest(path, "/api/candidates").map(Self::Candidates)),
@@ -62,6 +65,7 @@ impl<'p> Route<'p> {
         match self {
             Self::Live => "/livez",
             Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
             Self::Image(_) => "/api/image/{image}",
             Self::Candidates(_) => "/api/candidates/{image}",
         }

@@ -18,7 +18,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{Authentication, Limits, api::Origin, connection, request_line::RequestIds};
+use crate::{Authentication, Limits, Metrics, api::Origin, connection, request_line::RequestIds};
 
 /// How long the accept loop sleeps when there are no file descriptors left: trying again at once would only burn time.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) authentication: Authentication,
     pub(crate) formats: TagFormats,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Option<Arc<dyn Metrics>>,
     pub(crate) ids: RequestIds,
     /// The turns to upgrade.
     pub(crate) upgrades: Arc<Semaphore>,
@@ -107,6 +108,7 @@ pub struct Bound {
     authentication: Authentication,
     formats: TagFormats,
     limits: Limits,
+    metrics: Option<Arc<dyn Metrics>>,
 }
 
 impl Bound {
@@ -130,7 +132,14 @@ impl Bound {
             authentication,
             formats: TagFormats::default(),
             limits: Limits::default(),
+            metrics: None,
         })
+    }
+
+    /// Who keeps its figures; `/metrics` is not there without.
+    pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// The formats that tags are read by.
@@ -160,6 +169,7 @@ impl Bound {
             authentication: self.authentication,
             formats: self.formats,
             limits: self.limits,
+            metrics: self.metrics,
             ids: RequestIds::default(),
             upgrades: Arc::new(Semaphore::new(self.limits.upgrades.max(1))),
             upgrading: AtomicUsize::new(0),

@@ -7,6 +7,7 @@ mod yaml;
 
 pub use folder::{Folder, OpenError};
 pub use live::{
-    Clock, Connection, ConnectionError, ConnectionOptions, KubeconfigFault, LiveCluster,
-    LiveSettings, TokenError, Variable, WatchSettings, WatchedCluster,
+    AddedKind, AddedKindError, Clock, Connection, ConnectionError, ConnectionOptions,
+    KubeconfigFault, LiveCluster, LiveSettings, TokenError, Variable, Vitals, WatchSettings,
+    WatchedCluster,
 };

@@ -1,7 +1,8 @@
-//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`,
-//! `client`), which kinds there are (`kind`), how objects are read (`object`, `rollout`), what is asked (`selector`,
-//! `list`), what is written (`patch`) and what a refusal means (`refusal`) each have their own place; the view of a
-//! server that runs on and on is in `index`, `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
+//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `pem`,
+//! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
+//! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
+//! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
+//! `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 mod client;
 mod connection;
+mod discovery;
 mod index;
 mod kind;
 mod list;
@@ -28,19 +30,25 @@ mod look;
 mod object;
 mod owner;
 mod patch;
+mod pem;
 mod refusal;
 mod rollout;
+mod seats;
 mod selector;
+mod tls;
 mod token;
+mod transport;
 mod watch;
 
 use client::{ApiClient, RequestError};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
-use kind::Kind;
+pub use kind::{AddedKind, AddedKindError};
+use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
+use seats::Lane;
 pub use token::TokenError;
-pub use watch::{WatchSettings, WatchedCluster};
+pub use watch::{Vitals, WatchSettings, WatchedCluster};
 
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -62,10 +70,14 @@ pub struct LiveSettings {
     pub keys: IdentityKeys,
     /// The time that upgrades are dated with.
     pub clock: Clock,
-    /// Most requests in flight at once.
+    /// Most requests in flight at once: fewer while more would not be faster, or the server asks for patience.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,
+    /// Kinds that are looked at besides those of Kubernetes.
+    pub kinds: Vec<AddedKind>,
+    /// Only these namespaces, which rights there are enough for; empty: all.
+    pub namespaces: Vec<Text>,
 }
 
 impl LiveSettings {
@@ -74,8 +86,10 @@ impl LiveSettings {
         Self {
             keys,
             clock,
-            in_flight: client::SEATS,
+            in_flight: seats::MOST,
             deadline: client::DEADLINE,
+            kinds: Vec::new(),
+            namespaces: Vec::new(),
         }
     }
 }
@@ -108,6 +122,7 @@ struct Inner {
     api: ApiClient,
     shown: String,
     settings: LiveSettings,
+    kinds: Kinds,
     /// The uids of objects that had no annotations when they were last read.
     bare: Mutex<HashSet<Text>>,
 }
@@ -133,6 +148,7 @@ impl LiveCluster {
             inner: Arc::new(Inner {
                 api,
                 shown: connection.to_string(),
+                kinds: Kinds::with(&settings.kinds),
                 settings,
                 bare: Mutex::default(),
             }),
@@ -166,12 +182,22 @@ impl LiveCluster {
         bare.contains(uid)
     }
 
+    /// The path of an object.
+    async fn path(&self, kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
+        check_names(kind, id)?;
+        let collection = discovery::collection(&self.inner.api, kind, Some(&id.namespace));
+        // Nothing is written by asking for a kind.
+        let collection = collection.await.map_err(refusal::of_read)?;
+        Ok(format!("{collection}/{}", id.name))
+    }
+
     /// One object as it is now.
-    async fn get(&self, kind: &'static Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
-        let request = Request::get(checked_path(kind, id)?).body(Vec::new());
+    async fn get(&self, kind: &Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
+        let path = self.path(kind, id).await?;
+        let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
-        let answer = api.send(request, api.deadline()).await;
+        let answer = api.send(&Lane::Reading, request, api.deadline()).await;
         let body = answer.map_err(refusal::of_read)?;
         let text = String::from_utf8_lossy(&body);
         let seen = object::read(kind, self.keys(), &text);
@@ -183,14 +209,15 @@ impl LiveCluster {
     /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
     async fn patch(
         &self,
-        kind: &'static Kind,
+        lane: &Lane,
+        kind: &Kind,
         id: &WorkloadId,
         body: &Value,
         mode: Mode,
     ) -> Result<(), ClusterError> {
-        let request = patch_request(kind, id, body, mode)?;
+        let request = patch_request(&self.path(kind, id).await?, body, mode)?;
         let api = &self.inner.api;
-        let answer = api.send(request, api.deadline()).await;
+        let answer = api.send(lane, request, api.deadline()).await;
         answer.map(drop).map_err(refusal::of_write)
     }
 
@@ -234,7 +261,12 @@ impl ClusterPort for LiveCluster {
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        let Some(kind) = Kind::named(&id.kind).filter(|_| id.origin.is_none()) else {
+        let Some(kind) = self
+            .inner
+            .kinds
+            .named(&id.kind)
+            .filter(|_| id.origin.is_none())
+        else {
             return Ok(None);
         };
         match self.get(kind, id).await {
@@ -246,7 +278,8 @@ impl ClusterPort for LiveCluster {
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
         let judged = change.judged();
-        let kind = Kind::named(&judged.id.kind).ok_or(ClusterError::NotFound)?;
+        let kind = self.inner.kinds.named(&judged.id.kind);
+        let kind = kind.ok_or(ClusterError::NotFound)?;
         let now = (self.inner.settings.clock)();
         let body = |annotations| patch::of_change(change, kind, self.keys(), annotations, now);
         let guess = if self.is_bare(&judged.uid) {
@@ -254,20 +287,26 @@ impl ClusterPort for LiveCluster {
         } else {
             Annotations::There
         };
+        // What is posted is all that is known of the call here, and all of its writes have it in common.
+        let posted = change.edits().first().map(|edit| edit.to().clone());
+        let lane = Lane::Post(posted.unwrap_or_else(|| judged.id.name.clone()));
+        let send = |annotations| {
+            let body = body(annotations);
+            let lane = &lane;
+            async move { self.patch(lane, kind, &judged.id, &body, mode).await }
+        };
         if patch::surely_annotated(judged) {
-            return self
-                .patch(kind, &judged.id, &body(Annotations::There), mode)
-                .await;
+            return send(Annotations::There).await;
         }
         // No verdict reads whether there are annotations of others, so a wrong guess must not make the write stale. Both
         // patches hold the same guard, and the first has written nothing.
-        match self.patch(kind, &judged.id, &body(guess), mode).await {
+        match send(guess).await {
             Err(ClusterError::Stale) => {
-                let other = match guess {
+                send(match guess {
                     Annotations::There => Annotations::Absent,
                     Annotations::Absent => Annotations::There,
-                };
-                self.patch(kind, &judged.id, &body(other), mode).await
+                })
+                .await
             }
             written => written,
         }
@@ -278,13 +317,13 @@ impl ClusterPort for LiveCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let kind = Kind::named(workload.kind()).ok_or_else(|| {
-            let kinds = Kind::names();
+        let kind = self.inner.kinds.named(workload.kind()).ok_or_else(|| {
+            let kinds = self.inner.kinds.names();
             let found = workload.kind();
             ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
         })?;
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
-        let id = WorkloadId::new(namespace, kind.name, name);
+        let id = WorkloadId::new(namespace, kind.name.clone(), name);
         let mut sent: Option<Vec<(Text, Text)>> = None;
         for _ in 0..UNHOLD_ATTEMPTS {
             let seen = self.get(kind, &id).await?;
@@ -296,7 +335,10 @@ impl ClusterPort for LiveCluster {
                 return Ok(sent.unwrap_or_default());
             }
             let body = patch::of_unhold(&seen, &marks);
-            match self.patch(kind, &id, &body, Mode::Commit).await {
+            match self
+                .patch(&Lane::Marks, kind, &id, &body, Mode::Commit)
+                .await
+            {
                 Ok(()) => return Ok(marks),
                 Err(ClusterError::Lost(_)) => sent = Some(marks),
                 Err(ClusterError::Stale) => {}
@@ -307,23 +349,17 @@ impl ClusterPort for LiveCluster {
     }
 }
 
-/// The path of an object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
-fn checked_path(kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
+/// An object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
+fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
     let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
     let checked = hikaru_core::check_namespace(&id.namespace);
-    match checked.and_then(|()| whole.parse::<WorkloadName>()) {
-        Ok(_) => Ok(format!("{}/{}", kind.path(Some(&id.namespace)), id.name)),
-        Err(error) => Err(ClusterError::Invalid(error.to_string())),
-    }
+    let checked = checked.and_then(|()| whole.parse::<WorkloadName>());
+    checked
+        .map(drop)
+        .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
 
-fn patch_request(
-    kind: &Kind,
-    id: &WorkloadId,
-    body: &Value,
-    mode: Mode,
-) -> Result<Request<Vec<u8>>, ClusterError> {
-    let path = checked_path(kind, id)?;
+fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry = match mode {
         Mode::Commit => "",
         Mode::DryRun => "&dryRun=All",

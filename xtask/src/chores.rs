@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod cluster;
+pub(crate) mod instructions;
 pub(crate) mod lint;
 pub(crate) mod test;
 pub(crate) mod tidy;

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::assets::{Assets, AssetsError, Locations, Program};
 use crate::supervisor::{Component, Endpoints, Status, Supervisor, SupervisorError};
@@ -310,7 +310,21 @@ impl Cluster {
         user: &str,
         group: &str,
     ) -> Result<(String, String), ClusterError> {
-        self.credentials.client_certificate(user, group)
+        self.credentials.client_certificate(user, group, None)
+    }
+
+    /// The same, valid until a time, which may be over.
+    ///
+    /// # Errors
+    /// When the names cannot stand in a certificate.
+    pub fn client_certificate_until(
+        &self,
+        user: &str,
+        group: &str,
+        until: SystemTime,
+    ) -> Result<(String, String), ClusterError> {
+        self.credentials
+            .client_certificate(user, group, Some(until))
     }
 
     /// Makes a namespace whose name begins with `prefix`, and returns its name. With controllers, its

@@ -1,6 +1,6 @@
 //! `hikaru serve`: listener, tokens, signals. What is answered is decided in hikaru-http.
 
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use hikaru_http::{Authentication, Bound, Draining, Token, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,7 +13,8 @@ use tracing::{info, warn};
 use super::End;
 use crate::{
     args::{Args, Log, Serve},
-    cluster,
+    cluster::{self, Watched},
+    metrics::{Figures, Measured},
 };
 
 /// The variables that hold the API's tokens.
@@ -42,7 +43,9 @@ async fn serve(args: &Serve) -> Result<End, String> {
         );
         Args::usage_error("serve", &message);
     }
-    let cluster = cluster::watch(&args.cluster).await?;
+    let Watched { port, view } = cluster::watch(&args.cluster).await?;
+    let figures = Arc::new(Figures::new(view));
+    let cluster = Arc::new(Measured::new(port, figures.clone()));
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -51,7 +54,8 @@ async fn serve(args: &Serve) -> Result<End, String> {
     }
     let bound = Bound::new(listener, cluster, authentication)
         .map_err(|error| error.to_string())?
-        .formats(formats);
+        .formats(formats)
+        .metrics(figures);
     info!(address = %bound.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let serving = bound.serve();
     let first = signals.next().await;

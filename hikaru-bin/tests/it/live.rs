@@ -1,6 +1,8 @@
 //! The built `hikaru` against a real control plane: pods roll, nothing goes back, and the audit log is the oracle of
 //! every write.
 
+mod connections;
+mod deployed;
 mod guarantee;
 mod interruptions;
 mod rollouts;

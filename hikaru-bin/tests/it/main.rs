@@ -1,6 +1,8 @@
 //! The built `hikaru`, as a user calls it: on the example folder, on real tags, on bad input.
 
+mod alone;
 mod bad_input;
+mod connecting;
 #[cfg(feature = "cluster")]
 mod live;
 mod serve;

@@ -1,6 +1,7 @@
 //! A running `hikaru serve` and a caller that speaks plain HTTP to it, as curl does; and the service on a folder.
 
 mod folder;
+mod metrics;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

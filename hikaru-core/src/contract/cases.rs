@@ -5,7 +5,7 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 
-use super::Subject;
+use super::{Subject, threads};
 use crate::{
     Text,
     build::Build,
@@ -47,8 +47,10 @@ clauses![
     one_of_two_writes_on_the_same_state_wins,
     posts_in_any_order_end_at_the_highest,
     concurrent_posts_end_at_the_highest,
+    posts_on_threads_end_at_the_highest,
     a_rollback_by_a_person_is_held,
     marks_never_go_down,
+    unhold_removes_the_marks_that_it_is_asked_to,
 ];
 
 /// How often a view is given a moment to catch up.
@@ -289,6 +291,9 @@ impl<'a> Stage<'a> {
             setting(Place::Label, "upgrade", "manual"),
         ];
         workload.containers[0].mark = Some("1.4.0_1_00000000".into());
+        let mut init = Container::new("migrate", "registry.example/migrate:1.0");
+        init.init = true;
+        workload.containers.push(init);
         let mut now = self.put(&workload).await?;
         let mut absent = now.id.clone();
         absent.name = "absent".into();
@@ -469,6 +474,65 @@ impl<'a> Stage<'a> {
             }
         }
         self.runs(12).await
+    }
+
+    /// Threads post rising builds at once, many times: a port that looks first and writes later loses some.
+    async fn posts_on_threads_end_at_the_highest(self) -> Result<(), String> {
+        const ROUNDS: u64 = 40;
+        const THREADS: u64 = 4;
+        if !self.subject.abilities().threads {
+            return Ok(());
+        }
+        self.put(&self.workload(1)).await?;
+        for round in 0..ROUNDS {
+            let barrier = threads::Together::new(THREADS);
+            let (stage, barrier) = (&self, &barrier);
+            let outcomes = threads::each(0..THREADS, |thread| async move {
+                barrier.wait();
+                stage.post(2 + round * THREADS + thread, Force::NONE).await
+            });
+            for outcome in outcomes {
+                if let Some(failure) = outcome?.failure() {
+                    return Err(failure);
+                }
+            }
+            self.runs(1 + (round + 1) * THREADS).await?;
+        }
+        Ok(())
+    }
+
+    async fn unhold_removes_the_marks_that_it_is_asked_to(self) -> Result<(), String> {
+        if !self.subject.abilities().marks {
+            return Ok(());
+        }
+        let mut workload = self.workload(1);
+        workload.containers[0].mark = Some("1.4.0_9_00000000".into());
+        workload.containers[1].mark = Some("2.0_1_00000000".into());
+        self.put(&workload).await?;
+        let name = |name: &str| {
+            let name = format!("{}/deployment/{name}", self.subject.namespace());
+            name.parse().map_err(|error| format!("{error}"))
+        };
+        let port = self.subject.port();
+        match port.unhold(&name("absent")?, None).await {
+            Err(ClusterError::Unsupported(_)) => return Ok(()),
+            removed => same("of an absent one", removed, Err(ClusterError::NotFound))?,
+        }
+        let own = name(&self.name)?;
+        let mark = |container: &str, mark: &str| (Text::from(container), Text::from(mark));
+        let removed = port.unhold(&own, Some("web".into())).await;
+        same(
+            "of one container",
+            removed,
+            Ok(vec![mark("web", "1.4.0_9_00000000")]),
+        )?;
+        let now = self.now().await?;
+        let marks: Vec<_> = now.containers.iter().map(|c| c.mark.as_deref()).collect();
+        same("marks", marks, vec![None, Some("2.0_1_00000000")])?;
+        let removed = port.unhold(&own, None).await;
+        same("of all", removed, Ok(vec![mark("proxy", "2.0_1_00000000")]))?;
+        let removed = port.unhold(&own, None).await;
+        same("once more", removed, Ok(Vec::new()))
     }
 
     async fn a_rollback_by_a_person_is_held(self) -> Result<(), String> {

@@ -1,13 +1,20 @@
 //! The verdict on one container: the table of the design, line by line. The first line that fits decides.
 
-use super::{Force, Mark, Reason, Rules};
+use std::{
+    cell::OnceCell,
+    cmp::Ordering,
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+};
+
+use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
 use crate::{
     Text,
     build::Build,
     reference::Reference,
     tag::{BuildTag, Reading, TagFormats},
     version::Version,
-    workload::Container,
+    workload::{Container, Place},
 };
 
 /// What a running image says of its version.
@@ -32,33 +39,74 @@ impl<'t> Running<'t> {
     }
 }
 
-/// What the verdicts on the containers of one workload have in common.
+/// What the verdicts on the containers of one workload have in common: read once for all of them.
 pub(super) struct Case<'a> {
-    pub(super) build: &'a Build,
+    build: &'a Build,
+    posted: BuildTag<'a>,
     /// What the workload's labels say.
-    pub(super) labels: Reading<'a>,
-    pub(super) rules: &'a Rules,
+    labels: Reading<'a>,
+    /// The hash of marks of this repository and these labels, once it is needed.
+    hash: OnceCell<u32>,
+    manual: Option<Place>,
+    /// The constraint that the posted version is outside of, if there is one.
+    constraint: Option<&'a Text>,
     /// The readings that are in conflict, if the tag is ambiguous.
-    pub(super) ambiguous: Option<&'a std::sync::Arc<[Text]>>,
+    ambiguous: Option<&'a Arc<[Text]>>,
     /// The setting that cannot be read, if there is one.
-    pub(super) unreadable: Option<&'a std::sync::Arc<super::UnreadableSetting>>,
-    pub(super) force: Force,
+    unreadable: Option<&'a Arc<UnreadableSetting>>,
+    force: Force,
 }
 
-impl Case<'_> {
+/// A container's high-water mark, and where the posted build stands to it.
+pub(super) struct Marked<'c> {
+    mark: Mark<'c>,
+    posted: Ordering,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        build: &'a Build,
+        labels: Reading<'a>,
+        rules: &'a Rules,
+        ambiguous: Option<&'a Arc<[Text]>>,
+        unreadable: Option<&'a Arc<UnreadableSetting>>,
+        force: Force,
+    ) -> Self {
+        let posted = build.tag();
+        Self {
+            build,
+            posted,
+            labels,
+            hash: OnceCell::new(),
+            manual: rules.manual,
+            constraint: rules.outside(posted.version()),
+            ambiguous,
+            unreadable,
+            force,
+        }
+    }
+
     /// The verdict on a container whose image has the posted repository.
-    pub(super) fn judge(&self, container: &Container, image: &Reference<'_>) -> Reason {
-        let posted = self.build.tag();
+    pub(super) fn judge(&self, image: &Reference<'_>, marked: Option<&Marked<'_>>) -> Reason {
+        let posted = &self.posted;
+        // The same tag is the same build, by which digest ever it is pulled: no need to read it once more.
+        if image.tag() == Some(posted.as_str()) {
+            return Reason::Equal;
+        }
         let running = Running::of(image, self.build.formats());
-        let same_text = container.image == *self.build.image()
-            || Reference::parse(self.build.image()).as_ref() == Ok(image);
         let (same, other) = match &running {
             Running::Build(build) if build.identity().names(&self.labels) => (Some(build), None),
             Running::Build(build) => (None, Some(build)),
             _ => (None, None),
         };
-        let same_place = same.is_some_and(|r| r.precedence() == posted.precedence());
-        if same_text || (same_place && same.is_some_and(|r| r.same_commit(&posted))) {
+        // Where the posted build stands to what runs: by version and build in the same identity, else by version alone.
+        let order = match (&running, same) {
+            (_, Some(r)) => posted.precedence().cmp(&r.precedence()),
+            (Running::Build(r), None) => posted.version().cmp(&r.version()),
+            (Running::Version(version), _) => posted.version().cmp(version),
+            (Running::Floating, _) => Ordering::Greater,
+        };
+        if order.is_eq() && same.is_some_and(|r| r.same_commit(posted)) {
             return Reason::Equal;
         }
         if let Some(readings) = self.ambiguous {
@@ -69,36 +117,26 @@ impl Case<'_> {
         if let Some(setting) = self.unreadable {
             return Reason::UnreadableSetting(setting.clone());
         }
-        let lower = match (&running, same) {
-            (_, Some(r)) => posted.precedence() < r.precedence(),
-            (Running::Build(r), None) => posted.version() < r.version(),
-            (Running::Version(version), _) => posted.version() < *version,
-            (Running::Floating, _) => false,
-        };
         // Something else than the marked build runs. Where that one runs, or a higher one, nobody took anything back:
         // what follows in the table says better why a build stays out.
         let held = || {
-            self.mark(container).is_some_and(|mark| {
-                posted.precedence() <= mark.precedence
-                    && same.is_none_or(|r| r.precedence() < mark.precedence)
+            marked.is_some_and(|marked| {
+                marked.posted.is_le()
+                    && same.is_none_or(|r| r.precedence() < marked.mark.precedence)
             })
         };
-        let manual = || self.rules.manual.map(|place| Reason::Manual { place });
+        let manual = || self.manual.map(|place| Reason::Manual { place });
         let constraint = || {
-            let constraint = self.rules.outside(posted.version())?.clone();
+            let constraint = self.constraint?.clone();
             Some(Reason::Constraint { constraint })
         };
         let lines: [&dyn Fn() -> Option<Reason>; 6] = [
             &manual,
             &constraint,
             &|| held().then_some(Reason::Held),
-            &|| same_place.then_some(Reason::ConflictingBuild),
-            &|| {
-                other
-                    .is_some_and(|r| r.version() == posted.version())
-                    .then_some(Reason::OtherBranch)
-            },
-            &|| lower.then_some(Reason::Obsolete),
+            &|| (same.is_some() && order.is_eq()).then_some(Reason::ConflictingBuild),
+            &|| (other.is_some() && order.is_eq()).then_some(Reason::OtherBranch),
+            &|| order.is_lt().then_some(Reason::Obsolete),
         ];
         let mut forced = Force::NONE;
         for line in lines {
@@ -112,23 +150,60 @@ impl Case<'_> {
     }
 
     /// The container's high-water mark, if it is one of this repository and identity.
-    pub(super) fn mark<'c>(&self, container: &'c Container) -> Option<Mark<'c>> {
-        let mark = Mark::parse(container.mark.as_deref()?).ok()?;
-        (mark.hash == Mark::hash_of(&self.build.repository(), &self.labels)).then_some(mark)
+    ///
+    /// # Errors
+    /// When the label's value is no mark at all.
+    pub(super) fn mark<'c>(
+        &self,
+        container: &'c Container,
+    ) -> Result<Option<Marked<'c>>, MarkError> {
+        let Some(value) = &container.mark else {
+            return Ok(None);
+        };
+        let mark = Mark::parse(value)?;
+        Ok((mark.hash == self.hash()).then(|| Marked {
+            mark,
+            posted: self.posted.precedence().cmp(&mark.precedence),
+        }))
+    }
+
+    fn hash(&self) -> u32 {
+        *self
+            .hash
+            .get_or_init(|| Mark::hash_of(&self.build.repository(), &self.labels))
     }
 
     /// The mark to write with an upgrade. Marks never go down: a forced lower build leaves the higher one.
-    pub(super) fn next_mark(&self, container: &Container) -> NextMark {
-        let precedence = self.build.tag().precedence();
-        if self
-            .mark(container)
-            .is_some_and(|mark| mark.precedence >= precedence)
-        {
+    pub(super) fn next_mark(
+        &self,
+        marked: Option<&Marked<'_>>,
+        made: &OnceLock<MadeMark>,
+    ) -> NextMark {
+        if marked.is_some_and(|marked| marked.posted.is_le()) {
             return NextMark::Stays;
         }
-        let hash = Mark::hash_of(&self.build.repository(), &self.labels);
-        let text = Mark { precedence, hash }.to_string();
-        if text.len() > super::MARK_LONGEST {
+        let hash = self.hash();
+        let make = || MadeMark {
+            hash,
+            mark: self.make_mark(hash),
+        };
+        let first = made.get_or_init(make);
+        if first.hash == hash {
+            first.mark.clone()
+        } else {
+            make().mark
+        }
+    }
+
+    fn make_mark(&self, hash: u32) -> NextMark {
+        let mark = Mark {
+            precedence: self.posted.precedence(),
+            hash,
+        };
+        // Room for the longest that is written: it is made in one piece.
+        let mut text = String::with_capacity(MARK_LONGEST);
+        let _ = write!(text, "{mark}");
+        if text.len() > MARK_LONGEST {
             NextMark::TooLong(text.len())
         } else {
             NextMark::Write(text.into())
@@ -136,7 +211,15 @@ impl Case<'_> {
     }
 }
 
+/// The first mark that a plan made: most of its workloads have the same labels, and share its text.
+#[derive(Clone, Debug)]
+pub(super) struct MadeMark {
+    hash: u32,
+    mark: NextMark,
+}
+
 /// What becomes of a container's mark.
+#[derive(Clone, Debug)]
 pub(super) enum NextMark {
     /// It is as high already.
     Stays,

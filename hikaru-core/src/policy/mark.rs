@@ -17,7 +17,7 @@ use crate::{
 /// The longest mark that can be written, in bytes: the longest value of a label.
 pub const MARK_LONGEST: usize = LABEL_LONGEST;
 
-/// A high-water mark. The hash ties it to a repository and an identity: a relabeled workload, or a container with
+/// A high-water mark. A mark with another hash counts as none, and is replaced by the next upgrade. The hash ties it to a repository and an identity: a relabeled workload, or a container with
 /// another repository, starts afresh.
 ///
 /// ```

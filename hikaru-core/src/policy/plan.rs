@@ -1,20 +1,39 @@
 //! The plan: the verdicts for all workloads that a posted build is meant for.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
-    Code, Force, Mark, Reason, Rules, Sentence, Verdict,
-    judge::{Case, NextMark},
+    Code, Force, Reason, Rules, Sentence, Verdict,
+    judge::{Case, MadeMark, NextMark},
 };
 use crate::{
     Text,
     build::Build,
     change::{Change, Edit},
     tag::{Reading, Segment},
-    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
+    workload::{Container, MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
+///
+/// All narrowing is done before ambiguity is looked for: of two workloads that match by different readings, a call that
+/// leaves in one of them names it, by its namespace as well as by its owner.
+///
+/// ```
+/// use hikaru_core::{Build, Force, Request, TagFormats};
+/// let build = Build::parse("acme/web:a_b_c_d_1.4.0_7_none", &TagFormats::default())?;
+/// let mut request = Request::new(build);
+/// request.namespaces = vec!["shop".into()];
+/// request.workloads = vec!["shop/deployment/web".parse().unwrap()];
+/// // The tag can be read in three ways: this one is meant.
+/// request.branch = Some("c_d".into());
+/// request.force = "held".parse().unwrap();
+/// # Ok::<(), hikaru_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {
@@ -87,6 +106,18 @@ pub struct Judged {
     pub container: usize,
     /// Why it has its verdict.
     pub reason: Reason,
+}
+
+impl Judged {
+    /// The stable code of its verdict.
+    pub fn code(&self) -> Code {
+        self.reason.code()
+    }
+
+    /// Its verdict.
+    pub fn verdict(&self) -> Verdict {
+        self.code().verdict()
+    }
 }
 
 /// What somebody should know of a workload, whatever its verdict.
@@ -184,6 +215,11 @@ impl Entry {
         verdicts.min().unwrap_or(Verdict::Equal)
     }
 
+    /// The container that a verdict is on.
+    pub fn container(&self, judged: &Judged) -> Option<&Container> {
+        self.workload.containers.get(judged.container)
+    }
+
     /// The codes of its containers.
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
         self.containers.iter().map(|c| c.reason.code())
@@ -208,6 +244,7 @@ pub struct Plan {
     /// An entry for each workload of which a container was judged.
     pub entries: Vec<Entry>,
     reading: Agreement,
+    mark: OnceLock<MadeMark>,
 }
 
 /// By which readings the matching workloads match.
@@ -215,8 +252,8 @@ pub struct Plan {
 enum Agreement {
     /// None matched.
     None,
-    /// All by this one.
-    One(Text),
+    /// All by the one that this workload matches by.
+    One(Arc<Workload>),
     /// By these, so nobody can know which was meant.
     Several(Arc<[Text]>),
 }
@@ -236,9 +273,10 @@ enum Agreement {
 /// # Ok::<(), hikaru_core::BuildError>(())
 /// ```
 pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> Plan {
-    let mut workloads: Vec<Workload> = workloads
+    let mut workloads: Vec<Arc<Workload>> = workloads
         .into_iter()
         .filter(|workload| request.admits(workload))
+        .map(Arc::new)
         .collect();
     workloads.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let reading = agreement(&request.build, &workloads);
@@ -246,9 +284,10 @@ pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> 
         request,
         entries: Vec::with_capacity(workloads.len()),
         reading,
+        mark: OnceLock::new(),
     };
     for workload in workloads {
-        let entry = plan.judge(Arc::new(workload));
+        let entry = plan.judge(workload);
         // None is judged when the workload's own settings leave out each container that uses the repository.
         if !entry.containers.is_empty() {
             plan.entries.push(entry);
@@ -282,21 +321,26 @@ impl Plan {
         let relabeled;
         let ambiguous = match &self.reading {
             Agreement::Several(readings) => Some(readings),
-            // It was relabeled since the plan was made, and matches by another reading now.
-            Agreement::One(reading) if *reading != spelled_out(build, &workload) => {
-                relabeled = Arc::from([reading.clone(), spelled_out(build, &workload)]);
-                Some(&relabeled)
+            // Another reading: it was relabeled since the plan was made.
+            Agreement::One(first) => {
+                let readings = [first, &workload].map(|w| projection(build, w));
+                if readings[0] == readings[1] {
+                    None
+                } else {
+                    relabeled = Arc::from(readings.map(spelled_out));
+                    Some(&relabeled)
+                }
             }
-            _ => None,
+            Agreement::None => None,
         };
-        let case = Case {
+        let case = Case::new(
             build,
-            labels: workload.labels.reading().unwrap_or_default(),
-            rules: &rules,
+            workload.labels.reading().unwrap_or_default(),
+            &rules,
             ambiguous,
-            unreadable: unreadable.as_ref(),
-            force: self.request.force,
-        };
+            unreadable.as_ref(),
+            self.request.force,
+        );
         let mut containers = Vec::new();
         let mut edits = Vec::new();
         for (index, container) in workload.containers.iter().enumerate() {
@@ -306,15 +350,16 @@ impl Plan {
             if !rules.judges(&container.name) {
                 continue;
             }
-            if let Some(value) = container.mark.as_ref().filter(|m| Mark::parse(m).is_err()) {
+            let marked = case.mark(container).unwrap_or_else(|_| {
                 warnings.push(Warning::UnreadableMark {
                     container: container.name.clone(),
-                    value: value.clone(),
+                    value: container.mark.clone().unwrap_or_default(),
                 });
-            }
-            let reason = case.judge(container, &image);
+                None
+            });
+            let reason = case.judge(&image, marked.as_ref());
             if reason.code() == Code::Upgrade {
-                let mark = match case.next_mark(container) {
+                let mark = match case.next_mark(marked.as_ref(), &self.mark) {
                     NextMark::Stays => None,
                     NextMark::Write(mark) => Some(mark),
                     NextMark::TooLong(length) => {
@@ -353,15 +398,15 @@ impl Plan {
     }
 }
 
-/// The part of a workload's labels that the tag speaks of, spelled out.
-fn spelled_out(build: &Build, workload: &Workload) -> Text {
-    projection(build, workload).to_string().into()
+fn spelled_out(reading: Reading<'_>) -> Text {
+    reading.to_string().into()
 }
 
+/// The part of a workload's labels that the tag speaks of.
 fn projection<'a>(build: &Build, workload: &'a Workload) -> Reading<'a> {
     let labels = workload.labels.reading().unwrap_or_default();
     let mut reading = Reading::default();
-    for segment in build.tag().identity().fields().iter() {
+    for segment in build.identity().fields().iter() {
         match segment {
             Segment::Owner => reading.owner = labels.owner,
             Segment::Repo => reading.repo = labels.repo,
@@ -371,16 +416,14 @@ fn projection<'a>(build: &Build, workload: &'a Workload) -> Reading<'a> {
     reading
 }
 
-fn agreement(build: &Build, workloads: &[Workload]) -> Agreement {
-    let readings: BTreeSet<Reading<'_>> = workloads.iter().map(|w| projection(build, w)).collect();
-    let mut readings = readings
-        .iter()
-        .map(|reading| Text::from(reading.to_string()));
-    match (readings.next(), readings.next()) {
-        (None, _) => Agreement::None,
-        (Some(one), None) => Agreement::One(one),
-        (Some(one), Some(two)) => {
-            Agreement::Several([one, two].into_iter().chain(readings).collect())
-        }
+fn agreement(build: &Build, workloads: &[Arc<Workload>]) -> Agreement {
+    let Some(first) = workloads.first() else {
+        return Agreement::None;
+    };
+    let of_first = projection(build, first);
+    if workloads.iter().all(|w| projection(build, w) == of_first) {
+        return Agreement::One(first.clone());
     }
+    let readings: BTreeSet<Reading<'_>> = workloads.iter().map(|w| projection(build, w)).collect();
+    Agreement::Several(readings.into_iter().map(spelled_out).collect())
 }

@@ -62,7 +62,8 @@ impl fmt::Display for Sentence<'_> {
                     return Ok(());
                 };
                 match &running {
-                    Running::Build(r) if same_identity && r.precedence() < mark => write!(
+                    // A build of the same identity is held only while a lower one runs.
+                    Running::Build(r) if same_identity => write!(
                         f,
                         "runs {}, lower than {mark} that was deployed before",
                         r.precedence()

@@ -25,6 +25,22 @@ pub enum OnFailure {
 }
 
 /// The settings of a workload, read.
+///
+/// ```
+/// use hikaru_core::{Place, Rules, Setting, Workload, WorkloadId};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.settings = vec![
+///     Setting::new(Place::Label, "upgrade", "manual"),
+///     Setting::new(Place::Annotation, "upgrade", "auto"),
+/// ];
+/// // The more careful one wins.
+/// let rules = Rules::read(&web, &mut Vec::new()).unwrap();
+/// assert_eq!(rules.manual, Some(Place::Label));
+///
+/// web.settings = vec![Setting::new(Place::Label, "upgrade", "never")];
+/// let error = Rules::read(&web, &mut Vec::new()).unwrap_err();
+/// assert_eq!(error.to_string(), "the label hikaru.dev/upgrade is \"never\": expected auto or manual");
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Rules {
@@ -175,7 +191,7 @@ fn comparable(version: Version<'_>) -> Option<semver::Version> {
             .map(|identifier| {
                 let numeric = identifier.bytes().all(|b| b.is_ascii_digit());
                 match identifier.trim_start_matches('0') {
-                    "" if numeric => "0",
+                    "" => "0",
                     trimmed if numeric => trimmed,
                     _ => identifier,
                 }

@@ -30,7 +30,28 @@ impl fmt::Display for Verdict {
 }
 
 /// The stable code of a verdict, in the order in which the policy looks: the first that fits decides.
+///
+/// | code | verdict | can be forced | needs a person | fails a strict call |
+/// |---|---|---|---|---|
+/// | `equal` | equal | | | |
+/// | `ambiguous` | skipped | | yes | yes |
+/// | `unreadable-setting` | skipped | | yes | yes |
+/// | `manual` | skipped | yes | | |
+/// | `constraint` | skipped | yes | | |
+/// | `held` | skipped | yes | | yes |
+/// | `conflicting-build` | skipped | yes | yes | yes |
+/// | `other-branch` | skipped | yes | | yes |
+/// | `obsolete` | obsolete | yes | | |
+/// | `upgrade` | upgrade | | | |
+///
+/// ```
+/// use hikaru_core::{Code, Verdict};
+/// assert_eq!(Code::ConflictingBuild.as_str(), "conflicting-build");
+/// assert_eq!(Code::ConflictingBuild.verdict(), Verdict::Skipped);
+/// assert!(Code::ConflictingBuild.needs_a_person());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Code {
     /// It runs exactly the posted text, or the same build.
     Equal,

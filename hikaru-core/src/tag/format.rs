@@ -1,9 +1,9 @@
 //! Tag formats as data, in buildgoggles' abbreviations: which segments a tag has, in which order.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{BuildTag, IdentityFields, Segment, TagError};
-use crate::excerpt::Excerpt;
+use crate::{Text, excerpt::Excerpt};
 
 /// A tag format, such as `o_r_b_v_c_s`, the default: segments joined by `_`, in buildgoggles' abbreviations.
 ///
@@ -35,15 +35,14 @@ pub struct TagFormat {
     identity: IdentityFields,
     /// What stands after the identity. No `_` within.
     right: Vec<Segment>,
+    /// `owner_repo_branch_version_build_commit`: errors have it without making it.
+    spelled: Text,
 }
 
 impl Default for TagFormat {
     fn default() -> Self {
-        Self {
-            left: Vec::new(),
-            identity: IdentityFields::ALL,
-            right: vec![Segment::Version, Segment::Build, Segment::Commit],
-        }
+        let right = vec![Segment::Version, Segment::Build, Segment::Commit];
+        Self::new(Vec::new(), IdentityFields::ALL, right)
     }
 }
 
@@ -66,23 +65,27 @@ impl TagFormat {
         self.left.len() + self.identity.len() + self.right.len()
     }
 
-    fn all(&self) -> impl Iterator<Item = Segment> + '_ {
-        let right = self.right.iter().copied();
-        self.left
-            .iter()
-            .copied()
-            .chain(self.identity.iter())
-            .chain(right)
+    fn new(left: Vec<Segment>, identity: IdentityFields, right: Vec<Segment>) -> Self {
+        let all = left.iter().copied().chain(identity.iter());
+        let names: Vec<_> = all.chain(right.iter().copied()).collect();
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        Self {
+            left,
+            identity,
+            right,
+            spelled: names.join("_").into(),
+        }
+    }
+
+    /// The names of its segments, joined by `_`.
+    pub(crate) fn spelled(&self) -> &Text {
+        &self.spelled
     }
 }
 
 impl fmt::Display for TagFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, segment) in self.all().enumerate() {
-            let joint = if i == 0 { "" } else { "_" };
-            write!(f, "{joint}{segment}")?;
-        }
-        Ok(())
+        f.write_str(&self.spelled)
     }
 }
 
@@ -197,11 +200,7 @@ impl FromStr for TagFormat {
                 found,
             },
         })?;
-        Ok(Self {
-            left,
-            identity,
-            right,
-        })
+        Ok(Self::new(left, identity, right))
     }
 }
 
@@ -238,12 +237,23 @@ fn check_version(left: &[Segment], right: &[Segment]) -> Result<(), Option<Box<s
 }
 
 /// The formats that tags may have, tried in order: the first that can read a tag says what it means.
+///
+/// ```
+/// use hikaru_core::TagFormats;
+/// let formats: TagFormats = "o_r_b_v_c_s,v".parse()?;
+/// assert_eq!(formats.read("acme_web_main_1.4.0_7_none").unwrap().build(), 7);
+/// assert_eq!(formats.read("1.4.0").unwrap().version().to_string(), "1.4.0");
+/// // The first format's error is told.
+/// let error = formats.read("latest").unwrap_err();
+/// assert!(error.to_string().contains("expected 6 or more segments"));
+/// # Ok::<(), hikaru_core::FormatError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagFormats(Vec<TagFormat>);
+pub struct TagFormats(Arc<[TagFormat]>);
 
 impl Default for TagFormats {
     fn default() -> Self {
-        Self(vec![TagFormat::default()])
+        Self([TagFormat::default()].into())
     }
 }
 
@@ -259,7 +269,7 @@ impl TagFormats {
     /// The first format's [`TagError`].
     pub fn read<'t>(&self, tag: &'t str) -> Result<BuildTag<'t>, TagError> {
         let mut first = None;
-        for format in &self.0 {
+        for format in self.0.iter() {
             match BuildTag::parse(tag, format) {
                 Ok(read) => return Ok(read),
                 Err(error) => _ = first.get_or_insert(error),

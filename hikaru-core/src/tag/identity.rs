@@ -57,6 +57,13 @@ impl fmt::Display for IdentityFields {
 
 /// One way to cut an identity. A field that the format lacks is not there. One trailing `.git` of the repo is dropped
 /// when it is made, and no more.
+///
+/// ```
+/// use hikaru_core::Reading;
+/// let reading = Reading::new(Some("acme"), Some("web.git"), None);
+/// assert_eq!(reading.repo, Some("web"));
+/// assert_eq!(reading.to_string(), "owner acme, repo web");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Reading<'t> {
@@ -115,6 +122,17 @@ pub(crate) fn without_git(repo: &str) -> &str {
 }
 
 /// The identity text of a tag, and which fields it is made of.
+///
+/// ```
+/// use hikaru_core::{BuildTag, Reading, TagFormat};
+/// let tag = BuildTag::parse("acme_corp_web_main_1.4.0_7_none", &TagFormat::default())?;
+/// let identity = tag.identity();
+/// assert_eq!(identity.as_str(), "acme_corp_web_main");
+/// // The labels of a workload decide which reading is meant.
+/// assert!(identity.names(&Reading::new(Some("acme_corp"), Some("web"), Some("main"))));
+/// assert!(!identity.names(&Reading::new(Some("acme_corp"), Some("web"), Some("dev"))));
+/// # Ok::<(), hikaru_core::TagError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'t> {
     text: &'t str,
@@ -163,7 +181,7 @@ impl<'t> Identity<'t> {
         if let Some((expected, offset)) = part_fault(self.text) {
             return Some((None, expected, offset));
         }
-        let cuts = (0..bytes.len()).filter(|i| is_cut(bytes, *i)).count();
+        let cuts = bytes.windows(3).filter(|around| is_cut(around, 1)).count();
         let few = "more parts joined by `_`, each with a letter or digit first and last";
         (cuts + 1 < fields).then_some((None, few, 0))
     }
@@ -290,10 +308,18 @@ fn is_label_byte(b: u8) -> bool {
 /// Whether an identity may be cut here: at a `_` with a letter or digit on both sides, as label values begin and end.
 fn is_cut(bytes: &[u8], at: usize) -> bool {
     let alnum = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_alphanumeric);
-    bytes[at] == b'_' && at > 0 && alnum(at - 1) && alnum(at + 1)
+    bytes[at] == b'_' && at.checked_sub(1).is_some_and(alnum) && alnum(at + 1)
 }
 
 /// The readings of an identity: see [`BuildTag::readings`](super::BuildTag::readings).
+///
+/// ```
+/// use hikaru_core::{BuildTag, TagFormat};
+/// let tag = BuildTag::parse("a_b_c_d_1.4.0_7_none", &TagFormat::default())?;
+/// let branches: Vec<_> = tag.readings().filter_map(|reading| reading.branch).collect();
+/// assert_eq!(branches, ["c_d", "d", "d"]);
+/// # Ok::<(), hikaru_core::TagError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Readings<'t> {
     identity: Identity<'t>,

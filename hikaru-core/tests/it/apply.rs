@@ -269,3 +269,13 @@ async fn unhold_lets_a_lower_build_go_out_again() {
         Err(ClusterError::NotFound)
     );
 }
+
+#[tokio::test]
+async fn a_port_that_keeps_no_marks_says_so() {
+    let cluster = Interrupted::new(web(1));
+    let name: WorkloadName = "shop/deployment/web".parse().expect("a name");
+    assert_eq!(
+        cluster.unhold(&name, None).await,
+        Err(ClusterError::Unsupported("removing high-water marks"))
+    );
+}

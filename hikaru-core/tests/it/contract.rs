@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, MemoryCluster, Mode, Scope, Workload,
-    WorkloadId,
+    Change, ClusterError, ClusterPort, Found, Freshness, MemoryCluster, Mode, Scope, Text,
+    Workload, WorkloadId, WorkloadName,
     contract::{Abilities, Subject, run},
 };
 
@@ -34,6 +34,10 @@ enum Fault {
     NoWrite,
     /// A dry run is kept.
     DryRunKept,
+    /// It looks first and writes later.
+    Race,
+    /// All marks are removed, whatever container is named.
+    UnholdsAll,
 }
 
 #[derive(Clone)]
@@ -62,7 +66,11 @@ impl Faulty {
             Fault::NoSettingsTest => seen.settings = judged.settings.clone(),
             Fault::NoLabelsTest => seen.labels = judged.labels.clone(),
             Fault::NoUidTest => seen.uid = judged.uid.clone(),
-            Fault::NoMark | Fault::NoWrite | Fault::DryRunKept => {}
+            Fault::NoMark
+            | Fault::NoWrite
+            | Fault::DryRunKept
+            | Fault::Race
+            | Fault::UnholdsAll => {}
         }
         seen
     }
@@ -79,11 +87,22 @@ impl ClusterPort for Faulty {
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
         self.cluster.read(id).await
     }
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let named = container.filter(|_| !matches!(self.fault, Fault::UnholdsAll));
+        self.cluster.unhold(workload, named).await
+    }
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
         let id = &change.judged().id;
         let now = self.cluster.get(id).ok_or(ClusterError::NotFound)?;
         if !change.holds_for(&self.without_test(change, &now)) {
             return Err(ClusterError::Stale);
+        }
+        if matches!(self.fault, Fault::Race) {
+            std::thread::sleep(std::time::Duration::from_micros(50));
         }
         let kept = mode == Mode::Commit || matches!(self.fault, Fault::DryRunKept);
         if kept && !matches!(self.fault, Fault::NoWrite) {
@@ -141,6 +160,11 @@ async fn planted_faults_are_found() {
         (Fault::NoMark, "marks_never_go_down"),
         (Fault::NoWrite, "posts_in_any_order_end_at_the_highest"),
         (Fault::DryRunKept, "a_dry_run_tests_and_keeps_nothing"),
+        (Fault::Race, "posts_on_threads_end_at_the_highest"),
+        (
+            Fault::UnholdsAll,
+            "unhold_removes_the_marks_that_it_is_asked_to",
+        ),
     ] {
         let broken = broken_by(fault).await;
         assert!(

@@ -1,11 +1,19 @@
 //! hikaru-core from outside: verdicts by tables, real tags, the contract and its planted faults, properties.
 
+mod allocations;
 mod apply;
+mod attempts;
 mod buildgoggles;
+mod codes;
 mod contract;
+mod examples;
 mod fuzz_corpus;
 mod guarantee;
+mod marks;
 mod plans;
 mod properties;
 mod references;
+mod settings;
+mod users;
 mod verdicts;
+mod workloads;

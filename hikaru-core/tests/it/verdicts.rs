@@ -8,12 +8,12 @@ use hikaru_core::{
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
 
 /// One workload `shop/Deployment/web`, labeled acme, web, main, with one container `web`.
-struct On {
+pub(crate) struct On {
     workload: Workload,
     force: Force,
 }
 
-fn runs(image: &str) -> On {
+pub(crate) fn runs(image: &str) -> On {
     let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     workload.labels = IdentityLabels::new("acme", "web", "main");
     workload.containers.push(Container::new("web", image));
@@ -29,16 +29,16 @@ impl On {
         self
     }
 
-    fn label(self, key: &str, value: &str) -> Self {
+    pub(crate) fn label(self, key: &str, value: &str) -> Self {
         self.set(Place::Label, key, value)
     }
 
-    fn annotation(self, key: &str, value: &str) -> Self {
+    pub(crate) fn annotation(self, key: &str, value: &str) -> Self {
         self.set(Place::Annotation, key, value)
     }
 
     /// A mark of docker.io/acme/web and acme_web_main.
-    fn mark(self, build: &str) -> Self {
+    pub(crate) fn mark(self, build: &str) -> Self {
         self.raw_mark(&format!("{build}_d5ecc80e"))
     }
 
@@ -47,14 +47,14 @@ impl On {
         self
     }
 
-    fn force(mut self, codes: &str) -> Self {
+    pub(crate) fn force(mut self, codes: &str) -> Self {
         self.force = codes.parse().expect(codes);
         self
     }
 
     /// Posts and expects `code: sentence`; for an upgrade, the mark that is written stands behind it.
     #[track_caller]
-    fn post(self, image: &str, expected: &str) {
+    pub(crate) fn post(self, image: &str, expected: &str) {
         let build = Build::parse(image, &TagFormats::default()).expect(image);
         let mut request = Request::new(build.clone());
         request.force = self.force;
@@ -77,7 +77,7 @@ impl On {
     }
 
     #[track_caller]
-    fn gives(self, expected: &str) {
+    pub(crate) fn gives(self, expected: &str) {
         self.post(POSTED, expected);
     }
 }
@@ -88,6 +88,9 @@ fn equal() {
     runs("docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd")
         .gives("equal: runs this build already");
     runs("acme/web:acme_web_main_1.4.0_7_0123abcdef").gives("equal: runs this build already");
+    let pinned = |digit: &str| format!("{POSTED}@sha256:{}", digit.repeat(64));
+    runs(&pinned("a")).gives("equal: runs this build already");
+    runs(&pinned("a")).post(&pinned("b"), "equal: runs this build already");
     runs("acme/web:acme_web.git_main_1.4_007_0123abcd").gives("equal: runs this build already");
     // Before everything else: an opt-out or a bad setting does not matter for what runs already.
     runs(POSTED)

@@ -8,5 +8,6 @@ mod cluster;
 mod drain;
 mod limits;
 mod log;
+mod metrics;
 mod tokens;
 mod wire;

@@ -1,28 +1,24 @@
-//! Requests to an API server, with deadlines of ours, a bounded number in flight, and errors that say whether the
-//! request may have been carried out. What the requests are and what their answers mean is said elsewhere.
+//! Requests to an API server, with deadlines of ours, a bounded number in flight (`seats`), and errors that say whether
+//! the request may have been carried out. What the requests are and what their answers mean is said elsewhere.
 //!
 //! kube's defaults do not suit a deploy path: no read timeout, 15 silent retries of every method, a connect timeout of
-//! 30 s. So the stack is put together here; TLS, credentials and plugins for them are kube's.
+//! 30 s. So the stack is put together in `transport`; TLS, credentials and plugins for them are kube's.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, time::Duration};
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, BodyStream};
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use kube::{
-    client::{AuthError, Body, Client, ConfigExt as _},
+    client::{AuthError, Body},
     core::Status,
 };
-use tokio::{sync::Semaphore, time::timeout};
-use tower::{BoxError, ServiceBuilder};
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
-    connection::{CONNECT, Connection, ConnectionError},
-    token::TokenFile,
+    connection::{Connection, ConnectionError},
+    seats::{Ending, Lane, desk::Desk},
+    transport::Transport,
 };
 
 /// How long one object may take to be read or written, the wait for a seat apart.
@@ -31,15 +27,12 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long one page of a list may take.
 pub(super) const PAGE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Requests in flight at once. Past 16, one buys little but latency: on two cores 814 guarded patches a second, against
-/// 915 with 64.
-pub(super) const SEATS: usize = 16;
-
 /// How often a request is sent that the server turns away with 429. It has not looked at it: that is safe.
 const TRIES: usize = 4;
 
-/// The longest wait that we grant a server before the next try; without a wish of its own: [`LULL`].
-const LONGEST_LULL: Duration = Duration::from_secs(3);
+/// The longest wait that we grant a server before the next try; whoever is to wait longer is told so instead. Without a
+/// wish of its own: [`LULL`], the API server's usual one.
+const LONGEST_LULL: Duration = Duration::from_secs(8);
 const LULL: Duration = Duration::from_secs(1);
 
 /// The body of an answer that we keep for an error message, in bytes.
@@ -60,6 +53,9 @@ pub(super) enum RequestError {
     /// The answer is not what was asked for.
     #[error("the answer cannot be read: {0}")]
     Unreadable(String),
+    /// The server knows nothing of the kind.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// An answer that is no success.
@@ -69,6 +65,8 @@ pub(super) struct Refused {
     /// What the API server says, if it was the API server: a proxy on the way says something else.
     pub(super) status: Option<Status>,
     pub(super) retry_after: Option<Duration>,
+    /// Which of our credentials it does not take.
+    pub(super) credentials: Option<String>,
     excerpt: String,
 }
 
@@ -102,8 +100,29 @@ impl Refused {
             code,
             status,
             retry_after: seconds.map(Duration::from_secs),
+            credentials: None,
             excerpt,
         }
+    }
+}
+
+/// How long a server that turns requests away wishes us to wait.
+fn lull(refused: &Refused) -> Duration {
+    refused.retry_after.unwrap_or(LULL)
+}
+
+/// What an answer, or that there was none in time, says of how busy the server is.
+fn ending<T>(answer: &Result<Result<T, RequestError>, Elapsed>, took: Option<Duration>) -> Ending {
+    match answer {
+        Err(_) => Ending::Silent,
+        Ok(Ok(_)) => Ending::Answered(took),
+        Ok(Err(RequestError::Refused(refused))) => match refused.code {
+            StatusCode::TOO_MANY_REQUESTS => Ending::TurnedAway(lull(refused)),
+            // Its own time was over.
+            StatusCode::GATEWAY_TIMEOUT => Ending::Silent,
+            _ => Ending::Answered(took),
+        },
+        Ok(Err(_)) => Ending::Unknown,
     }
 }
 
@@ -117,9 +136,8 @@ struct Kinded {
 /// A client of one API server. Cheap to clone; all clones share the seats.
 #[derive(Clone)]
 pub(super) struct ApiClient {
-    client: Client,
-    token: Option<TokenFile>,
-    seats: Arc<Semaphore>,
+    transport: Transport,
+    seats: Desk,
     deadline: Duration,
 }
 
@@ -130,18 +148,9 @@ impl ApiClient {
         in_flight: usize,
         deadline: Duration,
     ) -> Result<Self, ConnectionError> {
-        let (config, token) = (connection.config.clone(), connection.token.clone());
-        // kube runs the plugin of a kubeconfig where it stands, and waits for it.
-        let made = tokio::task::spawn_blocking(move || stack(config)).await;
-        let client = match made {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(unusable(connection, chain(&error))),
-            Err(_) => return Err(unusable(connection, "making the client broke off".into())),
-        };
         Ok(Self {
-            client,
-            token,
-            seats: Arc::new(Semaphore::new(in_flight.max(1))),
+            transport: Transport::new(connection).await?,
+            seats: Desk::new(in_flight),
             deadline,
         })
     }
@@ -151,42 +160,37 @@ impl ApiClient {
         self.deadline
     }
 
-    /// Sends a request and reads the whole answer. Turned away with 429 it waits as long as the server asks, a few
-    /// times. A reading request whose connection is cut is sent once more: a server that restarts leaves dead
-    /// connections in the pool.
+    /// Sends a request when it is its lane's turn, and reads the whole answer. Turned away with 429 it gives its seat
+    /// back, waits as long as the server asks and is sent again, a few times. A reading request whose connection is cut
+    /// is sent once more: a server that restarts leaves dead connections in the pool.
     pub(super) async fn send(
         &self,
+        lane: &Lane,
         request: Request<Vec<u8>>,
         deadline: Duration,
     ) -> Result<bytes::Bytes, RequestError> {
         let reads = request.method() == Method::GET;
         let mut cut = false;
         for attempt in 1.. {
-            // Seats are handed out in the order in which they were asked for.
-            let seat = self.seats.acquire().await;
-            let answer = match timeout(deadline, self.send_once(request.clone())).await {
-                Ok(answer) => answer,
-                Err(_) => Err(RequestError::Lost(format!(
+            let seat = self.seats.seat(lane).await;
+            let answer = timeout(deadline, self.send_once(request.clone())).await;
+            let took = lane.is_alike().then(|| seat.took());
+            seat.leave(ending(&answer, took));
+            let answer = answer.unwrap_or_else(|_| {
+                Err(RequestError::Lost(format!(
                     "no answer within {} s",
                     deadline.as_secs_f32()
-                ))),
-            };
-            drop(seat);
+                )))
+            });
             match answer {
                 Err(RequestError::Refused(refused))
-                    if refused.code == StatusCode::TOO_MANY_REQUESTS && attempt < TRIES =>
+                    if refused.code == StatusCode::TOO_MANY_REQUESTS
+                        && attempt < TRIES
+                        && lull(&refused) <= LONGEST_LULL =>
                 {
-                    let lull = refused.retry_after.unwrap_or(LULL).min(LONGEST_LULL);
+                    let lull = lull(&refused);
                     tracing::debug!(?lull, "the API server asks for patience");
                     tokio::time::sleep(lull).await;
-                }
-                Err(RequestError::Refused(refused))
-                    if refused.code == StatusCode::UNAUTHORIZED && !cut && self.token.is_some() =>
-                {
-                    cut = true;
-                    if let Some(token) = &self.token {
-                        token.doubt();
-                    }
                 }
                 Err(RequestError::Lost(words))
                     if reads && !cut && !words.starts_with("no answer") =>
@@ -207,23 +211,18 @@ impl ApiClient {
     }
 
     /// Sends a request and reads the head of the answer; a refusal's body, too.
-    async fn open(
-        &self,
-        mut request: Request<Vec<u8>>,
-    ) -> Result<http::Response<Body>, RequestError> {
-        if let Some(token) = &self.token {
-            let headers = request.headers_mut();
-            headers.insert(header::AUTHORIZATION, token.header());
-        }
-        let answer = self.client.send(request.map(Body::from)).await;
-        let answer = answer.map_err(|error| sending_failed(&error))?;
+    async fn open(&self, request: Request<Vec<u8>>) -> Result<http::Response<Body>, RequestError> {
+        let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes());
         let body = body.unwrap_or_default();
-        let refused = Refused::new(head.status, &head.headers, &body);
+        let mut refused = Refused::new(head.status, &head.headers, &body);
+        if refused.code == StatusCode::UNAUTHORIZED {
+            refused.credentials = Some(self.transport.credentials());
+        }
         Err(RequestError::Refused(Box::new(refused)))
     }
 
@@ -281,59 +280,6 @@ impl Lines {
             }
         }
     }
-}
-
-fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
-    config.default_retry = false;
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let http = legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        // Load balancers drop silent connections after a minute or more.
-        .pool_idle_timeout(Duration::from_secs(45))
-        .build::<_, Body>(tls);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .layer(tower::util::MapRequestLayer::new(named))
-        .map_err(BoxError::from)
-        .service(http);
-    Ok(Client::new(service, config.default_namespace))
-}
-
-/// Who asks: what the API server writes into its audit log.
-fn named(mut request: Request<Body>) -> Request<Body> {
-    const NAME: &str = concat!("hikaru/", env!("CARGO_PKG_VERSION"));
-    let name = header::HeaderValue::from_static(NAME);
-    request.headers_mut().insert(header::USER_AGENT, name);
-    request
-}
-
-fn unusable(connection: &Connection, reason: String) -> ConnectionError {
-    ConnectionError::Client {
-        connection: connection.to_string(),
-        reason,
-    }
-}
-
-fn sending_failed(error: &kube::Error) -> RequestError {
-    let words = chain(error);
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        let http = error.downcast_ref::<legacy::Error>();
-        if http.is_some_and(legacy::Error::is_connect) {
-            return RequestError::NotSent(format!("no connection: {words}"));
-        }
-        if error.is::<AuthError>() {
-            return RequestError::NotSent(format!("no credentials: {words}"));
-        }
-        at = error.source();
-    }
-    RequestError::Lost(words)
 }
 
 /// What can be said of credentials that could not be had. kube's words quote what a plugin wrote and was given: tokens

@@ -1,17 +1,24 @@
 //! What is known of a cluster, as a plain state machine: events of lists and watches in, workloads and freshness out.
-//! No IO, no clock: the time is handed in. Who feeds it is said in `watch`.
+//! No IO, no clock: the time is handed in. Who feeds it is said in `watch`; how the objects are kept and found, in few
+//! bytes each, in `entries`.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use hikaru_core::{
-    Build, Change, ClusterError, Fault, Found, Reference, Scope, Segment, Select, Severity, Text,
-    Workload, WorkloadId,
+    Build, Change, ClusterError, Fault, Found, Scope, Segment, Select, Severity, Text, Workload,
+    WorkloadId,
 };
 
 use super::object::Malformed;
+
+mod bytes;
+mod directory;
+mod entries;
+mod interner;
+mod record;
+mod slab;
+
+use entries::{Entries, EntryNumber, Sighting};
 
 /// The number of a source: what one list and the watch that goes on from it are of.
 pub(super) type SourceNumber = usize;
@@ -22,12 +29,7 @@ pub(super) struct Index {
     sources: Vec<Source>,
     /// How long a source may show no life before the view counts as out of date.
     patience: Duration,
-    entries: HashMap<WorkloadId, Entry>,
-    /// How many objects were put so far.
-    puts: u64,
-    /// Owner, repo without `.git` and branch, joined by `_`.
-    by_identity: HashMap<Text, HashSet<WorkloadId>>,
-    by_repository: HashMap<Text, HashSet<WorkloadId>>,
+    entries: Entries,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ struct Source {
     kind: String,
     namespace: Option<Text>,
     /// Which list its entries were last seen in: what a new list does not name is gone.
-    generation: u64,
+    generation: u32,
     state: State,
     /// When it last showed life.
     alive: Instant,
@@ -50,15 +52,6 @@ enum State {
     Listed,
     /// The server lacks it, or does not let us, in its own words.
     Closed { words: String, forbidden: bool },
-}
-
-#[derive(Debug)]
-struct Entry {
-    source: SourceNumber,
-    generation: u64,
-    /// Which put this is.
-    put: u64,
-    object: Object,
 }
 
 /// An object as it was last seen.
@@ -107,68 +100,32 @@ impl Index {
         Self {
             sources: sources.into_iter().map(source).collect(),
             patience,
-            entries: HashMap::new(),
-            puts: 0,
-            by_identity: HashMap::new(),
-            by_repository: HashMap::new(),
+            entries: Entries::default(),
         }
     }
 
     /// A new list begins: what it will not name is gone when it ends.
     pub(super) fn begin(&mut self, source: SourceNumber) {
-        self.sources[source].generation += 1;
+        let generation = &mut self.sources[source].generation;
+        *generation = generation.wrapping_add(1);
     }
 
     /// An object was listed, made or changed.
     pub(super) fn put(&mut self, source: SourceNumber, object: Object) {
-        let id = object.id().clone();
-        self.gone(&id);
-        if let Object::Sound(workload) = &object {
-            for (index, key) in self.keys_of(workload) {
-                let index = match index {
-                    By::Identity => &mut self.by_identity,
-                    By::Repository => &mut self.by_repository,
-                };
-                index.entry(key).or_default().insert(id.clone());
-            }
-        }
-        self.puts += 1;
-        let entry = Entry {
-            source,
-            generation: self.sources[source].generation,
-            put: self.puts,
-            object,
-        };
-        self.entries.insert(id, entry);
+        let generation = self.sources[source].generation;
+        self.entries.put(object, Sighting { source, generation });
     }
 
     /// An object was deleted.
     pub(super) fn gone(&mut self, id: &WorkloadId) {
-        let Some(Entry {
-            object: Object::Sound(workload),
-            ..
-        }) = self.entries.remove(id)
-        else {
-            return;
-        };
-        for (index, key) in self.keys_of(&workload) {
-            let index = match index {
-                By::Identity => &mut self.by_identity,
-                By::Repository => &mut self.by_repository,
-            };
-            if let Some(ids) = index.get_mut(&key) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    index.remove(&key);
-                }
-            }
-        }
+        self.entries.remove(id);
     }
 
     /// The list is complete: what it did not name is gone.
     pub(super) fn end(&mut self, source: SourceNumber, now: Instant) {
         let generation = self.sources[source].generation;
-        self.sweep(source, |entry| entry.generation != generation);
+        self.entries
+            .remove_where(|seen| seen.source == source && seen.generation != generation);
         self.sources[source].state = State::Listed;
         self.sources[source].alive = now;
     }
@@ -180,52 +137,32 @@ impl Index {
 
     /// The server lacks the kind, or does not let us: nothing is known of it, and nothing is expected.
     pub(super) fn close(&mut self, source: SourceNumber, words: String, forbidden: bool) {
-        self.sweep(source, |_| true);
+        self.entries.remove_where(|seen| seen.source == source);
         self.sources[source].state = State::Closed { words, forbidden };
-    }
-
-    fn sweep(&mut self, source: SourceNumber, gone: impl Fn(&Entry) -> bool) {
-        let swept = self.entries.iter();
-        let swept = swept.filter(|(_, entry)| entry.source == source && gone(entry));
-        let swept: Vec<WorkloadId> = swept.map(|(id, _)| id.clone()).collect();
-        for id in swept {
-            self.gone(&id);
-        }
     }
 
     /// Which state of an object is known, to tell later whether it still is the same.
     pub(super) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
-        self.entries.get(id).map(|entry| StateNumber(entry.put))
-    }
-
-    /// The workload, if nothing has been heard of it since. What is heard later is newer than what we wrote.
-    fn unheard_of(&mut self, id: &WorkloadId, state: Option<StateNumber>) -> Option<&mut Workload> {
-        let entry = self.entries.get_mut(id)?;
-        match &mut entry.object {
-            Object::Sound(workload) if state == Some(StateNumber(entry.put)) => Some(workload),
-            _ => None,
-        }
+        self.entries.state_of(id)
     }
 
     /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
-    /// post is judged on it.
+    /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote.
     pub(super) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
         let judged = change.judged();
-        let Some(workload) = self.unheard_of(&judged.id, sent_at) else {
-            return;
-        };
-        if workload.uid != judged.uid {
-            return;
-        }
-        // The image keeps its repository: no key changes.
-        for (container, edit) in change.edited() {
-            let mut now = workload.containers.iter_mut();
-            let now = now.find(|c| c.name == container.name && c.image == container.image);
-            if let Some(now) = now {
-                now.image = edit.to().clone();
-                now.mark = edit.mark().or(now.mark.as_ref()).cloned();
+        self.entries.change(&judged.id, sent_at, |workload| {
+            if workload.uid != judged.uid {
+                return;
             }
-        }
+            for (container, edit) in change.edited() {
+                let mut now = workload.containers.iter_mut();
+                let now = now.find(|c| c.name == container.name && c.image == container.image);
+                if let Some(now) = now {
+                    now.image = edit.to().clone();
+                    now.mark = edit.mark().or(now.mark.as_ref()).cloned();
+                }
+            }
+        });
     }
 
     /// Marks were removed, which was asked for at a known state.
@@ -235,7 +172,7 @@ impl Index {
         removed: &[(Text, Text)],
         sent_at: Option<StateNumber>,
     ) {
-        if let Some(workload) = self.unheard_of(id, sent_at) {
+        self.entries.change(id, sent_at, |workload| {
             for now in &mut workload.containers {
                 now.mark.take_if(|mark| {
                     removed
@@ -243,7 +180,16 @@ impl Index {
                         .any(|(name, value)| *name == now.name && value == mark)
                 });
             }
-        }
+        });
+    }
+
+    /// How many objects are known, and how long the most silent source has shown no life.
+    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration) {
+        let open = self.sources.iter();
+        let open = open.filter(|source| !matches!(source.state, State::Closed { .. }));
+        let alive = open.map(|source| source.alive).min();
+        let age = alive.map(|alive| now.saturating_duration_since(alive));
+        (self.entries.numbers().count(), age.unwrap_or_default())
     }
 
     /// How far it can be trusted.
@@ -270,44 +216,53 @@ impl Index {
     /// When the server lets us see nothing at all.
     pub(super) fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let mut found = Found::new(Vec::new(), self.faults(scope)?);
-        let mut admit = |id: &WorkloadId| match self.entries.get(id).map(|entry| &entry.object) {
-            Some(Object::Sound(workload)) if scope.admits(workload) => {
-                found.workloads.push(workload.clone());
-            }
-            _ => {}
+        // What an identity or a repository is looked up by is no more than a hint: the scope decides.
+        let mut admit = |number: EntryNumber| {
+            let workload = self.entries.workload(number);
+            found
+                .workloads
+                .extend(workload.filter(|workload| scope.admits(workload)));
+        };
+        let of_repository = |build: &Build| {
+            let repository = build.repository().to_string();
+            self.entries.of_repository(&repository)
         };
         match &scope.select {
-            Select::Build(build) => match identity_keys(build) {
-                Some(keys) => self.of(&self.by_identity, &keys).for_each(&mut admit),
-                None => self
-                    .of(&self.by_repository, &[repository(build)])
-                    .for_each(&mut admit),
+            Select::Build(build) => match Identities::of(build) {
+                Some(identities) => self.of(&identities).into_iter().for_each(&mut admit),
+                None => of_repository(build).for_each(&mut admit),
             },
             Select::Near(build) => {
-                let keys = identity_keys(build).unwrap_or_default();
-                let near = self.of(&self.by_identity, &keys);
-                let near: HashSet<&WorkloadId> = near
-                    .chain(self.of(&self.by_repository, &[repository(build)]))
-                    .collect();
+                let identities = Identities::of(build);
+                let mut near = identities.map_or_else(Vec::new, |texts| self.of(&texts));
+                near.extend(of_repository(build));
+                near.sort_unstable();
+                near.dedup();
                 near.into_iter().for_each(&mut admit);
             }
             Select::Repository(wanted) => {
-                let wanted = std::slice::from_ref(wanted);
-                self.of(&self.by_repository, wanted).for_each(&mut admit);
+                self.entries.of_repository(wanted).for_each(&mut admit);
             }
-            Select::Named(ids) => ids.iter().for_each(&mut admit),
-            _ => self.entries.keys().for_each(&mut admit),
+            Select::Named(ids) => {
+                let numbers = ids.iter().filter_map(|id| self.entries.number_of(id));
+                numbers.for_each(&mut admit);
+            }
+            _ => self.entries.numbers().for_each(&mut admit),
         }
         Ok(found)
     }
 
-    fn of<'i>(
-        &'i self,
-        index: &'i HashMap<Text, HashSet<WorkloadId>>,
-        keys: &[Text],
-    ) -> impl Iterator<Item = &'i WorkloadId> + use<'i> {
-        let found: Vec<_> = keys.iter().filter_map(|key| index.get(key)).collect();
-        found.into_iter().flatten()
+    fn of(&self, identities: &Identities<'_>) -> Vec<EntryNumber> {
+        let mut numbers: Vec<EntryNumber> = self.entries.of_identity(identities.text).collect();
+        for text in &identities.without_git {
+            numbers.extend(self.entries.of_identity(text));
+        }
+        if !identities.without_git.is_empty() {
+            // Two texts can have one hash.
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        numbers
     }
 
     fn faults(&self, scope: &Scope) -> Result<Vec<Fault>, ClusterError> {
@@ -364,31 +319,13 @@ impl Index {
                 faults.push(Fault::new(Severity::Failure, namespace.clone(), words));
             }
         }
-        for entry in self.entries.values() {
-            if let Object::Malformed(malformed) = &entry.object {
-                let namespace = &malformed.id.namespace;
-                if scope.namespaces.is_empty() || scope.namespaces.contains(namespace) {
-                    faults.push(malformed.fault(scope));
-                }
+        for malformed in self.entries.malformed() {
+            let namespace = &malformed.id.namespace;
+            if scope.namespaces.is_empty() || scope.namespaces.contains(namespace) {
+                faults.push(malformed.fault(scope));
             }
         }
         Ok(faults)
-    }
-
-    /// Under which keys a workload is found.
-    fn keys_of(&self, workload: &Workload) -> Vec<(By, Text)> {
-        let mut keys = Vec::new();
-        if let Some(reading) = workload.labels.reading() {
-            let parts = [reading.owner, reading.repo, reading.branch];
-            let joined = parts.map(Option::unwrap_or_default).join("_");
-            keys.push((By::Identity, joined.into()));
-        }
-        for container in &workload.containers {
-            if let Ok(image) = Reference::parse(&container.image) {
-                keys.push((By::Repository, image.repository().to_string().into()));
-            }
-        }
-        keys
     }
 }
 
@@ -404,34 +341,35 @@ impl Source {
     }
 }
 
-#[derive(Clone, Copy)]
-enum By {
-    Identity,
-    Repository,
+/// The labels, joined, of the workloads that a build's tag can mean.
+struct Identities<'b> {
+    /// The tag's identity.
+    text: &'b str,
+    /// The same without a `.git` that the repo may carry.
+    without_git: Vec<String>,
 }
 
-fn repository(build: &Build) -> Text {
-    build.repository().to_string().into()
-}
-
-/// The keys of the workloads that a build's tag can mean: its identity, and that without the `.git` that the repo may
-/// carry. `None`: the tag's format lacks a field, or has them in another order.
-fn identity_keys(build: &Build) -> Option<Vec<Text>> {
-    let identity = build.tag().identity();
-    let fields = identity.fields();
-    if !fields
-        .iter()
-        .eq([Segment::Owner, Segment::Repo, Segment::Branch])
-    {
-        return None;
+impl<'b> Identities<'b> {
+    /// `None`: the tag's format lacks a field, or has them in another order.
+    fn of(build: &'b Build) -> Option<Self> {
+        let identity = build.tag().identity();
+        let fields = identity.fields();
+        if !fields
+            .iter()
+            .eq([Segment::Owner, Segment::Repo, Segment::Branch])
+        {
+            return None;
+        }
+        let text = identity.as_str();
+        let without_git = text.match_indices(".git_").map(|(at, git)| {
+            let rest = &text[at + git.len() - 1..];
+            format!("{}{rest}", &text[..at])
+        });
+        Some(Self {
+            text,
+            without_git: without_git.collect(),
+        })
     }
-    let text = identity.as_str();
-    let mut keys = vec![Text::from(text)];
-    for (at, git) in text.match_indices(".git_") {
-        let rest = &text[at + git.len() - 1..];
-        keys.push(format!("{}{rest}", &text[..at]).into());
-    }
-    Some(keys)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Lists: all kinds at once, page by page, by selector and namespace. What cannot be read is a fault; the others go on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use futures_util::future::join_all;
 use hikaru_core::{ClusterError, Fault, Found, Scope, Severity, Text, Workload};
@@ -10,9 +13,11 @@ use kube::core::{Request as Resource, params::ListParams};
 use super::{
     LiveCluster, RequestError,
     client::{ApiClient, PAGE_DEADLINE},
-    kind::{KINDS, Kind},
+    discovery,
+    kind::Kind,
     object::{self, Malformed, Page, Seen},
     refusal,
+    seats::Lane,
 };
 
 /// Objects a page: at 5 KB each a few megabytes, and well below what a page may take.
@@ -34,7 +39,7 @@ pub(super) const COURTESY: Pages = Pages(4);
 /// What a list is of.
 #[derive(Clone, Debug)]
 pub(super) struct Listing {
-    pub(super) kind: &'static Kind,
+    pub(super) kind: Arc<Kind>,
     /// `None`: all.
     pub(super) namespace: Option<Text>,
     pub(super) selector: Option<String>,
@@ -50,7 +55,7 @@ pub(super) struct Read {
 }
 
 impl Listing {
-    pub(super) fn request(&self, next: &str) -> Result<Request<Vec<u8>>, RequestError> {
+    fn request(&self, collection: String, next: &str) -> Result<Request<Vec<u8>>, RequestError> {
         let mut params = ListParams::default().limit(PAGE);
         if let Some(selector) = &self.selector {
             params = params.labels(selector);
@@ -58,8 +63,7 @@ impl Listing {
         if !next.is_empty() {
             params = params.continue_token(next);
         }
-        let resource = Resource::new(self.kind.path(self.namespace.as_ref()));
-        let request = resource.list(&params);
+        let request = Resource::new(collection).list(&params);
         request.map_err(|error| RequestError::NotSent(error.to_string()))
     }
 
@@ -70,7 +74,9 @@ impl Listing {
         keys: &hikaru_core::IdentityKeys,
         next: &str,
     ) -> Result<Read, RequestError> {
-        let body = api.send(self.request(next)?, PAGE_DEADLINE).await?;
+        let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
+        let request = self.request(collection, next)?;
+        let body = api.send(&Lane::Listing, request, PAGE_DEADLINE).await?;
         let unreadable =
             |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());
         let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
@@ -82,7 +88,7 @@ impl Listing {
             resource_version: page.metadata.resource_version,
         };
         for item in page.items {
-            match object::read(self.kind, keys, item.get()) {
+            match object::read(&self.kind, keys, item.get()) {
                 Ok(seen) => read.seen.push(seen),
                 Err(malformed) => read.malformed.push(*malformed),
             }
@@ -98,8 +104,21 @@ pub(super) fn is_gone(error: &RequestError) -> bool {
 
 /// Why a list could not be read, if it is because the kind is not there or not for us.
 pub(super) fn is_closed(error: &RequestError) -> bool {
-    matches!(error, RequestError::Refused(refused)
-        if matches!(refused.code, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN))
+    match error {
+        RequestError::Refused(refused) => {
+            matches!(refused.code, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
+        }
+        RequestError::Missing(_) => true,
+        _ => false,
+    }
+}
+
+/// Where to ask: in each of these namespaces, or, if there are none, in all at once.
+pub(super) fn each_or_all(namespaces: &[Text]) -> Vec<Option<Text>> {
+    match namespaces {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    }
 }
 
 impl LiveCluster {
@@ -110,15 +129,16 @@ impl LiveCluster {
         selectors: &[Option<String>],
         pages: Pages,
     ) -> Result<Found, ClusterError> {
-        let namespaces: Vec<Option<Text>> = match &*scope.namespaces {
-            [] => vec![None],
-            some => some.iter().cloned().map(Some).collect(),
+        let asked = match &*scope.namespaces {
+            [] => &self.inner.settings.namespaces,
+            some => some,
         };
+        let namespaces = each_or_all(asked);
         let mut listings = Vec::new();
-        for kind in &KINDS {
+        for kind in self.inner.kinds.iter() {
             for namespace in &namespaces {
                 listings.extend(selectors.iter().map(|selector| Listing {
-                    kind,
+                    kind: kind.clone(),
                     namespace: namespace.clone(),
                     selector: selector.clone(),
                 }));

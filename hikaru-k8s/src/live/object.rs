@@ -171,7 +171,7 @@ struct PodContainer {
 }
 
 /// The pod's spec, found by its path in one pass; absent parts on the way give an empty one.
-struct PodAt<'p>(&'p [&'static str]);
+struct PodAt<'p>(&'p [Text]);
 
 impl<'de> DeserializeSeed<'de> for PodAt<'_> {
     type Value = Pod;
@@ -201,7 +201,7 @@ impl<'de> Visitor<'de> for PodAt<'_> {
         };
         let mut pod = Pod::default();
         while let Some(found) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            if found == *key {
+            if *found == **key {
                 pod = map.next_value_seed(PodAt(rest))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -212,20 +212,16 @@ impl<'de> Visitor<'de> for PodAt<'_> {
 }
 
 /// Reads an object of a kind.
-pub(super) fn read(
-    kind: &'static Kind,
-    keys: &IdentityKeys,
-    json: &str,
-) -> Result<Seen, Box<Malformed>> {
+pub(super) fn read(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, Box<Malformed>> {
     parse(kind, keys, json).map_err(|error| Box::new(malformed(kind, json, &error)))
 }
 
-fn parse(kind: &'static Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_json::Error> {
+fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_json::Error> {
     let object: Object<'_> = serde_json::from_str(json)?;
     let metadata = object.metadata;
     let mut workload = Workload::new(WorkloadId::new(
         metadata.namespace,
-        kind.name,
+        kind.name.clone(),
         metadata.name,
     ));
     workload.uid = metadata.uid.into();
@@ -268,7 +264,7 @@ fn parse(kind: &'static Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, s
     }
     if let Some(spec) = object.spec {
         // The first step, `spec`, was taken when the object was read.
-        let path = kind.pod.split_first().map_or(kind.pod, |(_, rest)| rest);
+        let path = kind.pod.get(1..).unwrap_or_default();
         let mut json = serde_json::Deserializer::from_str(spec.get());
         let pod = PodAt(path).deserialize(&mut json)?;
         for (init, list) in [(false, pod.containers), (true, pod.init_containers)] {
@@ -328,7 +324,7 @@ fn malformed(kind: &Kind, json: &str, error: &serde_json::Error) -> Malformed {
     Malformed {
         id: WorkloadId::new(
             text("/metadata/namespace"),
-            kind.name,
+            kind.name.clone(),
             text("/metadata/name"),
         ),
         message: format!("cannot be read: {error}"),

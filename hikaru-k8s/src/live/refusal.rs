@@ -13,7 +13,9 @@ pub(super) fn of_read(error: RequestError) -> ClusterError {
             message,
             retry_after: None,
         },
-        RequestError::Unreadable(words) => ClusterError::Invalid(words),
+        RequestError::Unreadable(words) | RequestError::Missing(words) => {
+            ClusterError::Invalid(words)
+        }
         RequestError::Refused(refused) => match refused.code {
             StatusCode::NOT_FOUND => ClusterError::NotFound,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
@@ -37,6 +39,7 @@ pub(super) fn of_write(error: RequestError) -> ClusterError {
         RequestError::Lost(words) | RequestError::Unreadable(words) => {
             return ClusterError::Lost(words);
         }
+        RequestError::Missing(words) => return ClusterError::Invalid(words),
         RequestError::Refused(refused) => refused,
     };
     let status = refused.status.as_ref();
@@ -73,8 +76,11 @@ fn is_failed_test(status: &Status) -> bool {
 fn forbidden(refused: &Refused) -> ClusterError {
     ClusterError::Forbidden(match refused.code {
         StatusCode::UNAUTHORIZED => {
+            let credentials = refused.credentials.as_deref();
+            let credentials = credentials.map(|which| format!(" ({which})"));
             format!(
-                "the API server does not take our credentials ({})",
+                "the API server does not take our credentials{}: {}",
+                credentials.unwrap_or_default(),
                 refused.words()
             )
         }

@@ -10,9 +10,9 @@ use std::{
 
 use http::HeaderValue;
 
-/// How long a token that was read from a file is used before the file is looked at again. Kubernetes rotates a mounted
+/// How long what was read from a file is used before the file is looked at again. Kubernetes rotates a mounted
 /// token at 80 % of its life, which is ten minutes at least.
-const FRESH: Duration = Duration::from_secs(10);
+pub(super) const FRESH: Duration = Duration::from_secs(10);
 
 /// Why a text is no token.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +83,15 @@ impl TokenFile {
         last.0.clone()
     }
 
-    /// Looks at the file before the next request: the token was refused.
-    pub(super) fn doubt(&self) {
+    /// Looks at the file at once, because this header was refused: whether another one can be tried.
+    pub(super) fn changed_since(&self, refused: &HeaderValue) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = last.1.checked_sub(FRESH) {
-            last.1 = before;
+        if last.0 == refused
+            && let Ok(header) = read(&self.path)
+        {
+            *last = (header, Instant::now());
         }
+        last.0 != refused
     }
 }
 
@@ -143,11 +146,20 @@ mod tests {
         let token = TokenFile::open(path.clone()).expect("a token");
         assert_eq!(token.header(), "Bearer one");
         fs::write(&path, "two").expect("written");
-        assert_eq!(token.header(), "Bearer one");
-        token.doubt();
+        let one = token.header();
+        assert_eq!(one, "Bearer one");
+        assert!(token.changed_since(&one));
         assert_eq!(token.header(), "Bearer two");
+        // Somebody else's request was sent with the old one, too.
+        assert!(token.changed_since(&one));
+        let two = token.header();
+        assert!(!token.changed_since(&two));
+        for broken in ["", "a\nb"] {
+            fs::write(&path, broken).expect("written");
+            assert!(!token.changed_since(&two));
+        }
         fs::remove_file(&path).expect("removed");
-        token.doubt();
+        assert!(!token.changed_since(&two));
         assert_eq!(token.header(), "Bearer two");
         assert!(!format!("{token:?}").contains("two"));
     }

@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,9 +28,9 @@ use tokio::{
 use super::{
     LiveCluster,
     client::{Lines, RequestError},
+    discovery,
     index::{Index, Object, SourceNumber, Trust},
-    kind::KINDS,
-    list::{Listing, is_closed, is_gone},
+    list::{Listing, each_or_all, is_closed, is_gone},
     look::Looks,
     object::{self, Seen},
 };
@@ -55,8 +58,6 @@ const REOPEN: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchSettings {
-    /// Only these namespaces, which rights there are enough for; empty: all.
-    pub namespaces: Vec<Text>,
     /// Whether the cluster is looked at before it is said that a build is meant for nothing: an object made a moment ago
     /// is not missed.
     pub live_look: bool,
@@ -67,7 +68,6 @@ pub struct WatchSettings {
 impl Default for WatchSettings {
     fn default() -> Self {
         Self {
-            namespaces: Vec::new(),
             live_look: true,
             heartbeat: HEARTBEAT,
         }
@@ -90,6 +90,20 @@ struct View {
     /// Something has changed about how far the view can be trusted.
     news: Notify,
     looks: Looks,
+    /// Lists that were begun anew, and watches that broke off.
+    restarts: AtomicU64,
+}
+
+/// How a view is, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// How many objects are known.
+    pub objects: usize,
+    /// How long the most silent watch has shown no life.
+    pub age: Duration,
+    /// How often a list was begun anew or a watch broke off, since the start.
+    pub restarts: u64,
 }
 
 struct Tasks(Vec<AbortHandle>);
@@ -115,14 +129,11 @@ impl WatchedCluster {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(live: LiveCluster, settings: WatchSettings) -> Self {
-        let namespaces: Vec<Option<Text>> = match &*settings.namespaces {
-            [] => vec![None],
-            some => some.iter().cloned().map(Some).collect(),
-        };
+        let namespaces = each_or_all(&live.inner.settings.namespaces);
         let mut listings = Vec::new();
-        for kind in &KINDS {
+        for kind in live.inner.kinds.iter() {
             listings.extend(namespaces.iter().map(|namespace| Listing {
-                kind,
+                kind: kind.clone(),
                 namespace: namespace.clone(),
                 selector: None,
             }));
@@ -137,6 +148,7 @@ impl WatchedCluster {
             settings,
             news: Notify::new(),
             looks: Looks::default(),
+            restarts: AtomicU64::new(0),
         });
         let tasks = listings.into_iter().enumerate().map(|(source, listing)| {
             let watch = Watch {
@@ -150,6 +162,17 @@ impl WatchedCluster {
         Self {
             view,
             _tasks: Arc::new(tasks),
+        }
+    }
+
+    /// How the view is.
+    pub fn vitals(&self) -> Vitals {
+        let (objects, age) = self.view.read().vitals(now());
+        let restarts = self.view.restarts.load(Ordering::Relaxed);
+        Vitals {
+            objects,
+            age,
+            restarts,
         }
     }
 
@@ -248,7 +271,8 @@ impl ClusterPort for WatchedCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let kind = super::Kind::named(workload.kind()).map_or("", |kind| kind.name);
+        let kind = self.view.live.inner.kinds.named(workload.kind());
+        let kind = kind.map_or_else(|| Text::from(""), |kind| kind.name.clone());
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
         let id = WorkloadId::new(namespace, kind, name);
         let sent_at = self.view.read().state_of(&id);
@@ -308,6 +332,10 @@ impl Watch {
                 }
             }
         }
+    }
+
+    fn restarts(&self) {
+        self.view.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
     fn namespace(&self) -> &str {
@@ -372,16 +400,19 @@ impl Watch {
                     sleep(SHORTEST.saturating_sub(lasted)).await;
                 }
                 Over::Forgotten => {
+                    self.restarts();
                     tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), "the watch has fallen behind: listing anew");
                     return Ok(());
                 }
                 Over::Failed(error) if is_closed(&error) => return Err(error),
                 Over::Failed(error @ RequestError::Unreadable(_)) => {
+                    self.restarts();
                     tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the watch broke off: listing anew");
                     sleep(backoff).await;
                     return Ok(());
                 }
                 Over::Failed(error) => {
+                    self.restarts();
                     tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the watch broke off");
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF[1]);
@@ -390,17 +421,18 @@ impl Watch {
         }
     }
 
-    fn request(&self, version: &str) -> Result<Request<Vec<u8>>, RequestError> {
+    async fn request(&self, version: &str) -> Result<Request<Vec<u8>>, RequestError> {
         let seconds = self.view.settings.heartbeat.as_secs().clamp(1, 290);
         let params = WatchParams::default().timeout(u32::try_from(seconds).unwrap_or(25));
-        let resource = Resource::new(self.listing.kind.path(self.listing.namespace.as_ref()));
-        let request = resource.watch(&params, version);
+        let (api, listing) = (&self.view.live.inner.api, &self.listing);
+        let collection = discovery::collection(api, &listing.kind, listing.namespace.as_ref());
+        let request = Resource::new(collection.await?).watch(&params, version);
         request.map_err(|error| RequestError::NotSent(error.to_string()))
     }
 
     /// One watch, from its opening to its end.
     async fn watch(&self, version: &mut String) -> Over {
-        let request = match self.request(version) {
+        let request = match self.request(version).await {
             Ok(request) => request,
             Err(error) => return Over::Failed(error),
         };
@@ -473,7 +505,7 @@ impl Watch {
     }
 
     fn read(&self, json: &str, version: &mut String) -> Result<Seen, Box<object::Malformed>> {
-        let read = object::read(self.listing.kind, self.view.live.keys(), json);
+        let read = object::read(&self.listing.kind, self.view.live.keys(), json);
         match &read {
             Ok(seen) => seen.resource_version.clone_into(version),
             Err(_) => {

@@ -34,6 +34,8 @@ impl<P: ClusterPort> Subject for Hands<P> {
         Abilities {
             marks: false,
             uids: false,
+            // Its futures are tokio's.
+            threads: false,
         }
     }
 

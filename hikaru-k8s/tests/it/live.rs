@@ -2,11 +2,16 @@
 //! script, with the faults that a real one has too seldom.
 
 #[cfg(feature = "cluster")]
+mod added;
+#[cfg(feature = "cluster")]
+mod connections;
+#[cfg(feature = "cluster")]
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
 #[cfg(feature = "cluster")]
 mod guarded;
+mod handshakes;
 #[cfg(feature = "cluster")]
 mod rig;
 #[cfg(feature = "cluster")]
@@ -14,3 +19,4 @@ mod rights;
 mod scripted;
 mod scripted_watch;
 mod stub;
+mod tls_server;

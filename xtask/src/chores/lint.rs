@@ -6,7 +6,7 @@ use crate::tidy::root;
 
 /// Runs all of them, also when the first one fails: a person mends them in one go.
 pub(crate) fn run() -> Result<(), String> {
-    let checks: [(&str, &[&str]); 4] = [
+    let checks: [(&str, &[&str]); 5] = [
         ("rustfmt", &["fmt", "--all", "--check"]),
         // No member of the workspace; it needs nightly to be built, but not to be formatted.
         (
@@ -40,6 +40,11 @@ pub(crate) fn run() -> Result<(), String> {
                 "--all-features",
                 "--quiet",
             ],
+        ),
+        // As a crate that depends on it without features sees it.
+        (
+            "rustdoc of hikaru-core without features",
+            &["doc", "--package", "hikaru-core", "--no-deps", "--quiet"],
         ),
     ];
     let mut failed = Vec::new();

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -89,7 +90,7 @@ impl Credentials {
             (flags::SCHEDULER_KUBECONFIG, "system:kube-scheduler"),
             (flags::KWOK_KUBECONFIG, "kwok"),
         ] {
-            let (certificate, key) = credentials.client_certificate(user, MASTERS)?;
+            let (certificate, key) = credentials.client_certificate(user, MASTERS, None)?;
             let files = [format!("{name}.crt"), format!("{name}.key")];
             write(&files[0], &certificate)?;
             write(&files[1], &key)?;
@@ -117,6 +118,7 @@ impl Credentials {
         &self,
         user: &str,
         group: &str,
+        until: Option<SystemTime>,
     ) -> Result<(String, String), ClusterError> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
@@ -124,6 +126,9 @@ impl Credentials {
             .distinguished_name
             .push(DnType::OrganizationName, group);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        if let Some(until) = until {
+            params.not_after = until.into();
+        }
         self.sign(params)
     }
 

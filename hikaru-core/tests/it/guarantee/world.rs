@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt as _;
 use hikaru_core::{
     Attempts, Build, Change, ClusterError, ClusterPort as _, Code, Container, Force,
-    IdentityLabels, MemoryCluster, Mode, Outcome, Place, Plan, Request, Setting, Step, TagFormats,
+    IdentityLabels, MemoryCluster, Mode, Outcome, Place, Request, Setting, Step, TagFormats,
     Workload, WorkloadId, plan,
 };
 
@@ -19,13 +19,6 @@ use super::scene::{Fault, Hand, IMAGES, Scene};
 
 /// A number that stands for a workload or for attempts under way.
 pub(super) type Ix = u32;
-
-/// The attempts of one post, with the plan that judges again.
-#[derive(Clone, Debug)]
-pub(super) struct Pursuit {
-    plan: Arc<Plan>,
-    attempts: Attempts,
-}
 
 /// What is next in a pursuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,7 +107,7 @@ pub(super) enum Heard {
 
 struct Tables {
     workloads: Values<Workload>,
-    pursuits: Values<Pursuit>,
+    pursuits: Values<Attempts>,
     known: HashMap<Question, Known>,
 }
 
@@ -183,12 +176,9 @@ impl World {
                     None => {}
                 }
             }
-            let mut plan = plan(request, [Workload::clone(&view)]);
-            Known::Number(plan.entries.pop().map(|entry| {
-                let attempts = Attempts::at_most(self.scene.attempts, entry);
-                let plan = Arc::new(plan);
-                tables.pursuits.number(Pursuit { plan, attempts })
-            }))
+            let plan = plan(request, [Workload::clone(&view)]);
+            let attempts = Attempts::at_most(self.scene.attempts, plan).next();
+            Known::Number(attempts.map(|attempts| tables.pursuits.number(attempts)))
         });
         let Known::Number(number) = known else {
             unreachable!("a start gives a number")
@@ -200,11 +190,11 @@ impl World {
     pub(super) fn next(&self, pursuit: Ix) -> Next {
         let known = self.know(Question::Next(pursuit), |tables| {
             let pursuit = tables.pursuits.get(pursuit);
-            Known::Next(match pursuit.attempts.step() {
+            Known::Next(match pursuit.step() {
                 Step::Write(_) => Next::Write,
                 Step::Read(_) => Next::Read,
                 Step::Done => {
-                    let end = end(&pursuit.attempts);
+                    let end = end(&pursuit);
                     self.told.lock().expect("no panic before").insert(end);
                     Next::Done(end)
                 }
@@ -219,7 +209,7 @@ impl World {
     /// The state that the pursuit's change was judged on.
     pub(super) fn judged(&self, pursuit: Ix) -> Option<Workload> {
         let tables = self.tables.read().expect("no panic before");
-        match tables.pursuits.get(pursuit).attempts.step() {
+        match tables.pursuits.get(pursuit).step() {
             Step::Write(change) => Some(change.judged().clone()),
             Step::Read(_) | Step::Done => None,
         }
@@ -229,7 +219,7 @@ impl World {
     pub(super) fn write(&self, pursuit: Ix, now: Ix) -> Answer {
         let known = self.know(Question::Write(pursuit, now), |tables| {
             let (pursuit, before) = (tables.pursuits.get(pursuit), tables.workloads.get(now));
-            let Step::Write(change) = pursuit.attempts.step() else {
+            let Step::Write(change) = pursuit.step() else {
                 unreachable!("only what is to be written is written")
             };
             let (answer, after) = write(change, &before, self.scene.fault);
@@ -249,9 +239,9 @@ impl World {
     /// The handler hears of its write.
     pub(super) fn heard(&self, pursuit: Ix, heard: Heard) -> Ix {
         let known = self.know(Question::Answered(pursuit, heard), |tables| {
-            let mut next = Pursuit::clone(&tables.pursuits.get(pursuit));
+            let mut next = Attempts::clone(&tables.pursuits.get(pursuit));
             let lost = ClusterError::Lost("connection reset".into());
-            next.attempts.written(match heard {
+            next.written(match heard {
                 Heard::Lost if self.scene.fault == Some(Fault::LostCountsAsDone) => Ok(()),
                 Heard::Applied => Ok(()),
                 Heard::Stale => Err(ClusterError::Stale),
@@ -266,14 +256,20 @@ impl World {
     /// The handler reads the cluster, which is this now, and judges again.
     pub(super) fn read(&self, pursuit: Ix, now: Ix) -> Ix {
         let known = self.know(Question::Read(pursuit, now), |tables| {
-            let mut next = Pursuit::clone(&tables.pursuits.get(pursuit));
+            let mut next = Attempts::clone(&tables.pursuits.get(pursuit));
             let now = Workload::clone(&tables.workloads.get(now));
             if self.scene.fault == Some(Fault::NotJudgedAgain) {
-                let mut request = next.plan.request.clone();
+                let image = next.clone().finish().entry;
+                let change = image.change.expect("it was written");
+                let image = change.edits()[0].to();
+                let build = Build::parse(image, &TagFormats::default()).expect("a build");
+                let mut request = Request::new(build);
                 request.force = Force::ALL;
-                next.plan = Arc::new(plan(request, [now.clone()]));
+                let forced = plan(request, [now]);
+                let mut forced = Attempts::at_most(1, forced);
+                return Known::Number(forced.next().map(|next| tables.pursuits.number(next)));
             }
-            next.attempts.read(&next.plan, Ok(Some(now)));
+            next.read(Ok(Some(now)));
             Known::Number(Some(tables.pursuits.number(next)))
         });
         number(known)

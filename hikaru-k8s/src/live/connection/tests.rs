@@ -1,6 +1,8 @@
 //! Which connection is chosen, and what is said of variables and files that are wrong.
 
-use std::collections::BTreeMap;
+mod certificates;
+
+use std::{collections::BTreeMap, fs};
 
 use super::*;
 
@@ -182,44 +184,55 @@ async fn what_is_wrong_is_said_by_its_variable() {
         ),
         (
             &[URL, ("K8S_PASSWORD", SECRET)],
-            "K8S_PASSWORD is not supported yet: use K8S_TOKEN, or a kubeconfig",
+            "K8S_PASSWORD is set, but K8S_USERNAME is not: expected both",
+        ),
+        (
+            &[URL, ("K8S-USERNAME", "me")],
+            "K8S_USERNAME is set, but K8S_PASSWORD is not: expected both",
+        ),
+        (
+            &[URL, ("K8S_CERT", "/x"), ("K8S_TOKEN", SECRET)],
+            "K8S_CERT is set, but K8S_KEY is not: expected both",
+        ),
+        (
+            &[URL, ("K8S_KEY", SECRET)],
+            "K8S_KEY is set, but K8S_CERT is not: expected both",
+        ),
+        (&[("K8S_KEY", SECRET)], "K8S_KEY is set, but K8S_URL is not"),
+        (
+            &[
+                URL,
+                ("K8S_PASSWORD", SECRET),
+                ("K8S-PASSWORD", "s3cr3t "),
+                ("K8S_USERNAME", "me"),
+            ],
+            "K8S_PASSWORD and K8S-PASSWORD are both set, to different values",
+        ),
+        (
+            &[URL, ("K8S_PASSWORD", SECRET), ("K8S_USERNAME", "me:you")],
+            "K8S_USERNAME: expected a name, which in basic auth holds no colon, found one",
+        ),
+        (
+            &[
+                ("K8S_URL", "http://h.example"),
+                ("K8S_PASSWORD", SECRET),
+                ("K8S_USERNAME", "me"),
+            ],
+            "K8S_URL: expected https://, because a password is sent with each request, found http://",
+        ),
+        (
+            &[
+                ("K8S_URL", "http://127.0.0.1"),
+                ("K8S_CERT", "/x"),
+                ("K8S_KEY", "/x"),
+            ],
+            "K8S_URL: expected https://, because only there K8S_CERT is shown, found http://",
         ),
     ] {
         let machine = variables
             .iter()
             .fold(Machine::new(), |m, (name, value)| m.with(name, value));
         assert_eq!(machine.says().await, expected);
-    }
-}
-
-#[tokio::test]
-async fn a_ca_is_text_or_base64_or_a_path() {
-    let pem = ca();
-    let packed = BASE64_STANDARD.encode(&pem);
-    // As `base64` writes it.
-    let lines: Vec<&str> = packed
-        .as_bytes()
-        .chunks(76)
-        .filter_map(|l| std::str::from_utf8(l).ok())
-        .collect();
-    let machine = Machine::new()
-        .file("ca.crt", &pem)
-        .with("K8S-URL", "https://h.example");
-    let path = machine.path("ca.crt");
-    let mut machine = machine;
-    for ca in [
-        pem.clone(),
-        format!("{pem}{pem}"),
-        packed.clone(),
-        lines.join("\n"),
-        path.clone(),
-    ] {
-        machine = machine.with("K8S-CA", &ca);
-        let connection = machine.choose().await.expect("a connection");
-        let roots = connection.config.root_cert.expect("certificates");
-        assert_eq!(roots.len(), if ca.len() == 2 * pem.len() { 2 } else { 1 });
-        let file = connection.config.root_cert_file;
-        assert_eq!(file, (ca == path).then(|| path.clone().into()));
     }
 }
 

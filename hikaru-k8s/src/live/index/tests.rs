@@ -4,6 +4,8 @@ use hikaru_core::{Container, IdentityLabels, Request, TagFormats, plan};
 
 use super::*;
 
+mod model;
+
 const DEPLOYMENTS: SourceNumber = 0;
 const CRON_JOBS: SourceNumber = 1;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,7 +98,7 @@ fn after_a_new_list_nothing_stale_remains() {
     finds(&index, Select::All, &["job"]);
     index.close(CRON_JOBS, "forbidden".to_owned(), true);
     finds(&index, Select::All, &[]);
-    assert!(index.by_identity.is_empty() && index.by_repository.is_empty());
+    assert!(index.entries.are_spotless());
 }
 
 #[test]
@@ -240,4 +242,31 @@ fn what_is_not_known_is_said() {
         faults(&index, &[]),
         Err(ClusterError::Forbidden("not b".to_owned()))
     );
+}
+
+#[test]
+fn what_comes_and_goes_leaves_nothing_behind() {
+    let mut index = listed(Instant::now());
+    for n in 0..100_000 {
+        // Each of them is new: repository, tag, labels and names.
+        let name = format!("web-{n}");
+        let mut workload = workload(&name, n);
+        workload.labels = IdentityLabels::new("acme", &*name, "main");
+        workload.containers[0].image = format!("acme/{name}:v{n}").into();
+        put(&mut index, workload);
+        if let Some(old) = n.checked_sub(10) {
+            index.gone(&WorkloadId::new("shop", "Deployment", format!("web-{old}")));
+        }
+    }
+    assert!(!index.entries.are_spotless());
+    // And one that is changed again and again.
+    for n in 0..10_000 {
+        put(&mut index, workload("web", n));
+    }
+    index.gone(&workload("web", 0).id);
+    for n in 0..10 {
+        let name = format!("web-{}", 99_990 + n);
+        index.gone(&WorkloadId::new("shop", "Deployment", name));
+    }
+    assert!(index.entries.are_spotless());
 }

@@ -4,7 +4,8 @@ use hikaru_core::{IdentityLabels, Owner, TagFormats};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::live::kind::KINDS;
+use crate::live::kind::Kinds;
+use std::sync::Arc;
 
 fn keys() -> IdentityKeys {
     IdentityKeys::default()
@@ -31,9 +32,14 @@ fn deployment() -> Value {
     })
 }
 
+fn kind(name: &str) -> Arc<Kind> {
+    let kinds = Kinds::with(&[]);
+    kinds.named(name).expect("a kind").clone()
+}
+
 #[test]
 fn what_the_rules_read_is_read() {
-    let seen = read(&KINDS[0], &keys(), &deployment().to_string()).expect("an object");
+    let seen = read(&kind("Deployment"), &keys(), &deployment().to_string()).expect("an object");
     assert!(seen.annotated);
     assert_eq!(seen.resource_version, "7");
     let marks: Vec<_> = seen.marks.iter().map(|(c, v)| (&**c, &**v)).collect();
@@ -75,7 +81,7 @@ fn what_is_absent_or_null_is_empty() {
         json!({"metadata": {"name": "web", "namespace": "shop"},
             "spec": {"template": {"spec": {"containers": null}}}, "status": {"conditions": null}}),
     ] {
-        for kind in &KINDS {
+        for kind in Kinds::with(&[]).iter() {
             let seen = read(kind, &keys(), &object.to_string()).expect("an object");
             assert_eq!(seen.workload.containers, [], "{object}");
             assert!(!seen.annotated);
@@ -89,7 +95,7 @@ fn a_cron_job_has_its_pod_deeper_and_no_rollout() {
     let object = json!({"metadata": {"name": "web", "namespace": "shop"},
         "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": pod}}},
         "status": {"active": []}});
-    let seen = read(&KINDS[3], &keys(), &object.to_string()).expect("an object");
+    let seen = read(&kind("CronJob"), &keys(), &object.to_string()).expect("an object");
     assert_eq!(seen.workload.containers, [Container::new("web", "web:1")]);
     assert_eq!(seen.workload.progress, None);
 }
@@ -103,7 +109,7 @@ fn one_label_can_serve_for_two() {
     };
     let object =
         json!({"metadata": {"name": "web", "labels": {"team/name": "acme", "app": "web"}}});
-    let seen = read(&KINDS[0], &keys, &object.to_string()).expect("an object");
+    let seen = read(&kind("Deployment"), &keys, &object.to_string()).expect("an object");
     assert_eq!(
         seen.workload.labels,
         IdentityLabels::new("acme", "web", "web")
@@ -116,7 +122,7 @@ fn a_malformed_object_is_named_and_weighed() {
     object["metadata"]["labels"]["owner"] = json!({"x": 1});
     object["spec"]["template"]["spec"]["containers"][1]["image"] =
         json!("acme/web:acme_web_main_1.4.0_1_0123abcd");
-    let odd = read(&KINDS[0], &keys(), &object.to_string()).expect_err("malformed");
+    let odd = read(&kind("Deployment"), &keys(), &object.to_string()).expect_err("malformed");
     assert_eq!(odd.id, WorkloadId::new("shop", "Deployment", "web"));
     assert!(odd.message.contains("expected a string"), "{}", odd.message);
     let formats = TagFormats::default();
@@ -138,6 +144,6 @@ fn a_malformed_object_is_named_and_weighed() {
         assert_eq!(fault.severity, severity, "{select:?}");
         assert_eq!(&*fault.place, "shop/Deployment/web");
     }
-    let odd = read(&KINDS[0], &keys(), "[]").expect_err("malformed");
+    let odd = read(&kind("Deployment"), &keys(), "[]").expect_err("malformed");
     assert_eq!(odd.id.to_string(), "?/Deployment/?");
 }

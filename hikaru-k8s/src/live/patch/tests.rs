@@ -7,6 +7,7 @@ use hikaru_core::{
 };
 
 use super::*;
+use crate::live::kind::Kinds;
 
 fn image(n: u64) -> String {
     format!("acme/web:acme_web_main_1.4.0_{n}_0123abcd")
@@ -28,7 +29,8 @@ fn change(workload: Workload) -> Change {
 }
 
 fn patch(workload: Workload, annotations: Annotations) -> Vec<Value> {
-    let kind = Kind::named(&workload.id.kind).expect("a kind");
+    let kinds = Kinds::with(&[]);
+    let kind = kinds.named(&workload.id.kind).expect("a kind");
     let keys = IdentityKeys::default();
     // 2026-01-02T03:04:05.678Z
     let now = UNIX_EPOCH + Duration::from_millis(1_767_323_045_678);

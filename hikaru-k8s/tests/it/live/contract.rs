@@ -30,6 +30,8 @@ impl<P: ClusterPort> Subject for Hands<P> {
         Abilities {
             marks: true,
             uids: true,
+            // Its futures are tokio's.
+            threads: false,
         }
     }
 

@@ -19,6 +19,11 @@ pub(super) fn settings() -> LiveSettings {
 
 /// As administrator, by `K8S_URL`, `K8S_TOKEN` and `K8S_CA`.
 pub(super) async fn by_variables(cluster: &Cluster) -> LiveCluster {
+    with(cluster, settings()).await
+}
+
+/// The same, with settings of one's own.
+pub(super) async fn with(cluster: &Cluster, settings: LiveSettings) -> LiveCluster {
     let variable = |name: &str| match name {
         "K8S_URL" => Some(cluster.url()),
         "K8S_TOKEN" => Some(format!("{}\n", cluster.admin_token())),
@@ -27,7 +32,7 @@ pub(super) async fn by_variables(cluster: &Cluster) -> LiveCluster {
     };
     let connection = Connection::choose(&ConnectionOptions::default(), &variable).await;
     let connection = connection.expect("a connection");
-    LiveCluster::new(&connection, settings())
+    LiveCluster::new(&connection, settings)
         .await
         .expect("a client")
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Outcome, Scope, Select, Severity};
-use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, WatchSettings, WatchedCluster};
+use hikaru_k8s::{
+    Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
+};
 use serde_json::json;
 use xtask::Cluster;
 
@@ -11,6 +13,10 @@ use super::rig;
 
 /// A ServiceAccount of a namespace, with these rights on Deployments there.
 async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
+    account_with(namespace, verbs, rig::settings()).await
+}
+
+async fn account_with(namespace: &str, verbs: &[&str], settings: LiveSettings) -> LiveCluster {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "hikaru", "namespace": namespace}});
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
@@ -20,7 +26,9 @@ async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
         "metadata": {"name": "hikaru", "namespace": namespace},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hikaru"},
         "subjects": [{"kind": "ServiceAccount", "name": "hikaru", "namespace": namespace}]});
-    rig::create(&[account, role, binding]).await;
+    // Two accounts of one test are one.
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [account, role, binding]});
+    rig::kubectl(&["apply", "--filename=-"], &list.to_string()).await;
     let args = ["create", "token", "hikaru", "--namespace", namespace];
     let token = rig::kubectl(&args, "").await;
 
@@ -44,7 +52,7 @@ async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
         .expect("a connection");
     let shown = format!("the cluster that this runs in, {url}");
     assert_eq!(connection.to_string(), shown);
-    LiveCluster::new(&connection, rig::settings())
+    LiveCluster::new(&connection, settings)
         .await
         .expect("a client")
 }
@@ -90,10 +98,14 @@ async fn what_is_forbidden_is_named_and_the_others_go_on() {
 async fn a_view_of_one_namespace_needs_no_other_rights() {
     let namespace = rig::namespace("one").await;
     rig::create(&[rig::object("Deployment", &namespace, "web")]).await;
-    let live = account(&namespace, &["get", "list", "watch", "patch"]).await;
-    let mut settings = WatchSettings::default();
+    let mut settings = rig::settings();
     settings.namespaces = vec![namespace.as_str().into()];
-    let watched = WatchedCluster::start(live.clone(), settings);
+    let live = account_with(&namespace, &["get", "list", "watch", "patch"], settings).await;
+    // Without a view it asks in that namespace alone, too.
+    let build = rig::request(2, &namespace).build;
+    let planned = hikaru_core::candidates(&live, hikaru_core::Request::new(build.clone()));
+    assert_eq!(planned.await.expect("an answer").entries.len(), 1);
+    let watched = WatchedCluster::start(live, WatchSettings::default());
     watched.synced().await;
     let report = rig::post(&watched, 2, &namespace).await;
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
@@ -113,6 +125,7 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     assert_eq!(faults[0].severity, Severity::Failure, "{faults:?}");
 
     // Everything at once: nothing is allowed, so there is nothing to wait for.
+    let live = account(&namespace, &["get", "list", "watch", "patch"]).await;
     let blind = WatchedCluster::start(live, WatchSettings::default());
     let until = Instant::now() + Duration::from_secs(20);
     while blind.freshness() != Freshness::Fresh && Instant::now() < until {

@@ -1,11 +1,18 @@
 //! Reading, listing and writing against an API server that fails in every way: what it means to a caller, and how often
 //! it was asked.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, candidates,
-    plan, upgrade,
+    Change, ClusterError, ClusterPort as _, Mark, Mode, Outcome, Reading, Reference, Scope, Select,
+    Severity, candidates, plan, upgrade,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +110,10 @@ async fn what_a_refused_write_means() {
         ),
         (
             Step::Answer(401, status(401, "Unauthorized", "Unauthorized")),
-            forbidden("the API server does not take our credentials (Unauthorized)"),
+            forbidden(
+                "the API server does not take our credentials (none: neither a token nor certificate and key nor user \
+                 and password is set in K8S_…): Unauthorized",
+            ),
         ),
         (
             Step::Answer(404, status(404, "NotFound", "gone")),
@@ -169,6 +179,10 @@ async fn a_server_that_asks_for_patience_gets_it() {
     // But not for ever.
     let (written, times) = written(busy()).await;
     assert_eq!((written, times), (Err(unavailable("later", Some(0))), 4));
+    // And nobody is kept waiting for a minute, nor knocks before it is over.
+    let (written, times) = self::written(Step::RetryAfter(429, 60, Value::Null)).await;
+    let words = "the server answers 429 Too Many Requests: null";
+    assert_eq!((written, times), (Err(unavailable(words, Some(60))), 1));
 }
 
 #[tokio::test]
@@ -200,7 +214,12 @@ async fn a_server_that_is_away_was_sent_nothing() {
 #[tokio::test]
 async fn a_lost_answer_is_found_out_by_reading() {
     // The write is applied, and the connection is cut before the answer.
-    let stub = Stub::start(|asked, before| {
+    let running = image(2);
+    let running = Reference::parse(&running).expect("an image");
+    let labels = Reading::new(Some("acme"), Some("web"), Some("main"));
+    let hash = Mark::hash_of(&running.repository(), &labels);
+    let mark = format!("1.4.0_2_{hash:08x}");
+    let stub = Stub::start(move |asked, before| {
         if asked.method == "PATCH" {
             return Step::Cut;
         }
@@ -211,7 +230,7 @@ async fn a_lost_answer_is_found_out_by_reading() {
         };
         if asked.path.ends_with("/deployments/web") {
             let mut object = deployment("web", n, 2);
-            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!("1.4.0_2_2e8f5a9e");
+            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!(mark);
             Step::Answer(200, object)
         } else if asked.is_list_of("deployments") {
             Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
@@ -412,21 +431,10 @@ async fn a_kind_that_cannot_be_listed_is_a_fault() {
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
     let stub = Stub::start(|_, _| Step::Silence).await;
-    let connection = hikaru_k8s::Connection::choose(&Default::default(), &|name: &str| {
-        (name == "K8S_URL").then(|| stub.url())
-    })
-    .await
-    .expect("a connection");
     let mut settings = settings();
     settings.in_flight = 3;
-    let cluster = hikaru_k8s::LiveCluster::new(&connection, settings)
-        .await
-        .expect("a client");
+    let cluster = stub.cluster_with(settings).await;
     let done = Arc::new(AtomicUsize::new(0));
     for n in 0..10 {
         let (cluster, done) = (cluster.clone(), done.clone());
@@ -437,4 +445,78 @@ async fn requests_in_flight_are_bounded() {
     }
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!((stub.asked().len(), done.load(Ordering::SeqCst)), (3, 0));
+}
+
+/// A server with so many Deployments that run build 1, and the changes of all of them to a build.
+async fn crowd(
+    size: usize,
+    n: u64,
+    patched: impl Fn(usize) -> Step + Send + Sync + 'static,
+) -> (Stub, hikaru_k8s::LiveCluster, Vec<Change>) {
+    let patches = AtomicUsize::new(0);
+    let stub = Stub::start(move |asked, _| {
+        if asked.method == "PATCH" {
+            return patched(patches.fetch_add(1, Ordering::SeqCst));
+        }
+        if !asked.is_list_of("deployments") {
+            return empty();
+        }
+        let items: Vec<_> = (0..size)
+            .map(|at| deployment(&format!("web-{at}"), 1, 1))
+            .collect();
+        Step::Answer(200, list(&items, 1))
+    })
+    .await;
+    // It plays in the same thread, and a thousand patches are made before it is its turn.
+    let mut settings = settings();
+    settings.deadline = Duration::from_secs(30);
+    let cluster = stub.cluster_with(settings).await;
+    let found = cluster.find(&Scope::new(Select::Build(build(n)))).await;
+    let plan = plan(post(n), found.expect("an answer").workloads);
+    let changes = plan.entries.into_iter().filter_map(|entry| entry.change);
+    (stub, cluster, changes.collect())
+}
+
+#[tokio::test]
+async fn a_post_of_one_is_not_sent_behind_a_thousand() {
+    let (stub, cluster, many) = crowd(1_000, 2, |_| Step::Answer(200, json!({}))).await;
+    let one = crowd(1, 3, |_| Step::Cut).await.2.remove(0);
+    assert_eq!(many.len(), 1_000);
+    let written = many.iter().chain([&one]);
+    let written = join_all(written.map(|change| cluster.write(change, Mode::Commit))).await;
+    assert_eq!(written.into_iter().find_map(Result::err), None);
+    let asked = stub.asked();
+    let mut patches = asked.iter().filter(|asked| asked.method == "PATCH");
+    let is_one = |asked: &super::stub::Asked| asked.body.to_string().contains(&image(3));
+    let place = patches.position(is_one).expect("it was sent");
+    // Those who sat when it came, and then it is its turn.
+    assert!(place < 16 + 16, "{place}");
+}
+
+#[tokio::test]
+async fn the_number_in_flight_falls_when_the_server_asks_for_patience_and_rises_again() {
+    const REFUSED: usize = 16;
+    let (stub, cluster, changes) = crowd(1_000, 2, |before| match before {
+        0..REFUSED => Step::RetryAfter(429, 0, status(429, "TooManyRequests", "later")),
+        _ => Step::Slowly(5, 200, json!({})),
+    })
+    .await;
+    let written = changes
+        .iter()
+        .map(|change| cluster.write(change, Mode::Commit));
+    let written = join_all(written).await;
+    assert_eq!(written.into_iter().find_map(Result::err), None);
+    let asked = stub.asked();
+    let patches = asked.iter().filter(|asked| asked.method == "PATCH");
+    let in_flight: Vec<usize> = patches.map(|asked| asked.in_flight).collect();
+    assert_eq!(in_flight.len(), 1_000 + REFUSED);
+    let most = |of: &[usize]| of.iter().copied().max();
+    assert!(
+        most(&in_flight[2 * REFUSED..][..16]) <= Some(9),
+        "{in_flight:?}"
+    );
+    assert!(
+        most(&in_flight[REFUSED + 500..]) >= Some(16),
+        "{in_flight:?}"
+    );
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,6 +27,8 @@ pub(super) struct Asked {
     pub(super) query: BTreeMap<String, String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Value,
+    /// How many requests are under way, this one included.
+    pub(super) in_flight: usize,
 }
 
 impl Asked {
@@ -45,6 +50,8 @@ impl Asked {
 pub(super) enum Step {
     /// Answers.
     Answer(u16, Value),
+    /// Answers after so many milliseconds.
+    Slowly(u64, u16, Value),
     /// Answers, with `Retry-After`.
     RetryAfter(u16, u64, Value),
     /// Answers as a proxy on the way does.
@@ -86,12 +93,18 @@ impl Stub {
         let address = listener.local_addr().expect("an address");
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let record = asked.clone();
+        let in_flight: Arc<AtomicUsize> = Arc::default();
         let script: Arc<Script> = Arc::new(script);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                connections.spawn(serve(stream, script.clone(), record.clone()));
+                connections.spawn(serve(
+                    stream,
+                    script.clone(),
+                    record.clone(),
+                    in_flight.clone(),
+                ));
             }
         });
         Self {
@@ -118,6 +131,10 @@ impl Stub {
     pub(super) async fn cluster(&self) -> LiveCluster {
         cluster_at(&self.url()).await
     }
+
+    pub(super) async fn cluster_with(&self, settings: LiveSettings) -> LiveCluster {
+        cluster_with(&self.url(), settings).await
+    }
 }
 
 /// Half a second is long here.
@@ -135,17 +152,27 @@ pub(super) fn settings() -> LiveSettings {
 }
 
 pub(super) async fn cluster_at(url: &str) -> LiveCluster {
+    cluster_with(url, settings()).await
+}
+
+async fn cluster_with(url: &str, settings: LiveSettings) -> LiveCluster {
     let variable = |name: &str| (name == "K8S_URL").then(|| url.to_owned());
     let connection = Connection::choose(&ConnectionOptions::default(), &variable).await;
     let connection = connection.expect("a connection");
-    LiveCluster::new(&connection, settings())
+    LiveCluster::new(&connection, settings)
         .await
         .expect("a client")
 }
 
-async fn serve(stream: TcpStream, script: Arc<Script>, record: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(
+    stream: TcpStream,
+    script: Arc<Script>,
+    record: Arc<Mutex<Vec<Asked>>>,
+    in_flight: Arc<AtomicUsize>,
+) {
     let mut stream = BufReader::new(stream);
-    while let Some(asked) = request(&mut stream).await {
+    while let Some(mut asked) = request(&mut stream).await {
+        asked.in_flight = in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         let before = {
             let mut record = record.lock().expect("no panic");
             let same = |other: &&Asked| other.method == asked.method && other.path == asked.path;
@@ -155,6 +182,10 @@ async fn serve(stream: TcpStream, script: Arc<Script>, record: Arc<Mutex<Vec<Ask
         };
         let (code, extra, kind, body) = match script(&asked, before) {
             Step::Answer(code, body) => (code, String::new(), "application/json", body.to_string()),
+            Step::Slowly(millis, code, body) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                (code, String::new(), "application/json", body.to_string())
+            }
             Step::RetryAfter(code, seconds, body) => {
                 let extra = format!("Retry-After: {seconds}\r\n");
                 (code, extra, "application/json", body.to_string())
@@ -181,6 +212,8 @@ async fn serve(stream: TcpStream, script: Arc<Script>, record: Arc<Mutex<Vec<Ask
             "HTTP/1.1 {code} X\r\nContent-Type: {kind}\r\n{extra}Content-Length: {}\r\n\r\n",
             body.len()
         );
+        // Before the client can know that it has ended.
+        in_flight.fetch_sub(1, Ordering::SeqCst);
         drop(stream.write_all(format!("{head}{body}").as_bytes()).await);
     }
 }
@@ -223,6 +256,7 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
             .collect(),
         headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        in_flight: 0,
     })
 }
 

@@ -1,0 +1,286 @@
+//! The figures of a service, in OpenMetrics text: what was decided, how writes went, what was answered, what is known of the
+//! cluster. No label is of what somebody sends: all values are of small, fixed sets.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, Mode, Report, Scope, Text, Workload,
+    WorkloadId, WorkloadName,
+};
+use hikaru_http::Metrics;
+use hikaru_k8s::WatchedCluster;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+/// Upper bounds of latencies, in seconds: a guarded patch takes 3 ms on a quiet cluster, its deadline is 10 s.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    route: &'static str,
+    verdict: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRoute {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Written {
+    outcome: &'static str,
+}
+
+/// The registry, and what is counted in it.
+pub(crate) struct Figures {
+    registry: Registry,
+    decisions: Family<Decided, Counter>,
+    answers: Family<Answered, Counter>,
+    answer_seconds: Family<OfRoute, Histogram>,
+    writes: Family<Written, Counter>,
+    write_seconds: Histogram,
+    in_flight: Gauge,
+    view: Option<View>,
+}
+
+/// What is known of a live cluster, asked when somebody reads the figures.
+struct View {
+    cluster: WatchedCluster,
+    objects: Gauge,
+    age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    fresh: Gauge,
+    restarts: Counter,
+}
+
+fn latencies() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Figures {
+    /// All at nothing. With a view, what it knows is told, too.
+    pub(crate) fn new(view: Option<WatchedCluster>) -> Self {
+        let mut registry = Registry::with_prefix("hikaru");
+        let decisions = Family::<Decided, Counter>::default();
+        let answers = Family::<Answered, Counter>::default();
+        let answer_seconds = Family::<OfRoute, Histogram>::new_with_constructor(latencies);
+        let writes = Family::<Written, Counter>::default();
+        let (write_seconds, in_flight) = (latencies(), Gauge::default());
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", version);
+        registry.register(
+            "decisions",
+            "Verdicts on containers, by route, verdict and code",
+            decisions.clone(),
+        );
+        registry.register(
+            "http_requests",
+            "Requests that were answered, by route and status",
+            answers.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "How long they took",
+            Unit::Seconds,
+            answer_seconds.clone(),
+        );
+        registry.register(
+            "writes",
+            "Guarded writes that were sent, dry runs included, by outcome",
+            writes.clone(),
+        );
+        registry.register_with_unit(
+            "write_duration",
+            "How long a write took, the wait for its turn included",
+            Unit::Seconds,
+            write_seconds.clone(),
+        );
+        registry.register(
+            "writes_in_flight",
+            "Writes that wait or are under way",
+            in_flight.clone(),
+        );
+        let view = view.map(|cluster| View::new(cluster, &mut registry));
+        Self {
+            registry,
+            decisions,
+            answers,
+            answer_seconds,
+            writes,
+            write_seconds,
+            in_flight,
+            view,
+        }
+    }
+
+    fn written(&self, outcome: &Result<(), ClusterError>, took: Duration) {
+        let outcome = match outcome {
+            Ok(()) => "written",
+            Err(ClusterError::Stale) => "stale",
+            Err(ClusterError::Lost(_)) => "lost",
+            Err(ClusterError::NotFound) => "not-found",
+            Err(ClusterError::Forbidden(_)) => "forbidden",
+            Err(ClusterError::Invalid(_)) => "refused",
+            Err(ClusterError::Unavailable { .. }) => "unavailable",
+            Err(_) => "failed",
+        };
+        self.writes.get_or_create(&Written { outcome }).inc();
+        self.write_seconds.observe(took.as_secs_f64());
+    }
+}
+
+impl View {
+    fn new(cluster: WatchedCluster, registry: &mut Registry) -> Self {
+        let (objects, age) = (Gauge::default(), Gauge::default());
+        let (fresh, restarts) = (Gauge::default(), Counter::default());
+        registry.register(
+            "index_objects",
+            "Objects that are known of the cluster",
+            objects.clone(),
+        );
+        registry.register_with_unit(
+            "index_age",
+            "How long the most silent watch has shown no life",
+            Unit::Seconds,
+            age.clone(),
+        );
+        registry.register(
+            "index_fresh",
+            "1: what is known is complete and up to date; 0: answers are 503",
+            fresh.clone(),
+        );
+        registry.register(
+            "watch_restarts",
+            "Lists that were begun anew, and watches that broke off",
+            restarts.clone(),
+        );
+        Self {
+            cluster,
+            objects,
+            age,
+            fresh,
+            restarts,
+        }
+    }
+
+    fn look(&self) {
+        let vitals = self.cluster.vitals();
+        self.objects
+            .set(i64::try_from(vitals.objects).unwrap_or(i64::MAX));
+        self.age.set(vitals.age.as_secs_f64());
+        let fresh = self.cluster.freshness() == Freshness::Fresh;
+        self.fresh.set(i64::from(fresh));
+        let told = self.restarts.get();
+        self.restarts.inc_by(vitals.restarts.saturating_sub(told));
+    }
+}
+
+impl Metrics for Figures {
+    fn answered(&self, route: &'static str, status: u16, took: Duration) {
+        self.answers
+            .get_or_create(&Answered { route, status })
+            .inc();
+        let seconds = self.answer_seconds.get_or_create(&OfRoute { route });
+        seconds.observe(took.as_secs_f64());
+    }
+
+    fn reported(&self, route: &'static str, report: &Report) {
+        for code in report.codes() {
+            let decided = Decided {
+                route,
+                verdict: match code.verdict() {
+                    hikaru_core::Verdict::Upgrade => "upgrade",
+                    hikaru_core::Verdict::Skipped => "skipped",
+                    hikaru_core::Verdict::Obsolete => "obsolete",
+                    hikaru_core::Verdict::Equal => "equal",
+                },
+                code: code.as_str(),
+            };
+            self.decisions.get_or_create(&decided).inc();
+        }
+    }
+
+    fn text(&self) -> String {
+        if let Some(view) = &self.view {
+            view.look();
+        }
+        let mut text = String::new();
+        // A string takes whatever is written.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// A cluster whose writes are counted.
+pub(crate) struct Measured {
+    cluster: Arc<dyn ClusterPort>,
+    figures: Arc<Figures>,
+}
+
+impl Measured {
+    pub(crate) fn new(cluster: Arc<dyn ClusterPort>, figures: Arc<Figures>) -> Self {
+        Self { cluster, figures }
+    }
+}
+
+/// A write is in flight until this is dropped, also when nobody waits for it any more.
+struct InFlight<'f>(&'f Gauge);
+
+impl<'f> InFlight<'f> {
+    fn new(gauge: &'f Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[async_trait]
+impl ClusterPort for Measured {
+    fn freshness(&self) -> Freshness {
+        self.cluster.freshness()
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        self.cluster.find(scope).await
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        self.cluster.read(id).await
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+        let _flight = InFlight::new(&self.figures.in_flight);
+        let begun = Instant::now();
+        let outcome = self.cluster.write(change, mode).await;
+        self.figures.written(&outcome, begun.elapsed());
+        outcome
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.cluster.unhold(workload, container).await
+    }
+}

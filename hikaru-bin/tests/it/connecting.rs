@@ -1,0 +1,224 @@
+//! Connections that cannot be: the built program says by which variable or file, shows no secret, and ends with 1 within
+//! ten seconds; `hikaru serve` waits instead. Nothing here is an API server.
+
+use std::{
+    net::TcpListener,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use super::{Ran, command, folder, serve::Server};
+
+const IMAGE: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
+const SECRET: &str = "s3cr3t";
+
+/// `hikaru upgrade` with these variables: exit 1 in time, and no secret in what it says.
+#[track_caller]
+fn check(variables: &[(&str, &str)], tells: &[&str]) -> Ran {
+    let mut upgrade = command(&["upgrade", IMAGE]);
+    upgrade.envs(variables.iter().copied());
+    ends(&mut upgrade).exits(1).tells(tells)
+}
+
+#[track_caller]
+fn ends(command: &mut Command) -> Ran {
+    let begun = Instant::now();
+    let output = command.output().expect("hikaru runs");
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(!out.contains(SECRET) && !err.contains(SECRET), "{out}{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    let code = output.status.code().expect("an exit code");
+    Ran { code, out, err }
+}
+
+/// The URL of a port at which nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    format!("https://{}", listener.local_addr().expect("an address"))
+}
+
+#[test]
+fn variables_that_are_wrong_are_named() {
+    let url = ("K8S_URL", "https://127.0.0.1:1");
+    for (variables, told) in [
+        (
+            &[url, ("K8S_CERT", "/x")][..],
+            "error: K8S_CERT is set, but K8S_KEY is not: expected both",
+        ),
+        (
+            &[url, ("K8S_KEY", SECRET)],
+            "error: K8S_KEY is set, but K8S_CERT is not: expected both",
+        ),
+        (
+            &[url, ("K8S_PASSWORD", SECRET)],
+            "error: K8S_PASSWORD is set, but K8S_USERNAME is not: expected both",
+        ),
+        (
+            &[url, ("K8S_USERNAME", "me")],
+            "error: K8S_USERNAME is set, but K8S_PASSWORD is not: expected both",
+        ),
+        (
+            &[url, ("K8S-URL", "https://127.0.0.1:2")],
+            "error: K8S_URL and K8S-URL are both set, to different values",
+        ),
+        (
+            &[url, ("K8S_TOKEN", "s3cr3t\ns3cr3t")],
+            "error: K8S_TOKEN: expected a token of visible ASCII characters, found a line break after 6 of them",
+        ),
+        (
+            &[("K8S_TOKEN", SECRET)],
+            "error: K8S_TOKEN is set, but K8S_URL is not",
+        ),
+        (
+            &[url, ("K8S_CERT", "s3cr3t"), ("K8S_KEY", "s3cr3t")],
+            "error: K8S_CERT: expected certificates as PEM text, as base64 of PEM, or the path of a PEM file, found no PEM \
+             and no file of that name",
+        ),
+        (
+            &[url, ("K8S_CA", "/nowhere/ca.crt")],
+            "error: K8S_CA /nowhere/ca.crt: No such file or directory",
+        ),
+    ] {
+        check(variables, &[told]);
+    }
+}
+
+#[test]
+fn both_spellings_of_a_variable_are_heard() {
+    // A shell cannot set it, but env can, and so can a pod.
+    let url = nobody();
+    let mut env = Command::new("env");
+    let plain = command(&[]);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => env.env(name, value),
+            None => env.env_remove(name),
+        };
+    }
+    env.arg(format!("K8S-URL={url}"));
+    env.arg(format!("K8S-TOKEN={SECRET}"));
+    env.arg(env!("CARGO_BIN_EXE_hikaru")).args(["find", IMAGE]);
+    let shown = format!("cluster: the API server {url} (K8S_URL)");
+    ends(&mut env)
+        .exits(1)
+        .tells(&[&shown, "error: unavailable: no connection: "]);
+}
+
+#[test]
+fn a_host_that_is_not_there_is_told() {
+    let url = nobody();
+    let shown = format!("cluster: the API server {url} (K8S_URL)");
+    let refused = "error: unavailable: no connection: tcp connect error: Connection refused";
+    check(
+        &[("K8S_URL", &url), ("K8S_TOKEN", SECRET)],
+        &[&shown, refused],
+    );
+    let lookup = "error: unavailable: no connection: dns error: ";
+    check(&[("K8S_HOST", "absent.invalid")], &["(K8S_HOST)", lookup]);
+}
+
+#[test]
+fn a_host_that_accepts_and_never_answers_is_told_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::scope(|scope| {
+        // One that never begins TLS, and one that never answers a request.
+        for scheme in ["https", "http"] {
+            scope.spawn(move || {
+                let url = format!("{scheme}://{address}");
+                let shown = format!("cluster: the API server {url} (K8S_URL)");
+                check(
+                    &[("K8S_URL", &url), ("K8S_TOKEN", SECRET)],
+                    &[&shown, "error: unavailable: no answer within 7 s"],
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn basic_auth_is_warned_of_once() {
+    let url = nobody();
+    let variables = [
+        ("K8S_URL", &*url),
+        ("K8S_USERNAME", "me"),
+        ("K8S_PASSWORD", SECRET),
+    ];
+    let warning =
+        "K8S_USERNAME and K8S_PASSWORD: kube-apiserver has taken no basic auth since 1.19";
+    let ran = check(&variables, &[&format!("warning: {warning}")]);
+    assert_eq!(ran.err.matches(warning).count(), 1, "{}", ran.err);
+    let server = Server::start(&[], &variables);
+    let log = server.log();
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+    assert!(
+        log.contains("\"level\":\"WARN\"") && !log.contains(SECRET),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_told() {
+    let text = |user: &str, cluster: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'{cluster}}}}}]\n\
+             users: [{{name: u, user: {user}}}]\ncontexts: [{{name: a, context: {{cluster: c, user: u}}}}]\n"
+        )
+    };
+    let plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, \
+                  args: ['-c', 'echo s3cr3t; echo Log in first. >&2; exit 3']}}";
+    for (user, cluster, told) in [
+        (
+            "{token: s3cr3t}",
+            ", proxy-url: 'http://p'",
+            "the context a names a proxy-url, which is not supported yet",
+        ),
+        (
+            "{client-certificate: a.crt}",
+            "",
+            "client-certificate of context a of ",
+        ),
+        (
+            "{client-certificate: a.crt}",
+            "",
+            ", but client-key is not: expected both",
+        ),
+        (
+            plugin,
+            "",
+            "the plugin for credentials ended with exit status: 3: Log in first.",
+        ),
+        (
+            "{token: s3cr3t}",
+            "",
+            "error: unavailable: no connection: tcp connect error: Connection refused",
+        ),
+    ] {
+        let (_guard, dir) = folder(&[("config", &text(user, cluster))]);
+        let path = format!("{dir}/config");
+        check(&[("KUBECONFIG", &path)], &[told]);
+    }
+}
+
+#[test]
+fn help_shows_no_value_of_a_variable() {
+    for name in ["upgrade", "serve"] {
+        let mut help = command(&[name, "--help"]);
+        for name in [
+            "K8S_TOKEN",
+            "K8S_KEY",
+            "K8S_PASSWORD",
+            "HIKARU_API_TOKEN",
+            "HIKARU_CONTEXT",
+        ] {
+            help.env(name, SECRET);
+        }
+        ends(&mut help)
+            .exits(0)
+            .prints(&["K8S_URL", "K8S_CERT", "K8S_USERNAME"]);
+    }
+}

@@ -1,0 +1,174 @@
+//! The files of `hikaru-bin/deploy/`: the API server takes them as they are, their pods meet the restricted Pod Security
+//! standard, and what they allow is what hikaru needs.
+
+use serde_json::Value;
+use xtask::Cluster;
+
+use super::scene::{LABELS, Scene, image, workload};
+use crate::serve::Server;
+
+fn deploy(folder: &str) -> String {
+    format!("{}/deploy/{folder}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A service on the cluster, with a token of a ServiceAccount of the deployed files.
+fn serve_as(cluster: &Cluster, variables: &[(&str, &str)]) -> Server {
+    let token = cluster.kubectl(&["create", "token", "hikaru", "--namespace", "hikaru"]);
+    let (url, token) = (cluster.url(), token.expect("a token"));
+    let mut all = vec![
+        ("K8S_URL", &*url),
+        ("K8S_TOKEN", token.trim()),
+        ("K8S_CA", cluster.ca_pem()),
+    ];
+    all.extend(variables);
+    Server::start(&[], &all)
+}
+
+/// Both kinds of rights, one after the other: their names are the same.
+#[test]
+fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
+    let cluster = Cluster::shared();
+    cluster
+        .kubectl(&["create", "namespace", "shop"])
+        .expect("the namespace of the example");
+    let shop = Scene {
+        cluster,
+        namespace: "shop".to_owned(),
+    };
+    let kinds = ["Deployment", "StatefulSet", "DaemonSet", "CronJob"];
+    shop.apply(&kinds.map(|kind| workload(kind, "web", LABELS, 1, &image(1))));
+
+    // For the whole cluster.
+    let base = deploy("base");
+    let applied = cluster.kubectl(&["apply", "--validate=strict", "--kustomize", &base]);
+    let applied = applied.expect("the base is taken");
+    assert!(!applied.contains("Warning"), "{applied}");
+    let secret = [
+        "create",
+        "secret",
+        "generic",
+        "hikaru-api-token",
+        "--namespace=hikaru",
+        "--from-literal=token=secret",
+    ];
+    cluster.kubectl(&secret).expect("the token");
+    // Pods that do not meet the namespace's Pod Security standard would not be made.
+    let rolled_out = [
+        "rollout",
+        "status",
+        "deployment/hikaru",
+        "--namespace=hikaru",
+        "--timeout=120s",
+    ];
+    cluster.kubectl(&rolled_out).expect("its pods are made");
+    let server = serve_as(cluster, &[]).ready();
+    let answer = server.post(&shop.post(2)).is(200).json();
+    assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
+    let figures = server.get("/metrics").is(200).body;
+    for line in [
+        "hikaru_writes_total{outcome=\"written\"} 4\n",
+        "hikaru_index_fresh 1\n",
+        "hikaru_index_age_seconds ",
+        "hikaru_watch_restarts_total 0\n",
+    ] {
+        assert!(figures.contains(line), "expected {line:?} in:\n{figures}");
+    }
+    let objects = figures
+        .lines()
+        .find_map(|l| l.strip_prefix("hikaru_index_objects "));
+    let objects: u64 = objects.and_then(|n| n.parse().ok()).expect("a number");
+    assert!(objects >= 5, "{figures}");
+    drop(server);
+    shop.images_only_rise();
+
+    // What it may do, and what it may not.
+    let may = |verb: &str, what: &str, namespace: &str| {
+        let account = "--as=system:serviceaccount:hikaru:hikaru";
+        let args = [
+            "auth",
+            "can-i",
+            verb,
+            what,
+            account,
+            "--namespace",
+            namespace,
+        ];
+        cluster.kubectl(&args).is_ok()
+    };
+    for resource in ["deployments", "statefulsets", "daemonsets", "cronjobs"] {
+        for verb in ["get", "list", "watch", "patch"] {
+            assert!(may(verb, resource, "shop"), "{verb} {resource}");
+        }
+        for verb in ["create", "update", "delete"] {
+            assert!(!may(verb, resource, "shop"), "{verb} {resource}");
+        }
+    }
+    for (verb, what) in [
+        ("get", "secrets"),
+        ("list", "pods"),
+        ("create", "jobs"),
+        ("patch", "nodes"),
+    ] {
+        assert!(!may(verb, what, "hikaru"), "{verb} {what}");
+    }
+
+    // With one right less: the others go on, and the message names it.
+    let rule =
+        r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "list", "watch"]}]"#;
+    let args = [
+        "patch",
+        "clusterrole",
+        "hikaru",
+        "--type=json",
+        "--patch",
+        rule,
+    ];
+    cluster.kubectl(&args).expect("patched");
+    let server = serve_as(cluster, &[]).ready();
+    let answer = server.post(&shop.post(3)).is(502).json();
+    let failed = answer["failed"].as_array().expect("what failed").clone();
+    assert_eq!(failed.len(), 3, "{answer}");
+    for failure in &failed {
+        let reason = failure["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("cannot patch resource"), "{answer}");
+    }
+    assert_eq!(
+        answer["upgraded"].as_array().map(Vec::len),
+        Some(1),
+        "{answer}"
+    );
+    assert_eq!(shop.images("cronjob", "web"), [image(3)]);
+    drop(server);
+
+    // The alternative: a Role in each namespace.
+    for what in ["clusterrole", "clusterrolebinding"] {
+        cluster
+            .kubectl(&["delete", what, "hikaru"])
+            .expect("deleted");
+    }
+    let namespaced = deploy("namespaced");
+    let args = ["apply", "--validate=strict", "--kustomize", &namespaced];
+    cluster.kubectl(&args).expect("the alternative is taken");
+    let deployed = cluster.kubectl(&[
+        "get",
+        "deployment",
+        "hikaru",
+        "--namespace=hikaru",
+        "--output=json",
+    ]);
+    let deployed: Value = serde_json::from_str(&deployed.expect("it is there")).expect("JSON");
+    let env = &deployed["spec"]["template"]["spec"]["containers"][0]["env"];
+    let namespaces = env.as_array().expect("variables").iter();
+    let mut namespaces = namespaces.filter(|variable| variable["name"] == "HIKARU_NAMESPACES");
+    let namespaces = namespaces.next().expect("the variable")["value"].clone();
+    let namespaces = namespaces.as_str().expect("a text");
+    let server = serve_as(cluster, &[("HIKARU_NAMESPACES", namespaces)]).ready();
+    // Nothing is asked of other namespaces, so the whole answer is there without `namespace=`.
+    let path = format!("/api/image/{}", image(4));
+    let answer = server.post(&path).is(200).json();
+    assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
+    // A misspelt image: the look before an empty answer needs no other rights either.
+    let nothing = server.post("/api/image/acme/other:acme_other_main_1.0_1_0123abcd");
+    assert_eq!(nothing.is(200).body, "[]");
+    assert!(!server.log().contains("forbidden"), "{}", server.log());
+}

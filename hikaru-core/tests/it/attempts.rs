@@ -1,0 +1,128 @@
+//! The attempts at one workload, step by step: lost answers, answers that nobody waits for, another reading.
+
+use hikaru_core::{
+    Attempts, Build, ClusterError, Container, IdentityLabels, Outcome, Place, Request, Setting,
+    Step, TagFormats, Workload, WorkloadId, plan,
+};
+
+const OLD: &str = "acme/web:acme_web_main_1.4.0_6_0123abcd";
+const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
+const MARK: &str = "1.4.0_7_d5ecc80e";
+const HIGHER_MARK: &str = "1.4.0_8_d5ecc80e";
+
+fn web(image: &str) -> Workload {
+    let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    workload.uid = "uid-1".into();
+    workload.labels = IdentityLabels::new("acme", "web", "main");
+    workload.containers.push(Container::new("web", image));
+    workload
+}
+
+fn attempts(image: &str, force: &str, judged: Workload) -> Attempts {
+    let build = Build::parse(image, &TagFormats::default()).expect("a build");
+    let mut request = Request::new(build);
+    if !force.is_empty() {
+        request.force = force.parse().expect("codes");
+    }
+    let mut all = Attempts::of(plan(request, [judged]));
+    all.next().expect("an entry")
+}
+
+fn lost() -> Result<(), ClusterError> {
+    Err(ClusterError::Lost("connection reset".into()))
+}
+
+type Meanwhile = fn(&mut Workload);
+
+#[test]
+fn after_a_lost_answer_image_mark_and_uid_tell_whose_write_it_was() {
+    let written: Meanwhile = |w| {
+        w.containers[0].image = POSTED.into();
+        w.containers[0].mark = Some(MARK.into());
+    };
+    let same_image: Meanwhile = |w| w.containers[0].image = POSTED.into();
+    let opted_out: Meanwhile = |w| {
+        let manual = Setting::new(Place::Annotation, "upgrade", "manual");
+        w.settings.push(manual);
+    };
+    let recreated: Meanwhile = |w| {
+        w.uid = "uid-2".into();
+        w.containers[0].image = POSTED.into();
+        w.containers[0].mark = Some(MARK.into());
+    };
+    for (what, meanwhile, expected) in [
+        ("our write", written, Outcome::Upgraded),
+        (
+            "a person's, who leaves no mark",
+            same_image,
+            Outcome::Unchanged,
+        ),
+        ("no write, an opt-out", opted_out, Outcome::Unchanged),
+        ("another object", recreated, Outcome::Unchanged),
+    ] {
+        let mut attempts = attempts(POSTED, "", web(OLD));
+        attempts.written(lost());
+        assert!(matches!(attempts.step(), Step::Read(_)), "{what}");
+        let mut now = web(OLD);
+        meanwhile(&mut now);
+        attempts.read(Ok(Some(now)));
+        assert_eq!(attempts.finish().outcome, expected, "{what}");
+    }
+    // A forced lower build writes no mark: the image alone tells.
+    let mut held = web(OLD);
+    held.containers[0].mark = Some(HIGHER_MARK.into());
+    let mut attempts = attempts(POSTED, "held", held.clone());
+    attempts.written(lost());
+    same_image(&mut held);
+    attempts.read(Ok(Some(held)));
+    assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_changes_nothing() {
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    attempts.read(Ok(None));
+    assert!(matches!(attempts.step(), Step::Write(_)));
+    attempts.written(Err(ClusterError::Stale));
+    attempts.written(Ok(()));
+    assert!(matches!(attempts.step(), Step::Read(_)));
+    attempts.read(Ok(Some(web(OLD))));
+    attempts.written(Ok(()));
+    attempts.written(Err(ClusterError::NotFound));
+    attempts.read(Ok(None));
+    assert!(matches!(attempts.step(), Step::Done));
+    assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+}
+
+#[test]
+fn another_workload_than_the_one_to_be_read_is_a_failure() {
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    attempts.written(Err(ClusterError::Stale));
+    let mut other = web(OLD);
+    other.id = WorkloadId::new("shop", "Deployment", "other");
+    attempts.read(Ok(Some(other)));
+    let failure = attempts.finish().outcome.failure();
+    let expected = "refused: expected shop/Deployment/web to be read, found shop/Deployment/other";
+    assert_eq!(failure.as_deref(), Some(expected));
+}
+
+/// The plan was made when all matched by one reading of the tag.
+#[test]
+fn what_is_relabeled_to_another_reading_meanwhile_is_ambiguous() {
+    let mut judged = web("acme/web:latest");
+    judged.labels = IdentityLabels::new("a", "b", "c_d");
+    let posted = "acme/web:a_b_c_d_1.4.0_7_0123abcd";
+    let mut attempts = attempts(posted, "", judged.clone());
+    attempts.written(Err(ClusterError::Stale));
+    judged.labels = IdentityLabels::new("a_b", "c", "d");
+    attempts.read(Ok(Some(judged)));
+    let reported = attempts.finish();
+    assert_eq!(reported.outcome, Outcome::Unchanged);
+    let entry = &reported.entry;
+    let build = Build::parse(posted, &TagFormats::default()).expect("a build");
+    assert_eq!(
+        entry.sentence(&build, &entry.containers[0]).to_string(),
+        "workloads match by different readings of the tag: (owner a, repo b, branch c_d) and (owner a_b, repo c, branch d); \
+         choose one by its owner, repo or branch"
+    );
+}

@@ -1,0 +1,341 @@
+//! Sends requests with the credentials of a connection, and keeps those current: tokens, certificates and CAs in files are
+//! looked at again every ten seconds and when the server takes ours no more, and then everything starts anew with them, the
+//! pool of sockets too. What cannot be read, or does not fit together yet, changes nothing.
+//!
+//! TLS, credentials and plugins for them are kube's; its defaults are not: see `client`.
+
+use std::{
+    error::Error,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use kube::{
+    Config,
+    client::{AuthError, Body, Client, ConfigExt as _},
+};
+use tokio::time::timeout;
+use tower::{BoxError, ServiceBuilder};
+
+use super::{
+    client::{RequestError, chain},
+    connection::{CONNECT, Connection, ConnectionError},
+    tls::{Fault, Material, Tls},
+    token::{FRESH, TokenFile},
+};
+
+/// How long a server that has never answered may take for the head of its first answer, connecting included. What
+/// accepts connections and says nothing is seldom an API server.
+const FIRST_ANSWER: Duration = Duration::from_secs(7);
+
+/// Cheap to clone; all clones share the sockets.
+#[derive(Clone)]
+pub(super) struct Transport {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Without what `tls` holds.
+    config: Config,
+    tls: Tls,
+    token: Option<TokenFile>,
+    trust: String,
+    credentials: String,
+    current: RwLock<Current>,
+    /// When the files of `tls` were last looked at.
+    looked: Mutex<Instant>,
+    /// What the current client was made of; held while another one is made.
+    made: tokio::sync::Mutex<Made>,
+    answered: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Current {
+    client: Client,
+    /// How many were made before it.
+    generation: u64,
+}
+
+struct Made {
+    of: Material,
+    at: Instant,
+    /// Why the files could not be used, as it was last told.
+    complaint: Option<String>,
+}
+
+/// What one request was sent with.
+struct Sent {
+    generation: u64,
+    token: Option<HeaderValue>,
+}
+
+impl Transport {
+    /// Reads certificates and runs a plugin for credentials, where the kubeconfig names one. Connects to nothing yet.
+    pub(super) async fn new(connection: &Connection) -> Result<Self, ConnectionError> {
+        let of = connection.tls.read()?;
+        let client = make(&connection.config, &of).await;
+        let client = client.map_err(|reason| ConnectionError::Client {
+            connection: connection.to_string(),
+            reason,
+        })?;
+        let now = Instant::now();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config: connection.config.clone(),
+                tls: connection.tls.clone(),
+                token: connection.token.clone(),
+                trust: connection.trust.clone(),
+                credentials: connection.credentials.clone(),
+                current: RwLock::new(Current {
+                    client,
+                    generation: 0,
+                }),
+                looked: Mutex::new(now),
+                made: tokio::sync::Mutex::new(Made {
+                    of,
+                    at: now,
+                    complaint: None,
+                }),
+                answered: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Sends a request and reads the head of the answer. If our credentials are refused, and there are others by now, it is
+    /// sent once more: nobody has looked at it.
+    pub(super) async fn send(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Body>, RequestError> {
+        let inner = &self.inner;
+        if inner.tls.has_files() {
+            inner.look(FRESH).await;
+        }
+        let again = inner.can_change().then(|| request.clone());
+        let (sent, answer) = inner.send_once(request).await;
+        let refused = match &answer {
+            Ok(answer) => answer.status() == StatusCode::UNAUTHORIZED,
+            Err(error) => matches!(
+                Fault::of(error),
+                Some(Fault::Refused(_) | Fault::Stranger | Fault::Expired(_))
+            ),
+        };
+        let answer = match again {
+            Some(request) if refused && inner.changed_since(&sent).await => {
+                inner.send_once(request).await.1
+            }
+            _ => answer,
+        };
+        answer.map_err(|error| self.failed(&error))
+    }
+
+    /// Which credentials the server does not take.
+    pub(super) fn credentials(&self) -> String {
+        let credentials = &self.inner.credentials;
+        match self.inner.tls.expired() {
+            Some(time) => format!("{credentials}, which expired {time}"),
+            None => credentials.clone(),
+        }
+    }
+
+    fn failed(&self, error: &kube::Error) -> RequestError {
+        match Fault::of(error) {
+            // Over TLS 1.3 the server's refusal comes when the request is on its way, but it has read none.
+            Some(fault) => RequestError::NotSent(format!(
+                "no connection: {}",
+                fault.words(&self.inner.trust, &self.credentials())
+            )),
+            None => sending_failed(error),
+        }
+    }
+}
+
+impl Inner {
+    fn can_change(&self) -> bool {
+        self.token.is_some() || self.tls.has_files() || self.has_plugin()
+    }
+
+    fn has_plugin(&self) -> bool {
+        self.config.auth_info.exec.is_some()
+    }
+
+    fn current(&self) -> Current {
+        let current = self.current.read();
+        current.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn send_once(
+        &self,
+        mut request: Request<Vec<u8>>,
+    ) -> (Sent, Result<Response<Body>, kube::Error>) {
+        let Current { client, generation } = self.current();
+        let token = self.token.as_ref().map(TokenFile::header);
+        if let Some(token) = &token {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, token.clone());
+        }
+        let sending = client.send(request.map(Body::from));
+        let answer = if self.answered.load(Ordering::Relaxed) {
+            sending.await
+        } else {
+            let silence = || kube::Error::Service(Silence.into());
+            timeout(FIRST_ANSWER, sending)
+                .await
+                .unwrap_or_else(|_| Err(silence()))
+        };
+        if answer.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        (Sent { generation, token }, answer)
+    }
+
+    /// Looks for other credentials than those that were refused.
+    async fn changed_since(&self, sent: &Sent) -> bool {
+        let token = match (&self.token, &sent.token) {
+            (Some(token), Some(sent)) => token.changed_since(sent),
+            _ => false,
+        };
+        if self.tls.has_files() {
+            self.look(Duration::ZERO).await;
+        }
+        if self.has_plugin() {
+            self.run_plugin_again(sent.generation).await;
+        }
+        token || self.current().generation != sent.generation
+    }
+
+    /// Looks at the files if that was done longer ago than this, and takes them up if they are others.
+    async fn look(&self, age: Duration) {
+        let fresh = || {
+            let looked = self.looked.lock();
+            looked.unwrap_or_else(PoisonError::into_inner).elapsed() < age
+        };
+        if fresh() {
+            return;
+        }
+        let mut made = self.made.lock().await;
+        if fresh() {
+            return;
+        }
+        let taken = match self.tls.read() {
+            Ok(of) if of == made.of => Ok(None),
+            Ok(of) => match make(&self.config, &of).await {
+                Ok(client) => Ok(Some((client, of))),
+                Err(reason) => Err(reason),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok(None) => made.complaint = None,
+            Ok(Some((client, of))) => {
+                tracing::info!("TLS goes on with the certificates that are in the files now");
+                self.install(&mut made, client);
+                made.of = of;
+                made.complaint = None;
+            }
+            Err(reason) => {
+                if made.complaint.as_ref() != Some(&reason) {
+                    tracing::warn!(
+                        reason,
+                        "certificates in files cannot be used: TLS goes on with the old ones"
+                    );
+                }
+                made.complaint = Some(reason);
+            }
+        }
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        *looked = Instant::now();
+    }
+
+    /// As kubectl does when the server takes a plugin's credentials no more; not more often than files are read.
+    async fn run_plugin_again(&self, generation: u64) {
+        let mut made = self.made.lock().await;
+        if self.current().generation != generation || made.at.elapsed() < FRESH {
+            return;
+        }
+        match make(&self.config, &made.of).await {
+            Ok(client) => self.install(&mut made, client),
+            Err(reason) => tracing::warn!(reason, "no new credentials"),
+        }
+    }
+
+    fn install(&self, made: &mut Made, client: Client) {
+        made.at = Instant::now();
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = current.generation + 1;
+        *current = Current { client, generation };
+    }
+}
+
+/// The server has said nothing at all.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", FIRST_ANSWER.as_secs())]
+struct Silence;
+
+/// Makes a client. kube runs the plugin of a kubeconfig where it stands, and waits for it.
+async fn make(config: &Config, material: &Material) -> Result<Client, String> {
+    let mut config = config.clone();
+    material.put_into(&mut config);
+    match tokio::task::spawn_blocking(move || stack(config)).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => Err("making the client broke off".to_owned()),
+    }
+}
+
+fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
+    config.default_retry = false;
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let http = legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        // Load balancers drop silent connections after a minute or more.
+        .pool_idle_timeout(Duration::from_secs(45))
+        .build::<_, Body>(tls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .layer(tower::util::MapRequestLayer::new(named))
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Who asks: what the API server writes into its audit log.
+fn named(mut request: Request<Body>) -> Request<Body> {
+    const NAME: &str = concat!("hikaru/", env!("CARGO_PKG_VERSION"));
+    let name = header::HeaderValue::from_static(NAME);
+    request.headers_mut().insert(header::USER_AGENT, name);
+    request
+}
+
+fn sending_failed(error: &kube::Error) -> RequestError {
+    let words = chain(error);
+    let mut at: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        if error.is::<Silence>() {
+            return RequestError::Lost(Silence.to_string());
+        }
+        let http = error.downcast_ref::<legacy::Error>();
+        if http.is_some_and(legacy::Error::is_connect) {
+            return RequestError::NotSent(format!("no connection: {words}"));
+        }
+        if error.is::<AuthError>() {
+            return RequestError::NotSent(format!("no credentials: {words}"));
+        }
+        at = error.source();
+    }
+    RequestError::Lost(words)
+}
