@@ -254,6 +254,25 @@ fn readings(read: &BuildTag<'_>) {
             .collect();
         assert!(!expected.is_empty());
         assert_eq!(read.readings().collect::<Vec<_>>(), expected, "{read}");
+        // No other is named: with a `.git` more or less, or with parts in other places.
+        for Reading {
+            owner,
+            repo,
+            branch,
+            ..
+        } in expected.iter().copied().take(9)
+        {
+            let more = repo.map(|repo| format!("{repo}.git.git"));
+            for other in [
+                Reading::new(owner, more.as_deref(), branch),
+                Reading::new(owner, repo, branch),
+                Reading::new(branch, repo, owner),
+                Reading::new(repo, owner, branch),
+            ] {
+                let is_one = expected.contains(&other);
+                assert_eq!(identity.names(&other), is_one, "{other} and {read}");
+            }
+        }
     }
 }
 

@@ -48,17 +48,17 @@ fn references() {
 
 #[test]
 fn tags() {
-    check("tag", properties::tag, 100);
+    check("tag", properties::tag, 150);
 }
 
 #[test]
 fn formats() {
-    check("format", properties::format, 150);
+    check("format", properties::format, 250);
 }
 
 #[test]
 fn constraints() {
-    check("constraint", properties::constraint, 60);
+    check("constraint", properties::constraint, 90);
 }
 
 #[test]
