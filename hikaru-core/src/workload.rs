@@ -403,6 +403,11 @@ pub enum Owner {
         /// Its name.
         name: Text,
     },
+    /// Somebody who applies its containers by server-side apply.
+    Applier {
+        /// The field manager's name.
+        manager: Text,
+    },
 }
 
 impl fmt::Display for Owner {
@@ -412,6 +417,7 @@ impl fmt::Display for Owner {
             Self::ArgoCd { application } => write!(f, "the Argo CD application {application}"),
             Self::Flux { kind, name } => write!(f, "the Flux {kind} {name}"),
             Self::Controller { kind, name } => write!(f, "the controller of {kind} {name}"),
+            Self::Applier { manager } => write!(f, "the field manager {manager}"),
         }
     }
 }

@@ -20,6 +20,7 @@ use hikaru_core::{
 use http::{Request, header};
 use serde_json::Value;
 
+mod applier;
 mod client;
 mod connection;
 mod discovery;
