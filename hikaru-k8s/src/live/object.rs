@@ -13,9 +13,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::kind::{Kind, Rollout};
+
 use super::{
     applier,
-    kind::{Kind, Rollout},
     owner::{self, OwnerReference},
     rollout,
 };
