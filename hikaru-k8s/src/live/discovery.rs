@@ -5,9 +5,10 @@ use http::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::kind::Kind;
+
 use super::{
     client::{ApiClient, Expected, RequestError},
-    kind::Kind,
     seats::Lane,
 };
 
@@ -68,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::live::kind::Kinds;
+    use crate::kind::Kinds;
 
     #[test]
     fn the_plural_is_the_collections_name() {
