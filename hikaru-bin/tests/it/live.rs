@@ -3,6 +3,7 @@
 
 mod connections;
 mod deployed;
+mod forgotten;
 mod guarantee;
 mod interruptions;
 mod rollouts;
