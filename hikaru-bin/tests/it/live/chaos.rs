@@ -135,7 +135,7 @@ fn whatever_happens_each_container_ends_at_the_highest_build_that_was_acknowledg
         findings.writes > 50 && findings.acknowledged > 500,
         "{findings:?}"
     );
-    assert!(deeds.len() >= 6, "{deeds:?}");
+    assert!(deeds.len() >= 5, "{deeds:?}");
 }
 
 /// A cluster of its own: its log is the judge's.
