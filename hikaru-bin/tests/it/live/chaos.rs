@@ -91,8 +91,8 @@ fn whatever_happens_each_container_ends_at_the_highest_build_that_was_acknowledg
     report("violations", &findings.violations);
     quiet_ones_run_the_highest(&history, &posts);
 
-    // The person's last changes reach every replica's view, and each highest build is posted once more.
-    thread::sleep(Duration::from_secs(3));
+    // People's last changes reach every replica's view, and each highest build is posted once more.
+    fleet.all_caught_up();
     let highest = highest(&posts);
     posts.extend(fleet.last_round(&highest));
     let history = self::history(&cluster);
@@ -170,9 +170,20 @@ fn history(cluster: &Cluster) -> History {
     thread::sleep(Duration::from_millis(500));
     let mut events = Vec::new();
     cluster
-        .audit_each(|event| events.push(event))
+        .audit_each(|event| {
+            if NAMESPACES.contains(&event.namespace()) {
+                events.push(event);
+            }
+        })
         .expect("the audit log");
-    let all = cluster.kubectl(&["get", "deployments", "--all-namespaces", "--output=json"]);
+    let all = [
+        "get",
+        "deployments",
+        "--all-namespaces",
+        "--selector=tier=shop",
+        "--output=json",
+    ];
+    let all = cluster.kubectl(&all);
     let all: Value = serde_json::from_str(&all.expect("Deployments")).expect("JSON");
     let all = all["items"].as_array().expect("items");
     assert_eq!(all.len(), DEPLOYMENTS);

@@ -53,6 +53,22 @@ impl<'c> Fleet<'c> {
         }
     }
 
+    /// Waits until each of them has seen all that was done so far: a watch tells in order, so what is made last shows it.
+    pub(super) fn all_caught_up(&self) {
+        let image = "registry.example/sentinel";
+        let option = format!("--image={image}");
+        let args = ["create", "deployment", "sentinel", &option, "--replicas=0"];
+        self.cluster.kubectl(&args).expect("created");
+        for number in 0..self.replicas.len() {
+            let begun = Instant::now();
+            let path = format!("/api/image/{image}");
+            while !self.replica(number).get(&path).body.contains("sentinel") {
+                assert!(begun.elapsed() < Duration::from_secs(60), "far behind");
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
     /// Posts all of it, by so many callers at once, while a replica goes after each so many posts; until a time at the
     /// latest.
     pub(super) fn storm(
