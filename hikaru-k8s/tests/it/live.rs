@@ -10,6 +10,7 @@ mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
 mod faults;
+mod faults_jobs;
 mod faults_watch;
 #[cfg(feature = "cluster")]
 mod guarded;
