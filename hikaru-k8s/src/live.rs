@@ -2,7 +2,7 @@
 //! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
 //! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
 //! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
-//! `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
+//! `watch` and `look`. Jobs are in `jobs`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -14,19 +14,24 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select, Text,
-    Workload, WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobLog, JobName,
+    JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
+    WorkloadName,
 };
 use http::{Request, header};
 use serde_json::Value;
 
-use crate::kind::{AddedKind, Kind, Kinds};
+use crate::{
+    job::Definitions,
+    kind::{AddedKind, Kind, Kinds},
+};
 
 mod applier;
 mod client;
 mod connection;
 mod discovery;
 mod index;
+mod jobs;
 mod list;
 mod look;
 mod object;
@@ -78,6 +83,8 @@ pub struct LiveSettings {
     pub kinds: Vec<AddedKind>,
     /// Only these namespaces, which rights there are enough for; empty: all.
     pub namespaces: Vec<Text>,
+    /// Who may run which Jobs; at first nobody.
+    pub jobs: JobPolicy,
 }
 
 impl LiveSettings {
@@ -90,6 +97,7 @@ impl LiveSettings {
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
+            jobs: JobPolicy::default(),
         }
     }
 }
@@ -123,6 +131,9 @@ struct Inner {
     shown: String,
     settings: LiveSettings,
     kinds: Kinds,
+    /// Where Jobs run that name no namespace.
+    namespace: String,
+    definitions: Definitions,
     /// The uids of objects that had no annotations when they were last read.
     bare: Mutex<HashSet<Text>>,
 }
@@ -148,6 +159,8 @@ impl LiveCluster {
             inner: Arc::new(Inner {
                 api,
                 shown: connection.to_string(),
+                namespace: connection.namespace().to_owned(),
+                definitions: Definitions::new(),
                 kinds: Kinds::with(&settings.kinds),
                 settings,
                 bare: Mutex::default(),
@@ -346,6 +359,30 @@ impl ClusterPort for LiveCluster {
             }
         }
         Err(ClusterError::Stale)
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        self.create_job(job, mode).await
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        self.list_jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.job_status(job).await
+    }
+
+    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+        self.await_job(job, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.remove_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.logs_of_job(job).await
     }
 }
 

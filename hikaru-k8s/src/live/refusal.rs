@@ -65,6 +65,48 @@ pub(super) fn of_write(error: RequestError) -> ClusterError {
     }
 }
 
+/// What a refused creation means. Nothing guards it: what may have been done is for a person to look at.
+pub(super) fn of_create(error: RequestError, job: &str) -> ClusterError {
+    match error {
+        RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
+            let reason = refused.status.as_ref().map(|status| &*status.reason);
+            if reason == Some("AlreadyExists") {
+                ClusterError::Exists(format!(
+                    "there is a Job {job} already: replace it, delete it, or let a name be generated (generateName)"
+                ))
+            } else {
+                ClusterError::Invalid(refused.words())
+            }
+        }
+        // The namespace is not there; or it is no sound object: no patch has a test here that could have failed.
+        RequestError::Refused(refused)
+            if matches!(
+                refused.code,
+                StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY
+            ) =>
+        {
+            ClusterError::Invalid(refused.words())
+        }
+        error => match of_write(error) {
+            ClusterError::Lost(words) => ClusterError::Lost(format!(
+                "{words}; look whether the Job {job} is there before it is run again"
+            )),
+            error => error,
+        },
+    }
+}
+
+/// What a refused deletion means. It names the object's uid or none, so it can be repeated.
+pub(super) fn of_delete(error: RequestError) -> ClusterError {
+    match error {
+        // Another object of the same name: ours is gone.
+        RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
+            ClusterError::NotFound
+        }
+        error => of_read(error),
+    }
+}
+
 /// A patch whose test failed, or whose path is not there, is 422 without causes; an invalid object has causes. A webhook
 /// may choose any code for its refusal, but says who it is.
 fn is_failed_test(status: &Status) -> bool {

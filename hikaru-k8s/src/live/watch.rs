@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Text, Workload,
-    WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
+    JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName,
 };
 use http::{Request, StatusCode};
 use kube::core::{Request as Resource, Status, params::WatchParams};
@@ -280,6 +280,30 @@ impl ClusterPort for WatchedCluster {
         self.view
             .change(|index| index.unheld(&id, &removed, sent_at));
         Ok(removed)
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        self.view.live.run_job(job, mode).await
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        self.view.live.jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.view.live.job(job).await
+    }
+
+    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+        self.view.live.job_ended(job, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.view.live.delete_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.view.live.job_logs(job).await
     }
 }
 

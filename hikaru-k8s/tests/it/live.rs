@@ -13,6 +13,8 @@ mod crowd;
 mod guarded;
 mod handshakes;
 #[cfg(feature = "cluster")]
+mod jobs;
+#[cfg(feature = "cluster")]
 mod rig;
 #[cfg(feature = "cluster")]
 mod rights;
