@@ -14,9 +14,9 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobLog, JobName,
-    JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
-    WorkloadName,
+    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobLog,
+    JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text, Workload,
+    WorkloadId, WorkloadName,
 };
 use http::{Request, header};
 use serde_json::Value;
@@ -47,8 +47,9 @@ mod token;
 mod transport;
 mod watch;
 
-use client::{ApiClient, RequestError};
+use client::{ApiClient, Expected, RequestError};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
+use list::Most;
 use object::Seen;
 use patch::Annotations;
 use seats::Lane;
@@ -210,35 +211,50 @@ impl LiveCluster {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
-        let answer = api.send(&Lane::Reading, request, api.deadline()).await;
+        let answer = api.send(&Lane::Reading, request, Expected::Object).await;
         let body = answer.map_err(refusal::of_read)?;
-        let text = String::from_utf8_lossy(&body);
-        let seen = object::read(kind, self.keys(), &text);
+        let text = object::text_of(kind, &body);
+        let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
+        let seen = object::read(kind, self.keys(), text);
         let seen = seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))?;
         self.note(&seen);
         Ok(seen)
     }
 
-    /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
+    /// Sends a JSON patch, once. The answer is only the object's metadata, and read as far as to know that it is of this
+    /// object: a proxy's friendly page says nothing of what was written.
     async fn patch(
         &self,
         lane: &Lane,
         kind: &Kind,
-        id: &WorkloadId,
+        of: &Workload,
         body: &Value,
         mode: Mode,
     ) -> Result<(), ClusterError> {
-        let request = patch_request(&self.path(kind, id).await?, body, mode)?;
+        let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
         let api = &self.inner.api;
-        let answer = api.send(lane, request, api.deadline()).await;
-        answer.map(drop).map_err(refusal::of_write)
+        let answer = api.send(lane, request, Expected::Object).await;
+        let answer = answer.map_err(refusal::of_write)?;
+        object::check_uid(&answer, &of.uid)
+            .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))
     }
 
+    /// One that cannot be read hides no other; if none can be, there is nothing to say but why.
     async fn find_named(&self, ids: &[WorkloadId]) -> Result<Found, ClusterError> {
         let read = join_all(ids.iter().map(|id| self.read(id))).await;
+        let all_failed = read.iter().all(Result::is_err);
         let mut found = Found::default();
-        for read in read {
-            found.workloads.extend(read?);
+        for (id, read) in ids.iter().zip(read) {
+            match read {
+                Ok(workload) => found.workloads.extend(workload),
+                Err(error) if all_failed => return Err(error),
+                Err(error) => {
+                    let (place, words) = (id.to_string(), error.to_string());
+                    found
+                        .faults
+                        .push(Fault::new(Severity::Failure, place, words));
+                }
+            }
         }
         Ok(found)
     }
@@ -258,16 +274,16 @@ impl ClusterPort for LiveCluster {
         let keys = self.keys();
         let mut found = match &scope.select {
             Select::Build(build) => match selector::of_build(build, keys) {
-                Some(selector) => self.list(scope, &[Some(selector)], list::ALL).await?,
+                Some(selector) => self.list(scope, &[Some(selector)], Most::All).await?,
                 None => Found::default(),
             },
             Select::Near(build) => {
                 let selectors = selector::near_build(build, keys);
                 let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
-                self.list(scope, &selectors, list::COURTESY).await?
+                self.list(scope, &selectors, Most::Courtesy).await?
             }
             Select::Named(ids) => self.find_named(ids).await?,
-            _ => self.list(scope, &[None], list::ALL).await?,
+            _ => self.list(scope, &[None], Most::All).await?,
         };
         found.workloads.retain(|workload| scope.admits(workload));
         Ok(found)
@@ -306,7 +322,7 @@ impl ClusterPort for LiveCluster {
         let send = |annotations| {
             let body = body(annotations);
             let lane = &lane;
-            async move { self.patch(lane, kind, &judged.id, &body, mode).await }
+            async move { self.patch(lane, kind, judged, &body, mode).await }
         };
         if patch::surely_annotated(judged) {
             return send(Annotations::There).await;
@@ -338,6 +354,7 @@ impl ClusterPort for LiveCluster {
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
         let id = WorkloadId::new(namespace, kind.name.clone(), name);
         let mut sent: Option<Vec<(Text, Text)>> = None;
+        let mut refused = ClusterError::Stale;
         for _ in 0..UNHOLD_ATTEMPTS {
             let seen = self.get(kind, &id).await?;
             let marks = seen.marks.iter();
@@ -349,16 +366,20 @@ impl ClusterPort for LiveCluster {
             }
             let body = patch::of_unhold(&seen, &marks);
             match self
-                .patch(&Lane::Marks, kind, &id, &body, Mode::Commit)
+                .patch(&Lane::Marks, kind, &seen.workload, &body, Mode::Commit)
                 .await
             {
                 Ok(()) => return Ok(marks),
-                Err(ClusterError::Lost(_)) => sent = Some(marks),
-                Err(ClusterError::Stale) => {}
+                Err(error) if error.is_conflict() => {
+                    if matches!(error, ClusterError::Lost(_)) {
+                        sent = Some(marks);
+                    }
+                    refused = error;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(ClusterError::Stale)
+        Err(refused)
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {

@@ -19,7 +19,7 @@ pub(crate) use edit::{Edit, check, edit};
 pub(crate) use manifest::{Object, Place, Terms, read};
 pub(crate) use path::excerpt;
 pub(crate) use tree::{Documents, Mark, Piece};
-pub(crate) use value::Budget;
+pub(crate) use value::{Budget, write};
 
 /// What is wrong at a place of a file, in a sentence that can follow `file:line:column: `.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -125,11 +125,11 @@ pub(super) fn read(object: &Object) -> Result<JobFacts, String> {
     // The older name of the field counts where the other one is not set, as for the API server.
     let account = pod.text("serviceAccountName")?;
     let account = account.or(pod.text("serviceAccount")?);
-    let mut facts = JobFacts::default();
-    facts.namespace = namespace.map(Text::from);
-    facts.service_account = account.map(Text::from);
-    facts.demands = demands;
-    Ok(facts)
+    Ok(JobFacts {
+        namespace: namespace.map(Text::from),
+        service_account: account.map(Text::from),
+        demands,
+    })
 }
 
 /// Whether a security context gives a container the rights of the node's root.

@@ -15,7 +15,8 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 pub(crate) struct List<T> {
     #[serde(default)]
     pub(crate) metadata: ListMetadata,
-    #[serde(default = "Vec::new", deserialize_with = "nullable")]
+    /// Without them it is no list, but a proxy's answer.
+    #[serde(deserialize_with = "nullable")]
     pub(crate) items: Vec<T>,
 }
 

@@ -17,7 +17,7 @@ use crate::job::{
 
 use super::{
     FIELD_MANAGER, LiveCluster,
-    client::{PAGE_DEADLINE, RequestError},
+    client::{Expected, RequestError},
     refusal,
     seats::Lane,
 };
@@ -61,14 +61,14 @@ impl LiveCluster {
         method: Method,
         target: String,
         body: Vec<u8>,
-    ) -> Result<bytes::Bytes, RequestError> {
+    ) -> Result<Vec<u8>, RequestError> {
         let request = Request::builder().method(method).uri(target);
         let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .body(body);
         let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
         let api = &self.inner.api;
-        api.send(&Lane::Jobs, request, PAGE_DEADLINE).await
+        api.send(&Lane::Jobs, request, Expected::Page).await
     }
 
     async fn read_json<T: DeserializeOwned>(&self, target: String) -> Result<T, ClusterError> {
@@ -224,7 +224,13 @@ impl LiveCluster {
         }
         let body = options.to_string().into_bytes();
         let answer = self.ask(Method::DELETE, object(name), body).await;
-        answer.map(drop).map_err(refusal::of_delete)
+        let body = answer.map_err(refusal::of_delete)?;
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(Value::Object(_)) => Ok(()),
+            _ => Err(ClusterError::Lost(
+                "the answer is not the API server's".to_owned(),
+            )),
+        }
     }
 
     pub(super) async fn list_jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use super::path::Cursor;
 use super::scalar::{Plain, number, plain, truth};
-use super::tree::{NodeId, Shape, TEMPLATE, Tagged, Tree};
+use super::tree::{Documents, NodeId, Piece, Shape, TEMPLATE, Tagged, Tree};
 use super::{Problem, path::excerpt};
 
 /// How large a value may become.
@@ -34,6 +34,46 @@ impl Tree<'_> {
         Ok(Some(value).filter(|value| !value.is_null()))
     }
 }
+
+impl Tree<'_> {
+    /// Whether the document is an object of this kind and apiVersion.
+    pub(crate) fn is_of(&self, kind: &str, version: &str) -> bool {
+        let says = || {
+            let top = self.top().ok()??;
+            let fields = self
+                .fields(top, &"the object", ["kind", "apiVersion"])
+                .ok()?;
+            let [found_kind, found_version] = fields;
+            let found_kind = self.string(found_kind?, &"kind").ok()?;
+            let found_version = self.string(found_version?, &"apiVersion").ok()?;
+            Some(found_kind == kind && found_version == version)
+        };
+        says().unwrap_or(false)
+    }
+}
+
+/// A value as YAML, which reads as the same value.
+pub(crate) fn write(value: &Value) -> String {
+    let read = |text: &str| match Documents::new(text).next() {
+        Some(Piece::Document(tree)) => tree.json(BOUNDLESS).ok().flatten(),
+        _ => None,
+    };
+    let text = serde_saphyr::to_string(value).ok();
+    let text = text.filter(|text| read(text).as_ref() == Some(value));
+    // JSON is YAML, too.
+    let text = text.unwrap_or_else(|| format!("{value:#}"));
+    if text.ends_with('\n') {
+        text
+    } else {
+        format!("{text}\n")
+    }
+}
+
+const BOUNDLESS: Budget = Budget {
+    values: usize::MAX,
+    bytes: usize::MAX,
+    depth: usize::MAX,
+};
 
 struct Writer<'w, 't> {
     tree: &'w Tree<'t>,

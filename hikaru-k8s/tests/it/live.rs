@@ -9,6 +9,8 @@ mod connections;
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
+mod faults;
+mod faults_watch;
 #[cfg(feature = "cluster")]
 mod guarded;
 mod handshakes;
