@@ -122,6 +122,7 @@ fn job_policy(
 fn folder(args: &Cluster, dir: &Path) -> Result<Folder, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let mut settings = FolderSettings::from(args.keys());
+    settings.jobs = job_policy(&variable, None)?;
     settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
     Folder::open(dir, settings).map_err(|error| error.to_string())
 }

@@ -44,6 +44,11 @@ impl Progress {
         Self { shown: false }
     }
 
+    /// Whether anybody would see it.
+    pub(crate) fn is_seen() -> bool {
+        io::stderr().is_terminal()
+    }
+
     pub(crate) fn show(&mut self, text: &str) {
         let mut out = io::stderr().lock();
         if out.is_terminal() {

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobName, JobStatus, Patience};
+use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience};
 use tokio::time::sleep;
 
 use crate::terminal::Progress;
 
-/// How long the port waits at a time: as often the progress is written anew.
-const SLICE: Duration = Duration::from_secs(2);
+/// How long the port waits at a time where somebody looks on: as often the progress is written anew.
+const SLICE: Duration = Duration::from_secs(5);
 /// After an error that may pass.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -21,7 +21,11 @@ pub(super) async fn until_ended(
     job: &JobName,
     patience: Patience,
 ) -> Result<JobStatus, ClusterError> {
-    until(port, job, patience.get(), SLICE).await
+    let slice = match Progress::is_seen() {
+        true => SLICE,
+        false => patience.get(),
+    };
+    until(port, job, patience.get(), slice).await
 }
 
 async fn until(
@@ -32,13 +36,25 @@ async fn until(
 ) -> Result<JobStatus, ClusterError> {
     let begun = Instant::now();
     let mut progress = Progress::new();
+    // A Job that fails for its deadline takes its pods with it: what troubled them before is its reason.
+    let mut troubles = Vec::new();
     loop {
         let left = patience.saturating_sub(begun.elapsed());
-        let status = port.job_ended(job, left.min(slice)).await;
+        let mut status = port.job_ended(job, left.min(slice)).await;
         let waited = begun.elapsed();
-        let told = match &status {
-            Ok(status) if status.state.has_ended() => return Ok(status.clone()),
-            Ok(status) => status.sentence(),
+        let told = match &mut status {
+            Ok(status) if status.state.has_ended() => {
+                if status.state == JobState::Failed && status.troubles.is_empty() {
+                    status.troubles = troubles;
+                }
+                return Ok(status.clone());
+            }
+            Ok(status) => {
+                if !status.troubles.is_empty() {
+                    troubles.clone_from(&status.troubles);
+                }
+                status.sentence()
+            }
             Err(error) if error.is_retryable() => error.to_string(),
             Err(error) => return Err(error.clone()),
         };
@@ -57,7 +73,9 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use hikaru_core::{Change, Found, Freshness, JobState, Mode, Scope, Workload, WorkloadId};
+    use hikaru_core::{
+        Change, ContainerTrouble, Found, Freshness, Mode, Scope, Workload, WorkloadId,
+    };
 
     use super::*;
 
@@ -101,16 +119,28 @@ mod tests {
             if !status.state.has_ended() {
                 sleep(within).await;
             }
+            if status.state == JobState::Running {
+                status.troubles.push(ContainerTrouble {
+                    pod: "migrate-x".into(),
+                    container: "web".into(),
+                    reason: "Error".into(),
+                    message: "".into(),
+                    exit_code: Some(3),
+                });
+            }
             Ok(status)
         }
     }
 
-    async fn check(answers: &[Answer], millis: u64) -> Answer {
+    async fn wait(answers: &[Answer], millis: u64) -> Result<JobStatus, ClusterError> {
         let told = Told(Mutex::new(answers.to_vec()));
         let job = JobName::new("shop", "migrate").expect("a name");
         let (patience, slice) = (Duration::from_millis(millis), Duration::from_millis(10));
-        let ended = until(&told, &job, patience, slice).await;
-        ended.map(|status| status.state)
+        until(&told, &job, patience, slice).await
+    }
+
+    async fn check(answers: &[Answer], millis: u64) -> Answer {
+        wait(answers, millis).await.map(|status| status.state)
     }
 
     #[tokio::test]
@@ -125,7 +155,14 @@ mod tests {
         let (long, short) = (60_000, 50);
         assert_eq!(check(&[Ok(Complete)], long).await, Ok(Complete));
         let slices = [Ok(Pending), Ok(Running), Ok(Running), Ok(Failed)];
-        assert_eq!(check(&slices, long).await, Ok(Failed));
+        let failed = wait(&slices, long).await.expect("its end");
+        let sentence =
+            "failed: the container web of the pod migrate-x ended with exit code 3 (Error)";
+        assert_eq!(
+            (failed.state, failed.sentence()),
+            (Failed, sentence.to_owned()),
+            "it was seen in an earlier slice"
+        );
         assert_eq!(check(&[Ok(Running)], short).await, Ok(Running));
         // What may pass is asked again, what does not is told.
         let again = [gone(), Ok(Running), Ok(Complete)];
