@@ -1,5 +1,7 @@
 //! The arguments and the variables that mirror them, `HIKARU_*`. Values of variables are never shown by `--help`.
 
+pub(crate) mod job;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{
@@ -35,27 +37,36 @@ impl Args {
                 arg
             }
         };
-        let command = Self::command();
-        let command = command.mut_subcommands(|sub| sub.mut_args(without_empty));
+        let command = Self::command().mut_subcommands(|sub| {
+            sub.mut_args(without_empty)
+                .mut_subcommands(|sub| sub.mut_args(without_empty))
+        });
         let matches = command.get_matches();
         let mut args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        if let Some((name, matches)) = matches.subcommand() {
-            args.settle(name, matches);
+        let (mut names, mut innermost) = (Vec::new(), &matches);
+        while let Some((name, matches)) = innermost.subcommand() {
+            names.push(name);
+            innermost = matches;
         }
+        args.settle(&names.join(" "), innermost);
         args
     }
 
-    /// Ends the process as clap does for bad flags: with the usage of the subcommand, and 2.
+    /// Ends the process as clap does for bad flags: with the usage of the subcommand, such as `job run`, and 2.
     pub(crate) fn usage_error(subcommand: &str, message: &str) -> ! {
         let mut command = Self::command();
         command.build();
-        let sub = command.find_subcommand_mut(subcommand);
-        match sub {
-            Some(sub) => sub.error(ErrorKind::ArgumentConflict, message).exit(),
-            None => Self::command()
-                .error(ErrorKind::ArgumentConflict, message)
-                .exit(),
+        let mut innermost = &mut command;
+        for name in subcommand.split(' ') {
+            // The names are those that clap has just read.
+            innermost = match innermost.find_subcommand_mut(name) {
+                Some(sub) => sub,
+                None => Self::command()
+                    .error(ErrorKind::ArgumentConflict, message)
+                    .exit(),
+            };
         }
+        innermost.error(ErrorKind::ArgumentConflict, message).exit()
     }
 
     fn settle(&mut self, name: &str, matches: &ArgMatches) {
@@ -94,6 +105,7 @@ impl Command {
             Self::Find(args) => Some(&mut args.cluster),
             Self::Unhold(args) => Some(&mut args.cluster),
             Self::Serve(args) => Some(&mut args.cluster),
+            Self::Job(args) => Some(args.command.cluster()),
             Self::Tag(_) => None,
         }
     }
@@ -109,6 +121,8 @@ pub(crate) enum Command {
     Find(Find),
     /// Remove high-water marks, so that lower builds of a workload go out again
     Unhold(Unhold),
+    /// Run Jobs, say what became of them, delete them
+    Job(job::Job),
     /// Say what an image's tag tells, or where and why it cannot be read
     Tag(Tag),
     /// Serve the HTTP API
@@ -353,7 +367,8 @@ mod tests {
     #[test]
     fn every_flag_has_its_variable_and_shows_no_value() {
         let command = super::Args::command();
-        for sub in command.get_subcommands() {
+        let subs = command.get_subcommands();
+        for sub in subs.flat_map(|sub| sub.get_subcommands().chain([sub])) {
             for arg in sub.get_arguments().filter(|a| a.get_long().is_some()) {
                 let long = arg.get_long().unwrap_or_default();
                 let variable = format!("HIKARU_{}", long.replace('-', "_").to_uppercase());

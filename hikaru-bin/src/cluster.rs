@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
-use hikaru_core::{ClusterPort, check_namespace};
+use hikaru_core::{ClusterPort, Excerpt, JobName, JobPolicy, Text, check_namespace};
 use hikaru_k8s::{
     Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
     LiveSettings, WatchSettings, WatchedCluster,
@@ -13,6 +13,11 @@ use crate::{args::Cluster, terminal};
 /// The variables of kinds that are looked at besides those of Kubernetes, and of the namespaces that are looked at.
 const KINDS: &str = "HIKARU_KINDS";
 const NAMESPACES: &str = "HIKARU_NAMESPACES";
+
+/// The variables of who may run what.
+const JOB_NAMESPACES: &str = "HIKARU_JOB_NAMESPACES";
+const JOB_SERVICE_ACCOUNTS: &str = "HIKARU_JOB_SERVICE_ACCOUNTS";
+const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 
 /// The cluster that a single command asks.
 pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, String> {
@@ -72,9 +77,52 @@ fn list<T, E: Display>(
         .collect()
 }
 
+/// A list of names, or `*` for all. Empty or not set: `None`.
+fn names_or_all<E: Display>(
+    name: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+    check: impl Fn(&str) -> Result<(), E>,
+) -> Result<Option<Option<Vec<Text>>>, String> {
+    if variable(name).is_some_and(|text| text.trim() == "*") {
+        return Ok(Some(None));
+    }
+    let names = list(name, variable, |part| {
+        check(part).map(|()| Text::from(part))
+    })?;
+    Ok(Some(names).filter(|names| !names.is_empty()).map(Some))
+}
+
+/// Who may run which Jobs. By default: in the connection's own namespace, or in all where there is none, as the
+/// ServiceAccount `default`, nothing privileged.
+fn job_policy(
+    variable: &dyn Fn(&str) -> Option<String>,
+    own_namespace: Option<&str>,
+) -> Result<JobPolicy, String> {
+    let mut policy = JobPolicy::default();
+    let own = own_namespace.map(|namespace| vec![namespace.into()]);
+    let namespaces = names_or_all(JOB_NAMESPACES, variable, check_namespace)?;
+    policy.namespaces = namespaces.unwrap_or(own);
+    let account = |name: &str| JobName::new("default", name).map(|_| ());
+    if let Some(accounts) = names_or_all(JOB_SERVICE_ACCOUNTS, variable, account)? {
+        policy.service_accounts = accounts;
+    }
+    policy.privileged = match variable(JOB_PRIVILEGED).as_deref().map(str::trim) {
+        None | Some("" | "false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let found = Excerpt::of(other);
+            return Err(format!(
+                "{JOB_PRIVILEGED}: expected true or false, found {found}"
+            ));
+        }
+    };
+    Ok(policy)
+}
+
 fn folder(args: &Cluster, dir: &Path) -> Result<Folder, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let mut settings = FolderSettings::from(args.keys());
+    settings.jobs = job_policy(&variable, None)?;
     settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
     Folder::open(dir, settings).map_err(|error| error.to_string())
 }
@@ -94,6 +142,7 @@ async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {
     settings.namespaces = list(NAMESPACES, &variable, |namespace| {
         check_namespace(namespace).map(|()| namespace.into())
     })?;
+    settings.jobs = job_policy(&variable, Some(connection.namespace()))?;
     let live = LiveCluster::new(&connection, settings)
         .await
         .map_err(|e| e.to_string())?;
@@ -103,6 +152,61 @@ async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_run_jobs() {
+        let policy = |variables: &[(&str, &str)], own: Option<&str>| {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let policy = job_policy(&variable, own)?;
+            Ok((
+                policy.namespaces,
+                policy.service_accounts,
+                policy.privileged,
+            ))
+        };
+        let names = |names: &[&str]| Some(names.iter().map(|name| Text::from(*name)).collect());
+        let default = names(&["default"]);
+        assert_eq!(
+            policy(&[], Some("shop")),
+            Ok((names(&["shop"]), default.clone(), false))
+        );
+        assert_eq!(policy(&[], None), Ok((None, default.clone(), false)));
+        let empty = [
+            (JOB_NAMESPACES, ""),
+            (JOB_SERVICE_ACCOUNTS, " , "),
+            (JOB_PRIVILEGED, ""),
+        ];
+        assert_eq!(
+            policy(&empty, Some("shop")),
+            Ok((names(&["shop"]), default, false))
+        );
+        let some = [
+            (JOB_NAMESPACES, "shop, blog"),
+            (JOB_SERVICE_ACCOUNTS, "migrator,a.b"),
+            (JOB_PRIVILEGED, "true"),
+        ];
+        assert_eq!(
+            policy(&some, Some("ci")),
+            Ok((names(&["shop", "blog"]), names(&["migrator", "a.b"]), true))
+        );
+        let all = [(JOB_NAMESPACES, " * "), (JOB_SERVICE_ACCOUNTS, "*")];
+        assert_eq!(policy(&all, Some("ci")), Ok((None, None, false)));
+        let refused = |name: &'static str, value: &str| {
+            let error: String = policy(&[(name, value)], None).expect_err(name);
+            assert!(error.starts_with(&format!("{name}: expected ")), "{error}");
+            error
+        };
+        refused(JOB_NAMESPACES, "shop,*");
+        refused(JOB_NAMESPACES, "Shop");
+        refused(JOB_SERVICE_ACCOUNTS, "a_b");
+        assert_eq!(
+            refused(JOB_PRIVILEGED, "yes"),
+            "HIKARU_JOB_PRIVILEGED: expected true or false, found `yes`"
+        );
+    }
 
     #[test]
     fn lists_of_variables() {

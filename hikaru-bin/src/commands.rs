@@ -1,6 +1,7 @@
 //! The commands: each reads its arguments, asks the core, prints what came of it and says how it went.
 
 mod find;
+mod job;
 mod report;
 mod serve;
 mod tag;
@@ -52,6 +53,7 @@ fn run_command(command: Command) -> Result<End, String> {
     match command {
         Command::Tag(args) => tag::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Job(args) => job::run(&args.command),
         Command::Unhold(args) => on(&args.cluster, async |port| unhold::run(&args, port).await),
         // What cannot be read is told before a cluster is looked for.
         Command::Find(args) => {

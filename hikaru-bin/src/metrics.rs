@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, Mode, Report, Scope, Text, Workload,
-    WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
+    JobStatus, Mode, Report, Scope, Text, Workload, WorkloadId, WorkloadName,
 };
 use hikaru_http::Metrics;
 use hikaru_k8s::WatchedCluster;
@@ -54,6 +54,7 @@ pub(crate) struct Figures {
     answers: Family<Answered, Counter>,
     answer_seconds: Family<OfRoute, Histogram>,
     writes: Family<Written, Counter>,
+    jobs: Family<Written, Counter>,
     write_seconds: Histogram,
     in_flight: Gauge,
     view: Option<View>,
@@ -80,6 +81,7 @@ impl Figures {
         let answers = Family::<Answered, Counter>::default();
         let answer_seconds = Family::<OfRoute, Histogram>::new_with_constructor(latencies);
         let writes = Family::<Written, Counter>::default();
+        let jobs = Family::<Written, Counter>::default();
         let (write_seconds, in_flight) = (latencies(), Gauge::default());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
@@ -115,6 +117,11 @@ impl Figures {
             "Writes that wait or are under way",
             in_flight.clone(),
         );
+        registry.register(
+            "jobs",
+            "Jobs that were asked for, dry runs included, by outcome",
+            jobs.clone(),
+        );
         let view = view.map(|cluster| View::new(cluster, &mut registry));
         Self {
             registry,
@@ -122,6 +129,7 @@ impl Figures {
             answers,
             answer_seconds,
             writes,
+            jobs,
             write_seconds,
             in_flight,
             view,
@@ -131,16 +139,25 @@ impl Figures {
     fn written(&self, outcome: &Result<(), ClusterError>, took: Duration) {
         let outcome = match outcome {
             Ok(()) => "written",
-            Err(ClusterError::Stale) => "stale",
-            Err(ClusterError::Lost(_)) => "lost",
-            Err(ClusterError::NotFound) => "not-found",
-            Err(ClusterError::Forbidden(_)) => "forbidden",
-            Err(ClusterError::Invalid(_)) => "refused",
-            Err(ClusterError::Unavailable { .. }) => "unavailable",
-            Err(_) => "failed",
+            Err(error) => outcome_of(error),
         };
         self.writes.get_or_create(&Written { outcome }).inc();
         self.write_seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// An error as a label: of a small, fixed set.
+fn outcome_of(error: &ClusterError) -> &'static str {
+    match error {
+        ClusterError::Stale => "stale",
+        ClusterError::Lost(_) => "lost",
+        ClusterError::NotFound => "not-found",
+        ClusterError::Forbidden(_) => "forbidden",
+        ClusterError::Invalid(_) => "refused",
+        ClusterError::Malformed(_) => "malformed",
+        ClusterError::Exists(_) => "exists",
+        ClusterError::Unavailable { .. } => "unavailable",
+        _ => "failed",
     }
 }
 
@@ -226,7 +243,7 @@ impl Metrics for Figures {
     }
 }
 
-/// A cluster whose writes are counted.
+/// A cluster whose writes and Jobs are counted.
 pub(crate) struct Measured {
     cluster: Arc<dyn ClusterPort>,
     figures: Arc<Figures>,
@@ -282,5 +299,35 @@ impl ClusterPort for Measured {
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         self.cluster.unhold(workload, container).await
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        let created = self.cluster.run_job(job, mode).await;
+        let outcome = match &created {
+            Ok(_) => "created",
+            Err(error) => outcome_of(error),
+        };
+        self.figures.jobs.get_or_create(&Written { outcome }).inc();
+        created
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        self.cluster.jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.cluster.job(job).await
+    }
+
+    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+        self.cluster.job_ended(job, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.cluster.delete_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.cluster.job_logs(job).await
     }
 }

@@ -5,10 +5,17 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
+/// The longest line of progress, in characters: terminals are seldom narrower.
+const WIDTH: usize = 79;
+
 /// Writes a result to standard output. A reader who has gone away is no error: `hikaru … | head` is fine.
 pub(crate) fn print(text: &str) -> Result<(), String> {
+    write_out(&format!("{}\n", text.trim_end()))
+}
+
+fn write_out(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
-    let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(format!("the result cannot be written: {error}"))
@@ -25,6 +32,59 @@ pub(crate) fn tell(text: &str) {
 /// Whether results go to a terminal.
 pub(crate) fn is_one() -> bool {
     io::stdout().is_terminal()
+}
+
+/// A line on standard error that tells how far something is, written anew each time. Nothing where that is no terminal.
+pub(crate) struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { shown: false }
+    }
+
+    /// Whether anybody would see it.
+    pub(crate) fn is_seen() -> bool {
+        io::stderr().is_terminal()
+    }
+
+    pub(crate) fn show(&mut self, text: &str) {
+        let mut out = io::stderr().lock();
+        if out.is_terminal() {
+            // Cut, since a line that wraps is not written over as a whole.
+            let text: String = printable(text)
+                .replace('\n', " ")
+                .chars()
+                .take(WIDTH)
+                .collect();
+            let _ = write!(out, "\r\x1b[2K{text}").and_then(|()| out.flush());
+            self.shown = true;
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let mut out = io::stderr().lock();
+            let _ = write!(out, "\r\x1b[2K").and_then(|()| out.flush());
+        }
+    }
+}
+
+/// Text of somebody else's as it is, but on a terminal, which its control characters could move.
+pub(crate) fn print_raw(text: &str) -> Result<(), String> {
+    if is_one() {
+        let tame = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        let text = text.replace("\r\n", "\n");
+        let shown = text.chars().map(|c| match c {
+            c if tame(c) => c.escape_default().to_string(),
+            c => c.to_string(),
+        });
+        return write_out(&shown.collect::<String>());
+    }
+    write_out(text)
 }
 
 /// Control characters could move a terminal's cursor: they are shown as escapes. Line breaks of our own stay.
@@ -65,10 +125,10 @@ pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
     Cell::new(printable(text.as_ref()).replace('\n', "\\n"))
 }
 
-/// A verdict, in its color.
+/// A verdict, or how far a Job is, in its color.
 pub(crate) fn verdict(text: &str) -> Cell {
     let color = match text {
-        "upgrade" => Color::Green,
+        "upgrade" | "complete" => Color::Green,
         "equal" => Color::DarkGreen,
         "obsolete" => Color::DarkYellow,
         "failed" => Color::Red,

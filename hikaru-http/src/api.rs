@@ -1,6 +1,8 @@
 //! One request, from its head to its answer: who may call, what is asked for, what the core says to it. What an answer
 //! looks like on the wire is in `wire`; connections are in `connection`.
 
+pub(crate) mod job;
+
 use std::{convert::identity, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
@@ -55,9 +57,10 @@ enum Call {
     Find {
         image: String,
     },
+    Job(job::Call),
 }
 
-/// Answers a request. Its body is never read: no route of this version takes one.
+/// Answers a request. Its body is read only where it defines a Job, and only once the caller is known.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     origin: Origin,
@@ -66,26 +69,35 @@ pub(crate) async fn answer(
     let (head, body) = request.into_parts();
     let body_bytes = body.size_hint().exact();
     let has_body = !body.is_end_stream();
-    drop(body);
     let id = shared.ids.of(&head.headers);
     let line = RequestLine::new(id, Some(head.method.clone()), origin.peer);
     let mut line = line.counted_by(shared.metrics.clone());
-    let mut answer = match read(&shared, origin, &head, body_bytes, &mut line) {
-        Err(refusal) => finish(line, Err(refusal)),
-        Ok(Call::Live) => finish(line, json(&wire::Health { status: "alive" })),
-        Ok(Call::Ready) => finish(line, ready(&shared)),
-        Ok(Call::Metrics(metrics)) => finish(line, Ok(figures(&*metrics))),
-        Ok(Call::Upgrade { build, parameters }) => upgrade(shared, line, build, parameters).await,
-        Ok(Call::Candidates { build, parameters }) => {
+    let call = read(&shared, origin, &head, body_bytes, &mut line);
+    let mut whole = !has_body;
+    // What is not read goes at once: hyper is to take no more of it.
+    let body = Some(body).filter(|_| matches!(call, Ok(Call::Job(_))));
+    let mut answer = match (call, body) {
+        (Ok(Call::Job(call)), Some(body)) => {
+            job::answer(shared, line, call, body, &mut whole).await
+        }
+        (Err(refusal), _) => finish(line, Err(refusal)),
+        (Ok(Call::Live), _) => finish(line, json(&wire::Health { status: "alive" })),
+        (Ok(Call::Ready), _) => finish(line, ready(&shared)),
+        (Ok(Call::Metrics(metrics)), _) => finish(line, Ok(figures(&*metrics))),
+        (Ok(Call::Upgrade { build, parameters }), _) => {
+            upgrade(shared, line, build, parameters).await
+        }
+        (Ok(Call::Candidates { build, parameters }), _) => {
             let outcome = within(&shared, candidates(&shared, &mut line, build, parameters)).await;
             finish(line, outcome)
         }
-        Ok(Call::Find { image }) => {
+        (Ok(Call::Find { image }), _) => {
             let outcome = within(&shared, find(&shared, &image)).await;
             finish(line, outcome)
         }
+        (Ok(Call::Job(_)), None) => finish(line, Err(internal())),
     };
-    if has_body {
+    if !whole {
         // What is left of it stands between this request and the next one.
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(CONNECTION, close);
@@ -108,9 +120,9 @@ fn read(
     body_bytes: Option<u64>,
     line: &mut RequestLine,
 ) -> Result<Call, Box<Refusal>> {
-    let route = Route::of(head.uri.path());
-    line.route = route.map_or("none", Route::pattern);
     let verb = Verb::from(&head.method);
+    let route = Route::of(head.uri.path(), verb);
+    line.route = route.map_or("none", Route::pattern);
     check_one_host(head)?;
     match (route, verb) {
         // Their query is theirs to write: `/readyz?verbose` is a habit.
@@ -125,7 +137,10 @@ fn read(
         let caller = shared.authentication.check(&head.uri, &head.headers)?;
         line.caller = Some(caller);
     }
-    let most = shared.limits.body_bytes;
+    let most = match route {
+        Some(Route::Jobs) => shared.limits.job_bytes,
+        _ => shared.limits.body_bytes,
+    };
     if let Some(bytes) = body_bytes.filter(|bytes| *bytes > most) {
         let detail = format!("expected a body of at most {most} bytes, found {bytes}");
         return Err(Refusal::new(Kind::BodyTooLarge, detail));
@@ -134,7 +149,9 @@ fn read(
     let Some(route) = route else {
         return Err(Refusal::new(
             Kind::UnknownRoute,
-            "expected /api/image/{image}, /api/candidates/{image}, /livez, /readyz or /metrics",
+            "expected /api/image/{image}, /api/candidates/{image}, /api/job, /api/job/{namespace}, \
+             /api/job/{namespace}/{name}, /api/job/{namespace}/{name}/log, /api/job/{namespace}/from/{cronjob}, /livez, \
+             /readyz or /metrics",
         ));
     };
     let query = head.uri.query();
@@ -160,11 +177,11 @@ fn read(
             Some(metrics) => Ok(Call::Metrics(metrics.clone())),
             None => Err(internal()),
         },
-        (Route::Image(_), Verb::Other) => Err(Refusal::method("GET, HEAD, POST")),
-        (
-            Route::Candidates(_) | Route::Live | Route::Ready | Route::Metrics,
-            Verb::Post | Verb::Other,
-        ) => Err(Refusal::method("GET, HEAD")),
+        (Route::Image(_), _) => Err(Refusal::method("GET, HEAD, POST")),
+        (route, verb) => match job::read(route, verb, head, line) {
+            Some(call) => call.map(Call::Job),
+            None => Err(Refusal::method("GET, HEAD")),
+        },
     }
 }
 

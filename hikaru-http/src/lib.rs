@@ -5,6 +5,7 @@
 
 mod api;
 mod authentication;
+mod body;
 mod browser;
 mod connection;
 mod limits;

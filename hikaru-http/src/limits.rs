@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::wire;
+
 /// How much the server takes on. [`Limits::default`] suits a service that a CI calls.
 ///
 /// ```
@@ -23,11 +25,21 @@ pub struct Limits {
     pub header_bytes: usize,
     /// How long a connection may take to send a request's header, and so how long an idle one is kept. Default 30 s.
     pub header_time: Duration,
-    /// The largest `Content-Length`, in bytes; more is answered 413. Default 64 KiB. No route of this version reads a
-    /// body: a small one is tolerated and passed over.
+    /// The largest body, in bytes; more is answered 413. Default 64 KiB. Most routes read none: a small one is tolerated
+    /// and passed over.
     pub body_bytes: u64,
+    /// The largest definition of a Job, in bytes; more is answered 413. Default 1 MiB, and no more than that: an API
+    /// server takes objects of about 1.5 MB.
+    pub job_bytes: u64,
+    /// How long a body that is read may take to arrive, and how long a request waits for its turn to send one. Default
+    /// 30 s: 1 MiB in that time is a slow line.
+    pub body_time: Duration,
+    /// How many Jobs are read and created at once; more wait their turn. Default 8: each holds its definition in memory,
+    /// and what an adapter makes of it, some megabytes. At least 1.
+    pub jobs: usize,
     /// How long a request may take until it is answered; then the answer is 504, while an upgrade that was begun goes on.
-    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server.
+    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. Who waits for a Job to end
+    /// has the time that was asked for besides.
     pub answer: Duration,
     /// How long a client may take no byte of an answer that is being sent. Default 30 s.
     pub write_time: Duration,
@@ -50,6 +62,9 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             header_time: Duration::from_secs(30),
             body_bytes: 64 * 1024,
+            job_bytes: wire::job::LONGEST_DEFINITION as u64,
+            body_time: Duration::from_secs(30),
+            jobs: 8,
             answer: Duration::from_secs(300),
             write_time: Duration::from_secs(30),
             connections: 512,

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use hikaru_core::{BuildError, ClusterError};
+use hikaru_core::{BuildError, ClusterError, JobName};
 use hyper::{
     StatusCode,
-    header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 use crate::wire;
@@ -19,53 +19,81 @@ const RETRY_SECONDS: u64 = 5;
 pub(crate) enum Kind {
     BadRequest,
     BadReference,
+    BadName,
     BadQuery,
+    BadBody,
+    MalformedJob,
     Unauthorized,
     ForeignHost,
     Browser,
+    JobForbidden,
     UnknownRoute,
+    NoSuchJob,
     MethodNotAllowed,
     HeaderTimeout,
+    BodyTimeout,
     Strict,
+    JobExists,
+    JobFailed,
     BodyTooLarge,
     UriTooLong,
+    UnsupportedMedia,
     NoBuild,
+    InvalidJob,
     HeaderTooLarge,
     Internal,
     Unsupported,
     Incomplete,
     Cluster,
+    Lost,
+    NoLog,
     Unavailable,
     Busy,
     NotReady,
+    Stopping,
     Timeout,
+    JobUnfinished,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::BadRequest,
         Self::BadReference,
+        Self::BadName,
         Self::BadQuery,
+        Self::BadBody,
+        Self::MalformedJob,
         Self::Unauthorized,
         Self::ForeignHost,
         Self::Browser,
+        Self::JobForbidden,
         Self::UnknownRoute,
+        Self::NoSuchJob,
         Self::MethodNotAllowed,
         Self::HeaderTimeout,
+        Self::BodyTimeout,
         Self::Strict,
+        Self::JobExists,
+        Self::JobFailed,
         Self::BodyTooLarge,
         Self::UriTooLong,
+        Self::UnsupportedMedia,
         Self::NoBuild,
+        Self::InvalidJob,
         Self::HeaderTooLarge,
         Self::Internal,
         Self::Unsupported,
         Self::Incomplete,
         Self::Cluster,
+        Self::Lost,
+        Self::NoLog,
         Self::Unavailable,
         Self::Busy,
         Self::NotReady,
+        Self::Stopping,
         Self::Timeout,
+        Self::JobUnfinished,
     ];
 
     /// Its name after `urn:hikaru:problem:`, its status, its title.
@@ -74,7 +102,10 @@ impl Kind {
         match self {
             Self::BadRequest => ("bad-request", S::BAD_REQUEST, "Malformed request"),
             Self::BadReference => ("bad-reference", S::BAD_REQUEST, "Not an image reference"),
+            Self::BadName => ("bad-name", S::BAD_REQUEST, "Not a name"),
             Self::BadQuery => ("bad-query", S::BAD_REQUEST, "Bad query parameter"),
+            Self::BadBody => ("bad-body", S::BAD_REQUEST, "Body not readable"),
+            Self::MalformedJob => ("malformed-job", S::BAD_REQUEST, "Definition not readable"),
             Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "No valid token"),
             Self::ForeignHost => (
                 "foreign-host",
@@ -82,17 +113,28 @@ impl Kind {
                 "Not addressed to this machine",
             ),
             Self::Browser => ("browser", S::FORBIDDEN, "Sent by a browser for a web page"),
+            Self::JobForbidden => ("job-forbidden", S::FORBIDDEN, "Job not allowed"),
             Self::UnknownRoute => ("unknown-route", S::NOT_FOUND, "Unknown route"),
+            Self::NoSuchJob => ("no-such-job", S::NOT_FOUND, "Not there"),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
                 S::METHOD_NOT_ALLOWED,
                 "Method not allowed",
             ),
             Self::HeaderTimeout => ("header-timeout", S::REQUEST_TIMEOUT, "Header not finished"),
+            Self::BodyTimeout => ("body-timeout", S::REQUEST_TIMEOUT, "Body not finished"),
             Self::Strict => ("strict", S::CONFLICT, "Not as strict asks"),
+            Self::JobExists => ("job-exists", S::CONFLICT, "There is such a Job"),
+            Self::JobFailed => ("job-failed", S::CONFLICT, "The Job failed"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
             Self::UriTooLong => ("uri-too-long", S::URI_TOO_LONG, "URI too long"),
+            Self::UnsupportedMedia => (
+                "unsupported-media-type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "Content type not supported",
+            ),
             Self::NoBuild => ("no-build", S::UNPROCESSABLE_ENTITY, "Tag not readable"),
+            Self::InvalidJob => ("invalid-job", S::UNPROCESSABLE_ENTITY, "Job refused"),
             Self::HeaderTooLarge => (
                 "header-too-large",
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -106,6 +148,8 @@ impl Kind {
             Self::Unsupported => ("unsupported", S::NOT_IMPLEMENTED, "Not supported here"),
             Self::Incomplete => ("incomplete", S::BAD_GATEWAY, "Done in part"),
             Self::Cluster => ("cluster", S::BAD_GATEWAY, "The cluster refused"),
+            Self::Lost => ("lost", S::BAD_GATEWAY, "Outcome not known"),
+            Self::NoLog => ("no-log", S::BAD_GATEWAY, "No log to be had"),
             Self::Unavailable => (
                 "unavailable",
                 S::SERVICE_UNAVAILABLE,
@@ -113,7 +157,9 @@ impl Kind {
             ),
             Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "Too much at once"),
             Self::NotReady => ("not-ready", S::SERVICE_UNAVAILABLE, "Not ready"),
+            Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "hikaru is stopping"),
             Self::Timeout => ("timeout", S::GATEWAY_TIMEOUT, "Not answered in time"),
+            Self::JobUnfinished => ("job-unfinished", S::GATEWAY_TIMEOUT, "The Job goes on"),
         }
     }
 
@@ -153,6 +199,14 @@ impl Refusal {
     pub(crate) fn method(allowed: &'static str) -> Box<Self> {
         let mut refusal = Self::new(Kind::MethodNotAllowed, format!("expected {allowed}"));
         refusal.header = Some((ALLOW, HeaderValue::from_static(allowed)));
+        refusal
+    }
+
+    /// 415 says what is taken (Accept-Post: W3C LDP, 7.1).
+    pub(crate) fn media(accepted: &'static str, detail: String) -> Box<Self> {
+        let mut refusal = Self::new(Kind::UnsupportedMedia, detail);
+        let name = HeaderName::from_static("accept-post");
+        refusal.header = Some((name, HeaderValue::from_static(accepted)));
         refusal
     }
 
@@ -213,6 +267,74 @@ impl From<ClusterError> for Box<Refusal> {
         }
         refusal
     }
+}
+
+/// What was being done with a Job when the cluster answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// One was created from a definition.
+    Creating,
+    /// One was created from a CronJob's template.
+    CreatingFrom,
+    /// One was read, or its logs.
+    Reading,
+    /// Those of a namespace were read.
+    Listing,
+    /// One was deleted.
+    Deleting,
+}
+
+impl Refusal {
+    /// What a cluster says to a call about the Job, CronJob or namespace that is called so.
+    pub(crate) fn of_job(error: ClusterError, doing: Doing, name: &str) -> Box<Self> {
+        let (kind, detail) = match (error, doing) {
+            (ClusterError::Malformed(message), _) => (Kind::MalformedJob, message),
+            (ClusterError::Invalid(message), _) => (Kind::InvalidJob, message),
+            (ClusterError::Forbidden(message), _) => (Kind::JobForbidden, message),
+            (ClusterError::Exists(message), _) => (Kind::JobExists, message),
+            (ClusterError::NotFound, Doing::Creating) => (
+                Kind::NoSuchJob,
+                "the cluster has no such namespace".to_owned(),
+            ),
+            (ClusterError::NotFound, Doing::CreatingFrom) => {
+                (Kind::NoSuchJob, format!("there is no CronJob {name}"))
+            }
+            (ClusterError::NotFound, Doing::Listing) => {
+                (Kind::NoSuchJob, format!("there is no namespace {name}"))
+            }
+            (ClusterError::NotFound, Doing::Reading | Doing::Deleting) => {
+                (Kind::NoSuchJob, format!("there is no Job {name}"))
+            }
+            (ClusterError::Lost(message), Doing::Creating | Doing::CreatingFrom) => (
+                Kind::Lost,
+                format!(
+                    "the cluster's answer was lost, so the Job may have been created: look (GET /api/job/{{namespace}}) \
+                     before repeating the call: {message}"
+                ),
+            ),
+            (ClusterError::Lost(message), Doing::Deleting) => (
+                Kind::Lost,
+                format!(
+                    "the cluster's answer was lost, so the Job {name} may be deleted: repeating the call is safe: {message}"
+                ),
+            ),
+            (error, _) => return error.into(),
+        };
+        Self::new(kind, detail)
+    }
+
+    /// With the place of a Job that was created all the same. It takes the place of `Retry-After`: who repeats the call
+    /// runs the Job twice.
+    pub(crate) fn at(mut self: Box<Self>, job: &JobName) -> Box<Self> {
+        self.header = location(job).map(|place| (LOCATION, place));
+        self
+    }
+}
+
+/// Where a Job's status is.
+pub(crate) fn location(job: &JobName) -> Option<HeaderValue> {
+    // A checked name has nothing that a header or a path could not carry.
+    HeaderValue::from_str(&format!("/api/job/{job}")).ok()
 }
 
 /// `Retry-After` knows whole seconds only: rounded up, and never 0, which asks for a storm.

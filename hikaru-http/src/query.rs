@@ -1,7 +1,7 @@
 //! Query parameters: each route says which it takes, everything else is refused by name. Lists may be repeated or
 //! separated by commas; what has one value may be given once.
 
-use hikaru_core::{Build, Excerpt, Force, Request, Text, WorkloadName, check_namespace};
+use hikaru_core::{Build, Excerpt, Force, Patience, Request, Text, WorkloadName, check_namespace};
 
 use crate::{
     problem::{Kind, Refusal},
@@ -40,30 +40,17 @@ impl Parameters {
     /// Reads a query.
     pub(crate) fn read(query: Option<&str>, takes: Takes) -> Result<Self, Box<Refusal>> {
         let mut parameters = Self::default();
-        for pair in query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|p| !p.is_empty())
-        {
-            parameters
-                .take(pair, takes)
-                .map_err(|detail| Refusal::new(Kind::BadQuery, detail))?;
-        }
+        let known = |name: &str| {
+            let known = (takes != Takes::Nothing && PLAN.contains(&name))
+                || (takes == Takes::Upgrade && UPGRADE.contains(&name));
+            if known {
+                Ok(())
+            } else {
+                Err(unknown(name, takes))
+            }
+        };
+        each(query, known, |name, value| parameters.set(name, value))?;
         Ok(parameters)
-    }
-
-    fn take(&mut self, pair: &str, takes: Takes) -> Result<(), String> {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // As HTML forms and most clients write a space in a query; no value that is taken here has a plus of its own.
-        let plain = |part: &str| decode(&part.replace('+', " "));
-        let name = plain(name).map_err(|e| format!("a parameter's name: {e}"))?;
-        let known = (takes != Takes::Nothing && PLAN.contains(&&*name))
-            || (takes == Takes::Upgrade && UPGRADE.contains(&&*name));
-        if !known {
-            return Err(unknown(&name, takes));
-        }
-        let value = plain(value).map_err(|e| format!("{name}: {e}"))?;
-        self.set(&name, &value).map_err(|e| format!("{name}: {e}"))
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -118,6 +105,93 @@ impl Parameters {
         request.force = self.force.unwrap_or(Force::NONE);
         request
     }
+}
+
+/// The parameters of a request that runs a Job, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct JobParameters {
+    /// The namespace of a definition that names none.
+    pub(crate) namespace: Option<Text>,
+    replace: Option<bool>,
+    dry_run: Option<bool>,
+    /// How long the answer waits for the Job to end.
+    pub(crate) wait: Option<Patience>,
+}
+
+impl JobParameters {
+    /// Reads the query of a definition.
+    pub(crate) fn of_definition(query: Option<&str>) -> Result<Self, Box<Refusal>> {
+        Self::read(query, &["namespace", "replace", "dryRun", "wait"])
+    }
+
+    /// Reads the query of a CronJob's template, which has its namespace in the path and a name of its own.
+    pub(crate) fn of_template(query: Option<&str>) -> Result<Self, Box<Refusal>> {
+        Self::read(query, &["dryRun", "wait"])
+    }
+
+    fn read(query: Option<&str>, takes: &[&str]) -> Result<Self, Box<Refusal>> {
+        let mut parameters = Self::default();
+        let known = |name: &str| {
+            if takes.contains(&name) {
+                return Ok(());
+            }
+            let found = Excerpt::of(name);
+            Err(format!(
+                "expected one of {}, found {found}",
+                takes.join(", ")
+            ))
+        };
+        each(query, known, |name, value| parameters.set(name, value))?;
+        if parameters.dry_run() && parameters.wait.is_some() {
+            let detail = "expected dryRun or wait: a dry run makes nothing to wait for";
+            return Err(Refusal::new(Kind::BadQuery, detail));
+        }
+        Ok(parameters)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "namespace" => {
+                check_namespace(value).map_err(text)?;
+                once(&mut self.namespace, value.into())
+            }
+            "replace" => once(&mut self.replace, truth(value)?),
+            "dryRun" => once(&mut self.dry_run, truth(value)?),
+            _ => once(&mut self.wait, value.parse().map_err(text)?),
+        }
+    }
+
+    /// Whether a Job of that name is deleted first.
+    pub(crate) fn replace(&self) -> bool {
+        self.replace.unwrap_or_default()
+    }
+
+    /// Whether everything is tested and nothing created.
+    pub(crate) fn dry_run(&self) -> bool {
+        self.dry_run.unwrap_or_default()
+    }
+}
+
+/// Hands out each parameter, once its name is known.
+fn each(
+    query: Option<&str>,
+    known: impl Fn(&str) -> Result<(), String>,
+    mut set: impl FnMut(&str, &str) -> Result<(), String>,
+) -> Result<(), Box<Refusal>> {
+    // As HTML forms and most clients write a space in a query; no value that is taken here has a plus of its own.
+    let plain = |part: &str| decode(&part.replace('+', " "));
+    let mut take = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = plain(name).map_err(|e| format!("a parameter's name: {e}"))?;
+        known(&name)?;
+        let value = plain(value).map_err(|e| format!("{name}: {e}"))?;
+        set(&name, &value).map_err(|e| format!("{name}: {e}"))
+    };
+    let pairs = query.unwrap_or_default().split('&');
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        take(pair).map_err(|detail| Refusal::new(Kind::BadQuery, detail))?;
+    }
+    Ok(())
 }
 
 fn unknown(name: &str, takes: Takes) -> String {
@@ -187,6 +261,55 @@ mod tests {
         assert_eq!(names, [Some("acme"), Some("web"), Some("main")]);
         let none = Parameters::read(None, Takes::Nothing).expect("none");
         assert_eq!(none, Parameters::default());
+    }
+
+    #[test]
+    fn what_is_read_of_jobs() {
+        let query = Some("namespace=shop&replace=true&wait=1m30s");
+        let read = JobParameters::of_definition(query).expect("parameters");
+        assert_eq!(read.namespace.as_deref(), Some("shop"));
+        assert!(read.replace() && !read.dry_run());
+        assert_eq!(read.wait.map(|wait| wait.get().as_secs()), Some(90));
+        let none = JobParameters::of_template(None).expect("none");
+        assert_eq!(none, JobParameters::default());
+        for (query, expected) in [
+            (
+                "force=true",
+                "expected one of namespace, replace, dryRun, wait, found `force`",
+            ),
+            ("replace", "replace: expected true or false, found the end"),
+            ("replace=1", "replace: expected true or false, found `1`"),
+            (
+                "wait",
+                "wait: expected a time such as 90s, 10m or 1h30m, from 1s to 24h, found the end",
+            ),
+            (
+                "wait=",
+                "wait: expected a time such as 90s, 10m or 1h30m, from 1s to 24h, found the end",
+            ),
+            (
+                "wait=5",
+                "wait: expected a time such as 90s, 10m or 1h30m, from 1s to 24h, found `5`",
+            ),
+            ("wait=5m&wait=5m", "wait: expected once, found it again"),
+            (
+                "wait=5m&dryRun=true",
+                "expected dryRun or wait: a dry run makes nothing to wait for",
+            ),
+            (
+                "namespace=a,b",
+                "namespace: expected a namespace of lower-case letters, digits, `-`, at most 63 bytes, a letter or \
+                 digit first and last, found `a,b`",
+            ),
+        ] {
+            let refused = JobParameters::of_definition(Some(query)).expect_err(query);
+            assert_eq!(refused.detail, expected, "{query}");
+        }
+        let refused = JobParameters::of_template(Some("replace=true")).expect_err("not here");
+        assert_eq!(
+            refused.detail,
+            "expected one of dryRun, wait, found `replace`"
+        );
     }
 
     #[test]

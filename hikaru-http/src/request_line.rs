@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use hikaru_core::{Report, Verdict};
+use hikaru_core::{JobName, Report, Verdict};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
 
 use crate::{Metrics, authentication::Caller};
@@ -63,6 +63,8 @@ pub(crate) struct RequestLine {
     /// Who called, once it is known.
     pub(crate) caller: Option<Caller>,
     image: Option<String>,
+    /// The Job that it is about, once its name is known to be one.
+    pub(crate) job: Option<JobName>,
     counts: Option<Counts>,
     status: Option<StatusCode>,
     metrics: Option<Arc<dyn Metrics>>,
@@ -87,6 +89,7 @@ impl RequestLine {
             route: "none",
             caller: None,
             image: None,
+            job: None,
             counts: None,
             status: None,
             metrics: None,
@@ -169,6 +172,7 @@ impl Drop for RequestLine {
             route,
             caller,
             image,
+            job,
             counts,
             status,
             metrics: _,
@@ -184,6 +188,7 @@ impl Drop for RequestLine {
                     peer = %peer,
                     caller = caller.map(Caller::as_str),
                     image = image.as_deref(),
+                    job = job.as_ref().map(tracing::field::display),
                     upgrade = counts.map(|c| c.upgrade),
                     equal = counts.map(|c| c.equal),
                     obsolete = counts.map(|c| c.obsolete),

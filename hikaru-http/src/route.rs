@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::problem::{Kind, Refusal};
 
-/// A route with the image's text as it stands in the path.
+/// A route with the texts of an image, or of names, as they stand in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
     /// `/livez`
@@ -19,6 +19,16 @@ pub(crate) enum Route<'p> {
     Image(&'p str),
     /// `/api/candidates/{image…}`
     Candidates(&'p str),
+    /// `/api/job`
+    Jobs,
+    /// `/api/job/{namespace}`
+    JobsOf(&'p str),
+    /// `/api/job/{namespace}/{name}`
+    Job(&'p str, &'p str),
+    /// `/api/job/{namespace}/from/{cronjob}`
+    JobFrom(&'p str, &'p str),
+    /// `/api/job/{namespace}/{name}/log`
+    JobLog(&'p str, &'p str),
 }
 
 /// What a method asks for.
@@ -28,6 +38,8 @@ pub(crate) enum Verb {
     Read,
     /// POST.
     Post,
+    /// DELETE.
+    Delete,
     /// No route knows it.
     Other,
 }
@@ -37,21 +49,43 @@ impl From<&Method> for Verb {
         match *method {
             Method::GET | Method::HEAD => Self::Read,
             Method::POST => Self::Post,
+            Method::DELETE => Self::Delete,
             _ => Self::Other,
         }
     }
 }
 
 impl<'p> Route<'p> {
-    /// The route of a path, which is not decoded: only an image may be percent-encoded.
-    pub(crate) fn of(path: &'p str) -> Option<Self> {
+    /// The route of a path, which is not decoded: only an image or a name may be percent-encoded. Of two that a path could
+    /// be, `…/from/log`, the verb decides: the log of a Job that is called `from` is read.
+    pub(crate) fn of(path: &'p str, verb: Verb) -> Option<Self> {
         match path {
             "/livez" => Some(Self::Live),
             "/readyz" => Some(Self::Ready),
             "/metrics" => Some(Self::Metrics),
             _ => rest(path, "/api/image")
                 .map(Self::Image)
-                .or_else(|| rest(path, "/api/candidates").map(Self::Candidates)),
+                .or_else(|| rest(path, "/api/candidates").map(Self::Candidates))
+                .or_else(|| Self::of_jobs(path.strip_prefix("/api/job")?, verb)),
+        }
+    }
+
+    fn of_jobs(rest: &'p str, verb: Verb) -> Option<Self> {
+        if rest.is_empty() {
+            return Some(Self::Jobs);
+        }
+        let mut parts = rest.strip_prefix('/')?.split('/');
+        match (parts.next()?, parts.next(), parts.next(), parts.next()) {
+            (namespace, None, ..) => Some(Self::JobsOf(namespace)),
+            (namespace, Some(name), None, _) => Some(Self::Job(namespace, name)),
+            (namespace, Some("from"), Some("log"), None) if verb == Verb::Read => {
+                Some(Self::JobLog(namespace, "from"))
+            }
+            (namespace, Some("from"), Some(cronjob), None) => {
+                Some(Self::JobFrom(namespace, cronjob))
+            }
+            (namespace, Some(name), Some("log"), None) => Some(Self::JobLog(namespace, name)),
+            _ => None,
         }
     }
 
@@ -68,6 +102,11 @@ impl<'p> Route<'p> {
             Self::Metrics => "/metrics",
             Self::Image(_) => "/api/image/{image}",
             Self::Candidates(_) => "/api/candidates/{image}",
+            Self::Jobs => "/api/job",
+            Self::JobsOf(_) => "/api/job/{namespace}",
+            Self::Job(..) => "/api/job/{namespace}/{name}",
+            Self::JobFrom(..) => "/api/job/{namespace}/from/{cronjob}",
+            Self::JobLog(..) => "/api/job/{namespace}/{name}/log",
         }
     }
 }
@@ -143,9 +182,27 @@ mod tests {
                 Some(Route::Candidates("../image/web")),
             ),
             ("/%61pi/image/web", None),
+            ("/api/job", Some(Route::Jobs)),
+            ("/api/jobs", None),
+            ("/api/job/", Some(Route::JobsOf(""))),
+            ("/api/job/shop", Some(Route::JobsOf("shop"))),
+            ("/api/job/shop/", Some(Route::Job("shop", ""))),
+            ("/api/job/shop/from", Some(Route::Job("shop", "from"))),
+            ("/api/job/shop/m%2Fx", Some(Route::Job("shop", "m%2Fx"))),
+            ("/api/job/shop/m/log", Some(Route::JobLog("shop", "m"))),
+            ("/api/job/shop/from/m", Some(Route::JobFrom("shop", "m"))),
+            (
+                "/api/job/shop/from/log",
+                Some(Route::JobLog("shop", "from")),
+            ),
+            ("/api/job/shop/m/logs", None),
+            ("/api/job/shop/m/log/", None),
+            ("/api/job/shop/from/m/log", None),
         ] {
-            assert_eq!(Route::of(path), expected, "{path}");
+            assert_eq!(Route::of(path, Verb::Read), expected, "{path}");
         }
+        let from_log = Route::of("/api/job/shop/from/log", Verb::Post);
+        assert_eq!(from_log, Some(Route::JobFrom("shop", "log")));
     }
 
     #[test]

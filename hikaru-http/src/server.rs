@@ -45,7 +45,9 @@ pub(crate) struct Shared {
     pub(crate) ids: RequestIds,
     /// The turns to upgrade.
     pub(crate) upgrades: Arc<Semaphore>,
-    upgrading: AtomicUsize,
+    /// The turns to send and create a Job.
+    pub(crate) jobs: Arc<Semaphore>,
+    under_way: AtomicUsize,
     /// Each task holds a receiver, so the last one that ends is seen.
     stage: watch::Sender<Stage>,
 }
@@ -60,9 +62,9 @@ impl Shared {
         self.stage.subscribe()
     }
 
-    /// An upgrade runs until the value is dropped.
+    /// An upgrade, or the creation of a Job, runs until the value is dropped.
     pub(crate) fn running(self: &Arc<Self>) -> Running {
-        self.upgrading.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         Running(self.clone())
     }
 
@@ -75,12 +77,12 @@ impl Shared {
     }
 }
 
-/// An upgrade runs.
+/// An upgrade or the creation of a Job runs.
 pub(crate) struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.upgrading.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -172,7 +174,8 @@ impl Bound {
             metrics: self.metrics,
             ids: RequestIds::default(),
             upgrades: Arc::new(Semaphore::new(self.limits.upgrades.max(1))),
-            upgrading: AtomicUsize::new(0),
+            jobs: Arc::new(Semaphore::new(self.limits.jobs.max(1))),
+            under_way: AtomicUsize::new(0),
             stage: watch::Sender::new(Stage::Serving),
         });
         let stage = shared.subscribe();
@@ -221,16 +224,17 @@ pub struct Draining {
 }
 
 impl Draining {
-    /// Until the last answer has been sent and the last upgrade that was begun is done, whether its caller is still there
-    /// or not. Cancel-safe.
+    /// Until the last answer has been sent and the last upgrade or creation of a Job that was begun is done, whether its
+    /// caller is still there or not. Who waits for a Job to end is told at once that it goes on. Cancel-safe.
     pub async fn finished(&mut self) {
         self.life.0.stage.closed().await;
     }
 
-    /// Drops what is still under way. Gives the number of upgrades that were not finished: each of their writes was
-    /// applied whole or not at all, and repeating the calls is safe.
+    /// Drops what is still under way. Gives the number of upgrades and creations of Jobs that were not finished: each of
+    /// their writes was applied whole or not at all. Repeating an upgrade is safe; before a Job is created again somebody
+    /// should look whether it is there.
     pub fn abort(self) -> usize {
-        self.life.0.upgrading.load(Ordering::Relaxed)
+        self.life.0.under_way.load(Ordering::Relaxed)
     }
 }
 

@@ -2,6 +2,7 @@
 //! values, which know nothing of JSON.
 
 mod image;
+pub mod job;
 mod problem;
 mod report;
 mod upgraded;

@@ -71,7 +71,7 @@ async fn serve(args: &Serve) -> Result<End, String> {
         }
         second = signals.next() => {
             let unfinished = draining.abort();
-            warn!(signal = second, unfinished, "aborted: repeating the calls is safe");
+            warn!(signal = second, unfinished, "aborted: repeating upgrades is safe");
             Ok(End::Unfinished)
         }
     }

@@ -7,5 +7,6 @@ mod deployed;
 mod forgotten;
 mod guarantee;
 mod interruptions;
+mod jobs;
 mod rollouts;
 mod scene;

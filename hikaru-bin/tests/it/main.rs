@@ -3,6 +3,7 @@
 mod alone;
 mod bad_input;
 mod connecting;
+mod job;
 #[cfg(feature = "cluster")]
 mod live;
 mod serve;

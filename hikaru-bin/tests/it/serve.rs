@@ -106,6 +106,12 @@ impl Server {
         self.request("POST", path, "").expect("an answer")
     }
 
+    /// Posts a body with these header lines.
+    #[track_caller]
+    pub(crate) fn post_body(&self, path: &str, head: &str, body: &str) -> Answer {
+        send(&self.address, "POST", path, head, body).expect("an answer")
+    }
+
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, "").expect("an answer")
@@ -164,6 +170,16 @@ pub(crate) fn request(
     path: &str,
     head: &str,
 ) -> std::io::Result<Answer> {
+    send(address, method, path, head, "")
+}
+
+fn send(
+    address: &str,
+    method: &str,
+    path: &str,
+    head: &str,
+    body: &str,
+) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let host = if head.to_ascii_lowercase().contains("host:") {
@@ -173,7 +189,8 @@ pub(crate) fn request(
     };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: 0\r\n{head}\r\n"
+        "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {}\r\n{head}\r\n{body}",
+        body.len()
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

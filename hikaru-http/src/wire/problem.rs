@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Failed, Fault, Report, Upgraded, Users};
+use super::{Failed, Fault, Report, Upgraded, Users, job};
 
 /// An error's answer: `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +42,9 @@ pub struct Members {
     /// The full report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+    /// The Job that was created all the same, with its status as far as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<job::Created>,
 }
 
 /// What a probe is told when all is well.

@@ -153,7 +153,9 @@ async fn routes_and_methods() {
         "/api/images/x",
         "/livez/",
         "/metrics",
-        "/api/job",
+        "/api/jobs",
+        "/api/job/shop/migrate/logs",
+        "/api/job/shop/from/nightly/log",
         "*",
     ] {
         let method = if target == "*" { "OPTIONS" } else { "GET" };
@@ -172,6 +174,15 @@ async fn routes_and_methods() {
         ("POST", "/api/candidates/web", "GET, HEAD"),
         ("POST", "/livez", "GET, HEAD"),
         ("PUT", "/readyz", "GET, HEAD"),
+        ("GET", "/api/job", "POST"),
+        ("DELETE", "/api/job", "POST"),
+        ("POST", "/api/job/shop", "GET, HEAD"),
+        ("DELETE", "/api/job/shop", "GET, HEAD"),
+        ("POST", "/api/job/shop/migrate", "GET, HEAD, DELETE"),
+        ("PUT", "/api/job/shop/migrate", "GET, HEAD, DELETE"),
+        ("GET", "/api/job/shop/from/nightly", "POST"),
+        ("DELETE", "/api/job/shop/from/log", "GET, HEAD, POST"),
+        ("DELETE", "/api/job/shop/migrate/log", "GET, HEAD"),
     ] {
         let answer = call(server.address(), method, target).await;
         assert_eq!(

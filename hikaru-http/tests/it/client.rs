@@ -14,15 +14,18 @@ use tokio::{
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// The headers that an answer may have.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 12] = [
+    "accept-post",
     "allow",
     "cache-control",
     "connection",
     "content-length",
     "content-type",
     "date",
+    "location",
     "retry-after",
     "www-authenticate",
+    "x-content-type-options",
     "x-request-id",
 ];
 
@@ -131,8 +134,12 @@ impl Client {
                 "{line} again"
             );
         }
-        let length = headers["content-length"].parse().expect("a length");
-        let length: usize = if method == "HEAD" { 0 } else { length };
+        let bodiless = method == "HEAD" || status == 204;
+        let length = headers
+            .get("content-length")
+            .map(|l| l.parse().expect("a length"));
+        assert_eq!(length.is_none(), status == 204, "{head}");
+        let length: usize = length.filter(|_| !bodiless).unwrap_or_default();
         while self.read.len() < end + length {
             assert!(self.read_more().await, "half a body");
         }
@@ -145,6 +152,19 @@ impl Client {
         };
         answer.check(method);
         Some(answer)
+    }
+
+    /// An answer before the answer, `100 Continue`: its head alone.
+    pub(crate) async fn interim(&mut self) -> String {
+        let end = loop {
+            if let Some(at) = find(&self.read, b"\r\n\r\n") {
+                break at + 4;
+            }
+            let more = timeout(LONG, self.read_more()).await.expect("in time");
+            assert!(more, "the end");
+        };
+        let head = self.read.drain(..end).collect();
+        String::from_utf8(head).expect("a head in ASCII")
     }
 
     /// Whether the server has closed the connection, and said nothing more.
@@ -174,8 +194,13 @@ impl Answer {
             return;
         }
         let media = self.header("content-type");
-        // The figures alone are no JSON.
-        if self.status < 400 && media.is_some_and(|media| media.contains("openmetrics")) {
+        if self.status == 204 {
+            assert_eq!(media, None);
+            return;
+        }
+        // The figures and logs alone are no JSON.
+        let text = |media: &str| media.contains("openmetrics") || media.starts_with("text/plain");
+        if self.status < 400 && media.is_some_and(text) {
             return;
         }
         let json = self.json();
@@ -188,12 +213,17 @@ impl Answer {
             let text = |member: &str| json[member].as_str().is_some_and(|text| !text.is_empty());
             assert!(text("title") && text("detail") && text("type"), "{json}");
         }
-        if self.status == 503 {
+        if self.status == 503 && json["type"] == "urn:hikaru:problem:stopping" {
+            assert!(self.headers.contains_key("location"));
+        } else if self.status == 503 {
             let after = self.header("retry-after").expect("Retry-After");
             assert!(after.parse::<u64>().expect("seconds") > 0);
         }
         if self.status == 401 {
             assert!(self.headers.contains_key("www-authenticate"));
+        }
+        if self.status == 415 {
+            assert!(self.headers.contains_key("accept-post"));
         }
         if self.status == 405 {
             assert!(self.headers.contains_key("allow"));
@@ -220,6 +250,23 @@ pub(crate) async fn call_with(
 /// One call on a connection of its own.
 pub(crate) async fn call(to: SocketAddr, method: &str, target: &str) -> Answer {
     call_with(to, method, target, &[]).await
+}
+
+/// One call with a body on a connection of its own.
+pub(crate) async fn call_with_body(
+    to: SocketAddr,
+    target: &str,
+    headers: &[&str],
+    body: impl AsRef<[u8]>,
+) -> Answer {
+    let body = body.as_ref();
+    let length = format!("Content-Length: {}", body.len());
+    let headers = [headers, &[&length]].concat();
+    let mut client = Client::connect(to).await;
+    client.send(request("POST", target, &headers)).await;
+    // A refusal may come before the body is taken.
+    client.try_send(body).await;
+    client.answer_to("POST").await.expect("an answer")
 }
 
 pub(crate) fn request(method: &str, target: &str, headers: &[&str]) -> String {

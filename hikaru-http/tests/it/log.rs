@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use hikaru_core::{ClusterError, JobCreated, JobName, MockClusterPort};
 use hikaru_http::{Authentication, Limits, Token, Tokens};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -15,7 +16,7 @@ use tracing::{
 };
 
 use crate::{
-    client::{Client, LONG, call, call_with, request},
+    client::{Client, LONG, call, call_with, call_with_body, request},
     cluster::{BEFORE, Gate, POSTED, memory, runs, serve, serve_with, shop, workload},
 };
 
@@ -236,4 +237,75 @@ async fn a_client_that_hangs_up_while_it_waits_has_its_line_and_no_upgrade() {
         .await
         .expect("the end");
     assert_eq!(runs(&gate.cluster), BEFORE);
+}
+
+#[tokio::test]
+async fn a_job_is_named_and_its_definition_is_not() {
+    let (log, _guard) = Log::start();
+    let mut cluster = MockClusterPort::new();
+    cluster.expect_run_job().returning(|_, _| {
+        let name = JobName::new("shop", "migrate").expect("a name");
+        Ok(JobCreated::new(name, "1"))
+    });
+    cluster
+        .expect_job()
+        .returning(|_| Err(ClusterError::NotFound));
+    let server = serve(Arc::new(cluster)).await;
+    let json = ["Content-Type: application/json"];
+    let body = r#"{"password":"s3cret"}"#;
+    call_with_body(server.address(), "/api/job", &json, body).await;
+    call_with_body(
+        server.address(),
+        "/api/job/shop/from/nightly",
+        &json,
+        r#"{"s3cret":1}"#,
+    )
+    .await;
+    call(server.address(), "GET", "/api/job/shop/migrate").await;
+    // One that is never sent to its end.
+    let mut client = Client::connect(server.address()).await;
+    let head = request("POST", "/api/job", &[json[0], "Content-Length: 9"]);
+    client.send(head).await;
+    call(server.address(), "GET", "/livez").await;
+    drop(client);
+    let gone = async {
+        while log.lines(Level::INFO).len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.expect("its line");
+    let answered = ("message", "answered");
+    let caller = ("caller", "anonymous");
+    let job = ("job", "shop/migrate");
+    let lines = log.lines(Level::INFO);
+    assert_eq!(
+        lines[..3],
+        [
+            fields(&[
+                answered,
+                ("method", "POST"),
+                ("route", "/api/job"),
+                caller,
+                job,
+                ("status", "201"),
+            ]),
+            fields(&[
+                answered,
+                ("method", "POST"),
+                ("route", "/api/job/{namespace}/from/{cronjob}"),
+                caller,
+                ("status", "400"),
+            ]),
+            fields(&[
+                answered,
+                ("method", "GET"),
+                ("route", "/api/job/{namespace}/{name}"),
+                caller,
+                job,
+                ("status", "404"),
+            ]),
+        ]
+    );
+    assert_eq!(lines[3]["route"], "/api/job");
+    assert!(!format!("{:?}", log.0).contains("s3cret"));
 }

@@ -6,6 +6,7 @@ mod browsers;
 mod client;
 mod cluster;
 mod drain;
+mod jobs;
 mod limits;
 mod log;
 mod metrics;

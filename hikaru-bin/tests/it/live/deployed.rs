@@ -1,11 +1,14 @@
 //! The files of `hikaru-bin/deploy/`: the API server takes them as they are, their pods meet the restricted Pod Security
 //! standard, and what they allow is what hikaru needs.
 
-use serde_json::Value;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use xtask::Cluster;
 
 use super::scene::{LABELS, Scene, image, workload};
-use crate::serve::Server;
+use crate::serve::{Answer, Server};
 
 fn deploy(folder: &str) -> String {
     format!("{}/deploy/{folder}", env!("CARGO_MANIFEST_DIR"))
@@ -22,6 +25,23 @@ fn serve_as(cluster: &Cluster, variables: &[(&str, &str)]) -> Server {
     ];
     all.extend(variables);
     Server::start(&[], &all)
+}
+
+/// Whether the deployed ServiceAccount may do that.
+fn may(cluster: &Cluster, verb: &str, what: &str, namespace: &str) -> bool {
+    // For kubectl what stands behind a slash is a name.
+    let (resource, subresource) = what.split_once('/').unwrap_or((what, ""));
+    let args = [
+        "auth",
+        "can-i",
+        verb,
+        resource,
+        &format!("--subresource={subresource}"),
+        "--as=system:serviceaccount:hikaru:hikaru",
+        "--namespace",
+        namespace,
+    ];
+    cluster.kubectl(&args).is_ok()
 }
 
 /// Both kinds of rights, one after the other: their names are the same.
@@ -82,19 +102,7 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     shop.images_only_rise();
 
     // What it may do, and what it may not.
-    let may = |verb: &str, what: &str, namespace: &str| {
-        let account = "--as=system:serviceaccount:hikaru:hikaru";
-        let args = [
-            "auth",
-            "can-i",
-            verb,
-            what,
-            account,
-            "--namespace",
-            namespace,
-        ];
-        cluster.kubectl(&args).is_ok()
-    };
+    let may = |verb: &str, what: &str, namespace: &str| may(cluster, verb, what, namespace);
     for resource in ["deployments", "statefulsets", "daemonsets", "cronjobs"] {
         for verb in ["get", "list", "watch", "patch"] {
             assert!(may(verb, resource, "shop"), "{verb} {resource}");
@@ -171,4 +179,125 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     let nothing = server.post("/api/image/acme/other:acme_other_main_1.0_1_0123abcd");
     assert_eq!(nothing.is(200).body, "[]");
     assert!(!server.log().contains("forbidden"), "{}", server.log());
+    drop(server);
+
+    jobs_need_the_components(&shop);
+}
+
+/// A kustomization of the namespaced rights with these components. Kustomize takes no absolute paths.
+fn with_components(components: &[&str]) -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path().canonicalize().expect("its path");
+    let up = "../".repeat(here.components().count() - 1);
+    let path = |folder: &str| {
+        let folder = Path::new(&deploy(folder)).canonicalize().expect("a folder");
+        format!(
+            "{up}{}",
+            folder.to_str().expect("UTF-8").trim_start_matches('/')
+        )
+    };
+    let components: Vec<_> = components.iter().map(|folder| path(folder)).collect();
+    let text = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [path("namespaced")],
+        "components": components,
+    });
+    std::fs::write(here.join("kustomization.yaml"), text.to_string()).expect("a file");
+    (folder, here.to_str().expect("UTF-8").to_owned())
+}
+
+/// Without the components upgrades work and Jobs are refused in a sentence; with them Jobs work too, and nothing more.
+fn jobs_need_the_components(shop: &Scene) {
+    let cluster = shop.cluster;
+    let variables = [
+        ("HIKARU_NAMESPACES", "shop"),
+        ("HIKARU_JOB_NAMESPACES", "shop"),
+    ];
+    let yaml = "Content-Type: application/yaml\r\n";
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop}\nspec:\n  backoffLimit: 0\n  \
+               template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - {name: web, image: \"i:1\"}\n";
+    #[track_caller]
+    fn forbidden(answer: Answer, words: &str) {
+        let problem = answer.is(403).json();
+        assert_eq!(problem["type"], "urn:hikaru:problem:job-forbidden");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(words), "{detail}");
+    }
+
+    // The namespace is not named: hikaru itself refuses.
+    let server = serve_as(cluster, &variables[..1]).ready();
+    forbidden(
+        server.post_body("/api/job", yaml, job),
+        "HIKARU_JOB_NAMESPACES",
+    );
+    forbidden(server.get("/api/job/shop"), "HIKARU_JOB_NAMESPACES");
+    drop(server);
+
+    // It is, and the rights are missing: the server refuses, and upgrades work.
+    let server = serve_as(cluster, &variables).ready();
+    let post = server.post_body("/api/job?wait=1m", yaml, job);
+    forbidden(post, "cannot create resource \"jobs\"");
+    forbidden(server.get("/api/job/shop"), "cannot list resource \"jobs\"");
+    forbidden(
+        server.get("/api/job/shop/migrate"),
+        "cannot get resource \"jobs\"",
+    );
+    let answer = server.post(&format!("/api/image/{}", image(5))).is(200);
+    assert_eq!(answer.json().as_array().map(Vec::len), Some(4));
+
+    let (_guard, overlay) = with_components(&["jobs"]);
+    let args = ["apply", "--validate=strict", "--kustomize", &overlay];
+    let applied = cluster.kubectl(&args).expect("the component is taken");
+    assert!(!applied.contains("Warning"), "{applied}");
+    let variable = "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"HIKARU_JOB_NAMESPACES\")].value}";
+    let args = [
+        "get",
+        "deployment",
+        "hikaru",
+        "--namespace=hikaru",
+        "--output",
+        variable,
+    ];
+    assert_eq!(cluster.kubectl(&args).expect("it is there").trim(), "shop");
+    shop.eventually("the rights are there", || {
+        may(cluster, "create", "jobs", "shop")
+    });
+    for verb in ["create", "get", "list", "watch", "delete"] {
+        assert!(may(cluster, verb, "jobs", "shop"), "{verb} jobs");
+        assert!(!may(cluster, verb, "jobs", "hikaru"), "{verb} jobs");
+    }
+    for (verb, what) in [
+        ("update", "jobs"),
+        ("patch", "jobs"),
+        ("create", "pods"),
+        ("get", "pods"),
+        ("get", "pods/log"),
+        ("get", "secrets"),
+    ] {
+        assert!(!may(cluster, verb, what, "shop"), "{verb} {what}");
+    }
+    let answer = server.post_body("/api/job?wait=2m", yaml, job).is(201);
+    assert_eq!(answer.json()["status"]["state"], "complete");
+    server.post_body("/api/job", yaml, job).is(409);
+    let replaced = server.post_body("/api/job?replace=true&wait=2m", yaml, job);
+    assert_eq!(replaced.is(201).json()["status"]["state"], "complete");
+    let created = server.post("/api/job/shop/from/web?wait=2m").is(201).json();
+    assert_eq!(created["status"]["succeeded"], 1, "{created}");
+    let listed = server.get("/api/job/shop").is(200).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    let log = server.get("/api/job/shop/migrate/log").is(502).json();
+    let detail = log["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("pods/log"), "{detail}");
+    let deleted = server.request("DELETE", "/api/job/shop/migrate", "");
+    deleted.expect("an answer").is(204);
+    drop(server);
+
+    let (_guard, overlay) = with_components(&["jobs", "jobs/logs"]);
+    let args = ["apply", "--validate=strict", "--kustomize", &overlay];
+    cluster.kubectl(&args).expect("the component is taken");
+    shop.eventually("the right is there", || {
+        may(cluster, "get", "pods/log", "shop")
+    });
+    assert!(!may(cluster, "get", "pods/log", "hikaru"));
 }

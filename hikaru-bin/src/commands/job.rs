@@ -1,0 +1,259 @@
+//! `hikaru job`: runs Jobs, waits for them, tells of them. Where a definition comes from is in `definition`, how somebody
+//! waits in `wait`.
+
+mod definition;
+mod wait;
+
+use hikaru_core::{
+    ClusterError, ClusterPort, JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus,
+    Mode, Reference,
+};
+use hikaru_http::wire;
+
+use super::{End, json, on};
+use crate::{
+    args::{
+        Output,
+        job::{Course, JobCommand, JobFrom, JobList, JobNamed, JobRun},
+    },
+    terminal::{self, cell},
+};
+
+pub(super) fn run(command: &JobCommand) -> Result<End, String> {
+    match command {
+        // What cannot be read is told before a cluster is looked for.
+        JobCommand::Run(args) => {
+            let request = of_definition(args)?;
+            on(&args.cluster, async |port| {
+                create(request, &args.course, args.output.output, port).await
+            })
+        }
+        JobCommand::From(args) => {
+            let request = of_template(args)?;
+            on(&args.cluster, async |port| {
+                create(request, &args.course, args.output.output, port).await
+            })
+        }
+        JobCommand::List(args) => on(&args.cluster, async |port| list(args, port).await),
+        JobCommand::Status(args) => on(&args.cluster, async |port| {
+            status(&args.job, args.output.output, port).await
+        }),
+        JobCommand::Log(args) => on(&args.cluster, async |port| log(args, port).await),
+        JobCommand::Delete(args) => on(&args.cluster, async |port| delete(args, port).await),
+    }
+}
+
+fn of_definition(args: &JobRun) -> Result<JobRequest, String> {
+    let mut request = JobRequest::new(definition::read(&args.file)?);
+    request.namespace = args.namespace.clone();
+    request.replace = args.replace;
+    Ok(request)
+}
+
+fn of_template(args: &JobFrom) -> Result<JobRequest, String> {
+    if let Some(image) = &args.image {
+        Reference::parse(image).map_err(|error| format!("--image: {error}"))?;
+    }
+    Ok(JobRequest::new(JobSource::CronJob {
+        name: args.cronjob.clone(),
+        image: args.image.clone(),
+    }))
+}
+
+async fn create(
+    request: JobRequest,
+    course: &Course,
+    output: Output,
+    port: &dyn ClusterPort,
+) -> Result<End, String> {
+    let mode = if course.dry_run {
+        Mode::DryRun
+    } else {
+        Mode::Commit
+    };
+    let created = port.run_job(&request, mode).await;
+    let created = created.map_err(|error| match (error, &request.source) {
+        (ClusterError::NotFound, JobSource::CronJob { name, .. }) => {
+            format!("there is no CronJob {name}")
+        }
+        (ClusterError::NotFound, _) => "the cluster has no such namespace".to_owned(),
+        (error @ ClusterError::Lost(_), _) => format!(
+            "{error}: the Job may have been created: look (hikaru job list NAMESPACE) before repeating the command"
+        ),
+        (error, _) => error.to_string(),
+    })?;
+    for warning in &created.warnings {
+        terminal::tell(&format!("warning: {}: {warning}", created.name));
+    }
+    if course.dry_run {
+        tell_created(&wire::job::Created::dry(&created), output, "can be created")?;
+        terminal::tell("dry run: nothing was created");
+        return Ok(End::Done);
+    }
+    let told = wire::job::Created::new(&created);
+    let Some(patience) = course.wait else {
+        tell_created(&told, output, "created")?;
+        return Ok(End::Done);
+    };
+    if matches!(output, Output::Table) {
+        tell_created(&told, output, "created")?;
+    }
+    let ended = wait::until_ended(port, &created.name, patience).await;
+    if matches!(output, Output::Json) {
+        let status = ended.as_ref().ok().map(wire::job::Status::from);
+        tell_created(&wire::job::Created { status, ..told }, output, "")?;
+    }
+    came_of(&created, &ended, patience, output)
+}
+
+/// One sentence at the end of waiting.
+fn came_of(
+    created: &JobCreated,
+    ended: &Result<JobStatus, ClusterError>,
+    patience: hikaru_core::Patience,
+    output: Output,
+) -> Result<End, String> {
+    let name = &created.name;
+    let status = ended.as_ref().map_err(|error| match error {
+        ClusterError::NotFound => format!("{name} was gone before it was seen to end"),
+        error => format!("{name} was created, but what became of it is not known: {error}"),
+    })?;
+    for warning in &status.warnings {
+        terminal::tell(&format!("warning: {name}: {warning}"));
+    }
+    let sentence = status.sentence();
+    match status.state {
+        JobState::Complete if matches!(output, Output::Table) => {
+            terminal::print(&format!("{name}: complete"))?;
+        }
+        JobState::Complete => {}
+        JobState::Failed => {
+            terminal::tell(&format!("{name} {sentence}"));
+            terminal::tell(&format!("its log: hikaru job log {name}"));
+        }
+        _ => terminal::tell(&format!(
+            "{name} has not ended within {patience} and goes on: {sentence}"
+        )),
+    }
+    Ok(End::done_if(status.state == JobState::Complete))
+}
+
+fn tell_created(created: &wire::job::Created, output: Output, how: &str) -> Result<(), String> {
+    if matches!(output, Output::Json) {
+        return terminal::print(&json(created));
+    }
+    let file = match &created.file {
+        Some(file) => format!(" as {file}"),
+        None => String::new(),
+    };
+    let line = format!("{}/{}: {how}{file}", created.namespace, created.name);
+    terminal::print(&terminal::printable(&line))
+}
+
+async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, String> {
+    let jobs = port.jobs(&args.namespace).await;
+    let jobs = jobs.map_err(|error| match error {
+        ClusterError::NotFound => format!("there is no namespace {}", args.namespace),
+        error => error.to_string(),
+    })?;
+    if jobs.is_empty() && matches!(args.output.output, Output::Table) {
+        terminal::tell(&format!("no Jobs in {}", args.namespace));
+        return Ok(End::Done);
+    }
+    print(&jobs, args.output.output, |statuses| json(&statuses))?;
+    Ok(End::Done)
+}
+
+async fn status(name: &JobName, output: Output, port: &dyn ClusterPort) -> Result<End, String> {
+    let status = port.job(name).await.map_err(|error| about(name, error))?;
+    let jobs = std::slice::from_ref(&status);
+    print(jobs, output, |statuses| json(&statuses.first()))?;
+    Ok(End::done_if(status.state != JobState::Failed))
+}
+
+/// Jobs as a table, or as what is made of their wire form.
+fn print(
+    jobs: &[JobStatus],
+    output: Output,
+    as_json: impl Fn(&[wire::job::Status]) -> String,
+) -> Result<(), String> {
+    match output {
+        Output::Json => {
+            let statuses: Vec<_> = jobs.iter().map(wire::job::Status::from).collect();
+            terminal::print(&as_json(&statuses))?;
+        }
+        Output::Table => terminal::print(&table(jobs))?,
+    }
+    for job in jobs {
+        for warning in &job.warnings {
+            terminal::tell(&format!("warning: {}: {warning}", job.name));
+        }
+    }
+    Ok(())
+}
+
+fn table(jobs: &[JobStatus]) -> String {
+    let in_files = jobs.iter().any(|job| job.file.is_some());
+    let mut header = vec![
+        "JOB",
+        "STATE",
+        "ACTIVE",
+        "SUCCEEDED",
+        "FAILED",
+        "STARTED",
+        "COMPLETED",
+        "WHY",
+    ];
+    if in_files {
+        header.insert(1, "FILE");
+    }
+    let rows = jobs.iter().map(|job| {
+        let or_none = |text: &Option<hikaru_core::Text>| cell(text.as_deref().unwrap_or("-"));
+        let why = wire::job::Status::from(job).reason;
+        let state = job.state.to_string();
+        let mut row = vec![
+            cell(job.name.to_string()),
+            terminal::verdict(&state),
+            cell(job.active.to_string()),
+            cell(job.succeeded.to_string()),
+            cell(job.failed.to_string()),
+            or_none(&job.started),
+            or_none(&job.completed),
+            cell(why.as_deref().unwrap_or("-")),
+        ];
+        if in_files {
+            row.insert(1, or_none(&job.file));
+        }
+        row
+    });
+    terminal::table(&header, rows.collect())
+}
+
+async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, String> {
+    let logs = port.job_logs(&args.job).await;
+    let logs = logs.map_err(|error| about(&args.job, error))?;
+    if logs.is_empty() {
+        terminal::tell(&format!("{} has no pods, so no log", args.job));
+    }
+    terminal::print_raw(&wire::job::log(&logs)?)?;
+    Ok(End::Done)
+}
+
+async fn delete(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, String> {
+    let deleted = port.delete_job(&args.job).await;
+    deleted.map_err(|error| match error {
+        ClusterError::Lost(_) => {
+            format!("{error}: {} may be deleted; repeating is safe", args.job)
+        }
+        error => about(&args.job, error),
+    })?;
+    terminal::print(&format!("{}: deleted", args.job))?;
+    Ok(End::Done)
+}
+
+fn about(name: &JobName, error: ClusterError) -> String {
+    match error {
+        ClusterError::NotFound => format!("there is no Job {name}"),
+        error => error.to_string(),
+    }
+}

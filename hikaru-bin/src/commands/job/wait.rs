@@ -1,0 +1,174 @@
+//! Waiting until a Job has ended, with a line of progress on a terminal. What its end means is in `job`.
+
+use std::time::{Duration, Instant};
+
+use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience};
+use tokio::time::sleep;
+
+use crate::terminal::Progress;
+
+/// How long the port waits at a time where somebody looks on: as often the progress is written anew.
+const SLICE: Duration = Duration::from_secs(5);
+/// After an error that may pass.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The status once the Job has ended, or as it is when the time is over.
+///
+/// # Errors
+/// It cannot be found out: at once when nothing would mend it, else only when the time is over.
+pub(super) async fn until_ended(
+    port: &dyn ClusterPort,
+    job: &JobName,
+    patience: Patience,
+) -> Result<JobStatus, ClusterError> {
+    let slice = match Progress::is_seen() {
+        true => SLICE,
+        false => patience.get(),
+    };
+    until(port, job, patience.get(), slice).await
+}
+
+async fn until(
+    port: &dyn ClusterPort,
+    job: &JobName,
+    patience: Duration,
+    slice: Duration,
+) -> Result<JobStatus, ClusterError> {
+    let begun = Instant::now();
+    let mut progress = Progress::new();
+    // A Job that fails for its deadline takes its pods with it: what troubled them before is its reason.
+    let mut troubles = Vec::new();
+    loop {
+        let left = patience.saturating_sub(begun.elapsed());
+        let mut status = port.job_ended(job, left.min(slice)).await;
+        let waited = begun.elapsed();
+        let told = match &mut status {
+            Ok(status) if status.state.has_ended() => {
+                if status.state == JobState::Failed && status.troubles.is_empty() {
+                    status.troubles = troubles;
+                }
+                return Ok(status.clone());
+            }
+            Ok(status) => {
+                if !status.troubles.is_empty() {
+                    troubles.clone_from(&status.troubles);
+                }
+                status.sentence()
+            }
+            Err(error) if error.is_retryable() => error.to_string(),
+            Err(error) => return Err(error.clone()),
+        };
+        if waited >= patience {
+            return status;
+        }
+        progress.show(&format!("{}s {job} {told}", waited.as_secs()));
+        if status.is_err() {
+            sleep(PAUSE.min(patience - waited)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use hikaru_core::{
+        Change, ContainerTrouble, Found, Freshness, Mode, Scope, Workload, WorkloadId,
+    };
+
+    use super::*;
+
+    type Answer = Result<JobState, ClusterError>;
+
+    /// Answers these, one after the other; the last one for ever. Waits as long as it is told only for what goes on.
+    struct Told(Mutex<Vec<Answer>>);
+
+    #[async_trait]
+    impl ClusterPort for Told {
+        fn freshness(&self) -> Freshness {
+            Freshness::Fresh
+        }
+
+        async fn find(&self, _: &Scope) -> Result<Found, ClusterError> {
+            Ok(Found::default())
+        }
+
+        async fn read(&self, _: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+            Ok(None)
+        }
+
+        async fn write(&self, _: &Change, _: Mode) -> Result<(), ClusterError> {
+            Err(ClusterError::NotFound)
+        }
+
+        async fn job_ended(
+            &self,
+            job: &JobName,
+            within: Duration,
+        ) -> Result<JobStatus, ClusterError> {
+            let next = {
+                let mut answers = self.0.lock().expect("no panic");
+                match answers.len() {
+                    1 => answers[0].clone(),
+                    _ => answers.remove(0),
+                }
+            };
+            let mut status = JobStatus::new(job.clone(), "1");
+            status.state = next?;
+            if !status.state.has_ended() {
+                sleep(within).await;
+            }
+            if status.state == JobState::Running {
+                status.troubles.push(ContainerTrouble {
+                    pod: "migrate-x".into(),
+                    container: "web".into(),
+                    reason: "Error".into(),
+                    message: "".into(),
+                    exit_code: Some(3),
+                });
+            }
+            Ok(status)
+        }
+    }
+
+    async fn wait(answers: &[Answer], millis: u64) -> Result<JobStatus, ClusterError> {
+        let told = Told(Mutex::new(answers.to_vec()));
+        let job = JobName::new("shop", "migrate").expect("a name");
+        let (patience, slice) = (Duration::from_millis(millis), Duration::from_millis(10));
+        until(&told, &job, patience, slice).await
+    }
+
+    async fn check(answers: &[Answer], millis: u64) -> Answer {
+        wait(answers, millis).await.map(|status| status.state)
+    }
+
+    #[tokio::test]
+    async fn until_it_has_ended() {
+        use JobState::{Complete, Failed, Pending, Running};
+        let gone = || {
+            Err(ClusterError::Unavailable {
+                message: "refused".into(),
+                retry_after: None,
+            })
+        };
+        let (long, short) = (60_000, 50);
+        assert_eq!(check(&[Ok(Complete)], long).await, Ok(Complete));
+        let slices = [Ok(Pending), Ok(Running), Ok(Running), Ok(Failed)];
+        let failed = wait(&slices, long).await.expect("its end");
+        let sentence =
+            "failed: the container web of the pod migrate-x ended with exit code 3 (Error)";
+        assert_eq!(
+            (failed.state, failed.sentence()),
+            (Failed, sentence.to_owned()),
+            "it was seen in an earlier slice"
+        );
+        assert_eq!(check(&[Ok(Running)], short).await, Ok(Running));
+        // What may pass is asked again, what does not is told.
+        let again = [gone(), Ok(Running), Ok(Complete)];
+        assert_eq!(check(&again, long).await, Ok(Complete));
+        assert_eq!(check(&[gone()], short).await, gone());
+        let deleted = Err(ClusterError::NotFound);
+        assert_eq!(check(&[Ok(Running), deleted.clone()], long).await, deleted);
+    }
+}

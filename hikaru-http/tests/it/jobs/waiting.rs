@@ -1,0 +1,321 @@
+//! Waiting for a Job to end, and what ends the waiting: its time, its client, the server. A creation that was begun is
+//! finished.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobName, JobRequest, JobState,
+    JobStatus, Mode, Scope, Workload, WorkloadId,
+};
+use hikaru_http::{Authentication, Limits};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{DEFINITION, JSON, created, failed, mocked, post, status};
+use crate::{
+    client::{Client, LONG, request},
+    cluster::{serve, serve_with, works},
+};
+
+/// A cluster whose Jobs are created and end when they are let through.
+#[derive(Default)]
+struct Gated {
+    create: Gate,
+    end: Gate,
+}
+
+struct Gate {
+    begun: Semaphore,
+    open: Semaphore,
+    passed: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            begun: Semaphore::new(0),
+            open: Semaphore::new(0),
+            passed: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// Counts who goes away while it waits.
+struct Waits<'g>(&'g Gate, bool);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let count = if self.1 { &self.0.passed } else { &self.0.left };
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Gate {
+    async fn pass(&self) {
+        let mut waits = Waits(self, false);
+        self.begun.add_permits(1);
+        self.open.acquire().await.expect("open").forget();
+        waits.1 = true;
+    }
+
+    async fn wait_for_one(&self) {
+        let begun = timeout(LONG, self.begun.acquire()).await;
+        begun.expect("in time").expect("open").forget();
+    }
+
+    async fn until(&self, which: impl Fn(&Self) -> &AtomicUsize) {
+        let counted = async {
+            while which(self).load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, counted).await.expect("in time");
+    }
+}
+
+#[async_trait]
+impl ClusterPort for Gated {
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    async fn find(&self, _: &Scope) -> Result<Found, ClusterError> {
+        Ok(Found::default())
+    }
+
+    async fn read(&self, _: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        Ok(None)
+    }
+
+    async fn write(&self, _: &Change, _: Mode) -> Result<(), ClusterError> {
+        Err(ClusterError::NotFound)
+    }
+
+    async fn run_job(&self, _: &JobRequest, _: Mode) -> Result<JobCreated, ClusterError> {
+        self.create.pass().await;
+        Ok(created())
+    }
+
+    async fn job_ended(&self, _: &JobName, _: Duration) -> Result<JobStatus, ClusterError> {
+        self.end.pass().await;
+        Ok(status(JobState::Complete))
+    }
+}
+
+fn definition(query: &str) -> String {
+    let length = format!("Content-Length: {}", DEFINITION.len());
+    let head = request("POST", &format!("/api/job{query}"), &[JSON, &length]);
+    format!("{head}{DEFINITION}")
+}
+
+#[tokio::test]
+async fn how_a_job_ends() {
+    use ClusterError as E;
+    let sentence = "failed: the container web of the pod migrate-x ended with exit code 3 (Error); \
+                    Job has reached the specified backoff limit (BackoffLimitExceeded)";
+    let unavailable = E::Unavailable {
+        message: "refused".into(),
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    for (ended, code, problem, detail) in [
+        (Ok(status(JobState::Complete)), 201, "", String::new()),
+        (Ok(failed()), 409, "job-failed", format!("the job shop/migrate {sentence}")),
+        (
+            Ok(status(JobState::Running)),
+            504,
+            "job-unfinished",
+            "the job shop/migrate has not ended within 1h30m and goes on (running: 0 active, 0 succeeded, 0 failed): \
+             GET /api/job/shop/migrate"
+                .to_owned(),
+        ),
+        (
+            Err(E::NotFound),
+            502,
+            "incomplete",
+            "the job shop/migrate was created, but what became of it is not known: it was gone before it was seen to end"
+                .to_owned(),
+        ),
+        (
+            Err(unavailable),
+            502,
+            "incomplete",
+            "the job shop/migrate was created, but what became of it is not known: unavailable: refused".to_owned(),
+        ),
+    ] {
+        let told = ended.clone();
+        let server = mocked(move |cluster| {
+            cluster.expect_run_job().returning(|_, _| Ok(created()));
+            cluster.expect_job_ended().returning(move |name, within| {
+                assert_eq!((&*name.to_string(), within.as_secs()), ("shop/migrate", 5400));
+                told.clone()
+            });
+        })
+        .await;
+        let answer = post(&server, "?wait=1h30m").await;
+        assert_eq!(answer.status, code, "{}", answer.text);
+        assert_eq!(answer.header("location"), Some("/api/job/shop/migrate"));
+        let mut job = answer.json();
+        if code != 201 {
+            assert_eq!(answer.problem(), (problem.to_owned(), detail));
+            assert_eq!(job["status"], code);
+            job = job["job"].clone();
+        }
+        assert_eq!(job["uid"], "4f5a");
+        let state = ended.ok().map(|status| status.state.to_string());
+        assert_eq!(job["status"]["state"].as_str(), state.as_deref());
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_waiting_is_told() {
+    let server = mocked(|cluster| {
+        cluster.expect_run_job().returning(|_, _| Ok(created()));
+        cluster
+            .expect_job_ended()
+            .returning(|_, _| panic!("as planned"));
+    })
+    .await;
+    let answer = post(&server, "?wait=5m").await;
+    assert_eq!((answer.status, &*answer.problem().0), (502, "incomplete"));
+    let server = mocked(|cluster| {
+        cluster
+            .expect_run_job()
+            .returning(|_, _| panic!("as planned"));
+    })
+    .await;
+    let answer = post(&server, "?wait=5m").await;
+    assert_eq!((answer.status, &*answer.problem().0), (500, "internal"));
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn who_waits_does_not_hold_up_a_drain() {
+    let cluster = Arc::new(Gated::default());
+    let server = serve(cluster.clone()).await;
+    cluster.create.open.add_permits(1);
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=24h")).await;
+    cluster.end.wait_for_one().await;
+    let mut draining = server.drain();
+    let answer = client.answer().await;
+    let expected = "hikaru is stopping; the job goes on: GET /api/job/shop/migrate";
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (503, ("stopping".into(), expected.into()))
+    );
+    assert_eq!(answer.header("location"), Some("/api/job/shop/migrate"));
+    assert_eq!(answer.header("retry-after"), None, "it would run twice");
+    assert_eq!(answer.json()["job"]["uid"], "4f5a");
+    timeout(LONG, draining.finished()).await.expect("the end");
+    assert_eq!(cluster.end.left.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_creation_is_finished_in_a_drain_and_not_waited_for() {
+    let cluster = Arc::new(Gated::default());
+    let server = serve(cluster.clone()).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=24h")).await;
+    cluster.create.wait_for_one().await;
+    let mut draining = server.drain();
+    let early = timeout(Duration::from_millis(100), draining.finished()).await;
+    assert!(early.is_err(), "it is being created");
+    cluster.create.open.add_permits(1);
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.problem().0), (503, "stopping"));
+    timeout(LONG, draining.finished()).await.expect("the end");
+}
+
+#[tokio::test]
+async fn a_creation_outlives_its_client() {
+    let cluster = Arc::new(Gated::default());
+    let server = serve(cluster.clone()).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=24h")).await;
+    cluster.create.wait_for_one().await;
+    drop(client);
+    works(server.address()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(cluster.create.left.load(Ordering::SeqCst), 0);
+    cluster.create.open.add_permits(1);
+    cluster.create.until(|gate| &gate.passed).await;
+    timeout(LONG, server.drain().finished())
+        .await
+        .expect("the end");
+    assert_eq!(cluster.end.begun.available_permits(), 0, "nobody waits");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_waits_no_more() {
+    let cluster = Arc::new(Gated::default());
+    let server = serve(cluster.clone()).await;
+    cluster.create.open.add_permits(1);
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=24h")).await;
+    cluster.end.wait_for_one().await;
+    drop(client);
+    cluster.end.until(|gate| &gate.left).await;
+    works(server.address()).await;
+}
+
+#[tokio::test]
+async fn a_wait_is_longer_than_an_answer_may_take() {
+    let cluster = Arc::new(Gated::default());
+    let mut limits = Limits::default();
+    limits.answer = Duration::from_millis(100);
+    let server = serve_with(cluster.clone(), Authentication::Loopback, limits).await;
+    cluster.create.open.add_permits(1);
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=1m")).await;
+    cluster.end.wait_for_one().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    cluster.end.open.add_permits(1);
+    assert_eq!(client.answer().await.status, 201);
+
+    // A creation is not: it goes on all the same.
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("?wait=1m")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.problem().0), (504, "timeout"));
+    cluster.create.open.add_permits(1);
+    cluster.create.until(|gate| &gate.passed).await;
+    assert_eq!(cluster.create.left.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_keeps_nobody_from_creating() {
+    let cluster = Arc::new(Gated::default());
+    let mut limits = Limits::default();
+    limits.jobs = 1;
+    let server = serve_with(cluster.clone(), Authentication::Loopback, limits).await;
+    cluster.create.open.add_permits(2);
+    let mut first = Client::connect(server.address()).await;
+    first.send(definition("?wait=24h")).await;
+    cluster.end.wait_for_one().await;
+    let mut second = Client::connect(server.address()).await;
+    second.send(definition("")).await;
+    assert_eq!(second.answer().await.status, 201);
+    cluster.end.open.add_permits(1);
+    assert_eq!(first.answer().await.status, 201);
+}
+
+#[tokio::test]
+async fn an_abort_says_that_nobody_knows() {
+    let cluster = Arc::new(Gated::default());
+    let server = serve(cluster.clone()).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send(definition("")).await;
+    cluster.create.wait_for_one().await;
+    assert_eq!(server.drain().abort(), 1);
+    let answer = client.answer_to("POST").await;
+    assert!(answer.is_none_or(|answer| answer.problem().0 == "lost"));
+    cluster.create.until(|gate| &gate.left).await;
+}
