@@ -9,6 +9,16 @@ use super::{Cluster, ClusterError, flags};
 /// The audit policy: request and answer of every write to the groups, nothing else.
 pub(super) fn policy(groups: &[String]) -> String {
     let resources: Vec<_> = groups.iter().map(|group| json!({"group": group})).collect();
+    let mut rules = vec![json!({"level": "None"})];
+    // No resources would stand for all of them.
+    if !resources.is_empty() {
+        let rule = json!({
+            "level": "RequestResponse",
+            "verbs": ["create", "update", "patch", "delete", "deletecollection"],
+            "resources": resources,
+        });
+        rules.insert(0, rule);
+    }
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
@@ -16,14 +26,7 @@ pub(super) fn policy(groups: &[String]) -> String {
         "omitStages": ["RequestReceived"],
         // Two thirds of an object, and nobody asks for them.
         "omitManagedFields": true,
-        "rules": [
-            {
-                "level": "RequestResponse",
-                "verbs": ["create", "update", "patch", "delete", "deletecollection"],
-                "resources": resources,
-            },
-            {"level": "None"},
-        ],
+        "rules": rules,
     })
     .to_string()
 }

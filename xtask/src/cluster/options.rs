@@ -53,4 +53,11 @@ impl ClusterOptions {
         self.audited_groups.push(group.to_owned());
         self
     }
+
+    /// Records no writes: the audit log of a hundred thousand objects is a gigabyte.
+    #[must_use]
+    pub fn unaudited(mut self) -> Self {
+        self.audited_groups.clear();
+        self
+    }
 }
