@@ -4,8 +4,8 @@ use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
 use hikaru_core::{ClusterPort, check_namespace};
 use hikaru_k8s::{
-    Connection, ConnectionError, ConnectionOptions, Folder, LiveCluster, LiveSettings,
-    WatchSettings, WatchedCluster,
+    Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
+    LiveSettings, WatchSettings, WatchedCluster,
 };
 
 use crate::{args::Cluster, terminal};
@@ -73,7 +73,10 @@ fn list<T, E: Display>(
 }
 
 fn folder(args: &Cluster, dir: &Path) -> Result<Folder, String> {
-    Folder::open(dir, args.keys()).map_err(|error| error.to_string())
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut settings = FolderSettings::from(args.keys());
+    settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
+    Folder::open(dir, settings).map_err(|error| error.to_string())
 }
 
 async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {

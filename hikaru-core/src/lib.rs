@@ -99,6 +99,7 @@ mod change;
 #[cfg(feature = "mock")]
 pub mod contract;
 mod excerpt;
+mod job;
 #[cfg(feature = "mock")]
 mod memory;
 mod policy;
@@ -115,6 +116,10 @@ pub use attempts::{ATTEMPTS, Attempts, Step};
 pub use build::{Build, BuildError};
 pub use change::{Change, Edit, SETTINGS};
 pub use excerpt::Excerpt;
+pub use job::{
+    ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobLog, JobName, JobPolicy,
+    JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
+};
 #[cfg(feature = "mock")]
 pub use memory::MemoryCluster;
 pub use policy::{

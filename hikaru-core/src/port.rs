@@ -9,6 +9,7 @@ use crate::{
     Text,
     build::Build,
     change::Change,
+    job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
     reference::Reference,
     workload::{Workload, WorkloadId, WorkloadName},
 };
@@ -178,6 +179,12 @@ pub enum ClusterError {
     /// The cluster refuses the write as such; its own words.
     #[error("refused: {0}")]
     Invalid(String),
+    /// What was sent cannot be read at all: where, what was expected and what was found.
+    #[error("cannot be read: {0}")]
+    Malformed(String),
+    /// There is one of that name already.
+    #[error("{0}")]
+    Exists(String),
     /// The cluster cannot be reached, or cannot answer now.
     #[error("unavailable: {message}")]
     Unavailable {
@@ -296,5 +303,62 @@ pub trait ClusterPort: Send + Sync {
         _container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         Err(ClusterError::Unsupported("removing high-water marks"))
+    }
+
+    /// Runs a Job: reads its definition, checks it against the adapter's [`JobPolicy`](crate::JobPolicy), and creates it.
+    /// One attempt.
+    ///
+    /// # Errors
+    /// [`ClusterError::Malformed`] when the definition cannot be read, [`ClusterError::Invalid`] when it is not one Job or
+    /// the cluster refuses it, [`ClusterError::Forbidden`] with the rule or the right that is missing,
+    /// [`ClusterError::Exists`] when there is one of that name, [`ClusterError::NotFound`] when there is no such CronJob,
+    /// [`ClusterError::Lost`] when nobody knows whether it was created.
+    async fn run_job(&self, _job: &JobRequest, _mode: Mode) -> Result<JobCreated, ClusterError> {
+        Err(ClusterError::Unsupported("running jobs"))
+    }
+
+    /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
+    ///
+    /// # Errors
+    /// [`ClusterError::Forbidden`] as above; when that cannot be found out.
+    async fn jobs(&self, _namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        Err(ClusterError::Unsupported("listing jobs"))
+    }
+
+    /// One Job as it is now.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none.
+    async fn job(&self, _job: &JobName) -> Result<JobStatus, ClusterError> {
+        Err(ClusterError::Unsupported("reading jobs"))
+    }
+
+    /// The same once it has ended, or as it is when the time is over. What a cluster cannot answer for a moment is asked
+    /// again in that time.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile.
+    async fn job_ended(
+        &self,
+        _job: &JobName,
+        _within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        Err(ClusterError::Unsupported("waiting for jobs"))
+    }
+
+    /// Deletes a Job with its pods, which end in their own time.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none.
+    async fn delete_job(&self, _job: &JobName) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("deleting jobs"))
+    }
+
+    /// What the containers of a Job's pods have written, each at most the last megabyte, in the order of the pods' names.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is no such Job.
+    async fn job_logs(&self, _job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        Err(ClusterError::Unsupported("reading the logs of jobs"))
     }
 }

@@ -131,13 +131,19 @@ impl fmt::Display for WorkloadName {
     }
 }
 
-/// Why a text names no workload or no namespace.
+/// Why a text names no workload, no Job or no namespace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// Not three parts.
     #[error("expected NAMESPACE/KIND/NAME, found {found}")]
     Parts {
+        /// The text.
+        found: Excerpt,
+    },
+    /// Not two parts.
+    #[error("expected NAMESPACE/NAME, found {found}")]
+    Pair {
         /// The text.
         found: Excerpt,
     },
@@ -176,7 +182,7 @@ pub fn check_namespace(text: &str) -> Result<(), NameError> {
     check_name("namespace", "", 63, text)
 }
 
-fn check_name(
+pub(crate) fn check_name(
     what: &'static str,
     dot: &'static str,
     longest: usize,
@@ -403,6 +409,11 @@ pub enum Owner {
         /// Its name.
         name: Text,
     },
+    /// Somebody who applies its containers by server-side apply.
+    Applier {
+        /// The field manager's name.
+        manager: Text,
+    },
 }
 
 impl fmt::Display for Owner {
@@ -412,6 +423,7 @@ impl fmt::Display for Owner {
             Self::ArgoCd { application } => write!(f, "the Argo CD application {application}"),
             Self::Flux { kind, name } => write!(f, "the Flux {kind} {name}"),
             Self::Controller { kind, name } => write!(f, "the controller of {kind} {name}"),
+            Self::Applier { manager } => write!(f, "the field manager {manager}"),
         }
     }
 }

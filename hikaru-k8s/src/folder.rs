@@ -26,6 +26,11 @@ use desk::{Desks, Writer};
 use mention::Weight;
 use walk::{Manifest, Walked};
 
+use crate::{
+    kind::{AddedKind, Kinds},
+    yaml::Terms,
+};
+
 /// Files below which one thread reads them all: starting another takes as long.
 const FEW: usize = 64;
 /// Most threads that read files. Each holds one file and its tree at a time, at most 60 MB.
@@ -82,8 +87,28 @@ pub struct Folder {
 struct Inner {
     /// The folder's real path.
     root: PathBuf,
-    keys: IdentityKeys,
+    terms: Terms,
     desks: Desks,
+}
+
+/// How a folder is worked with.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FolderSettings {
+    /// The labels that say what a workload is built from.
+    pub keys: IdentityKeys,
+    /// Kinds that are looked at besides those of Kubernetes.
+    pub kinds: Vec<AddedKind>,
+}
+
+impl From<IdentityKeys> for FolderSettings {
+    /// No kinds but those of Kubernetes.
+    fn from(keys: IdentityKeys) -> Self {
+        Self {
+            keys,
+            kinds: Vec::new(),
+        }
+    }
 }
 
 /// Why a folder cannot be used.
@@ -112,7 +137,11 @@ impl Folder {
     ///
     /// # Errors
     /// When it is not there, no folder, or cannot be listed.
-    pub fn open(folder: impl AsRef<Path>, keys: IdentityKeys) -> Result<Self, OpenError> {
+    pub fn open(
+        folder: impl AsRef<Path>,
+        settings: impl Into<FolderSettings>,
+    ) -> Result<Self, OpenError> {
+        let FolderSettings { keys, kinds } = settings.into();
         let path = folder.as_ref();
         let failed = |reason: io::Error| match reason.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
@@ -127,7 +156,10 @@ impl Folder {
         Ok(Self {
             inner: Arc::new(Inner {
                 root,
-                keys,
+                terms: Terms {
+                    keys,
+                    kinds: Kinds::with(&kinds),
+                },
                 desks: Desks::new(),
             }),
         })
@@ -173,7 +205,7 @@ impl ClusterPort for Folder {
         };
         let inner = Arc::clone(&self.inner);
         let writer: Arc<Writer> = Arc::new(move |file, changes| match inner.resolve(file) {
-            Ok(path) => write::write(&path, file, &inner.keys, changes),
+            Ok(path) => write::write(&path, file, &inner.terms, changes),
             Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         });
         self.inner.desks.write(file, change, mode, writer).await
@@ -211,7 +243,7 @@ impl Inner {
                         here.workloads.push(workload);
                     }
                 };
-                read::manifest(manifest, &self.keys, &weight, &mut admit, &mut here.faults);
+                read::manifest(manifest, &self.terms, &weight, &mut admit, &mut here.faults);
                 if !here.workloads.is_empty() || !here.faults.is_empty() {
                     found.push((index, here));
                 }
@@ -266,7 +298,7 @@ impl Inner {
             }
         };
         let mut odd = None;
-        let documents = read::documents(&text, &self.keys, &|_| true, &mut |problem, _| {
+        let documents = read::documents(&text, &self.terms, &|_| true, &mut |problem, _| {
             odd.get_or_insert(problem);
         });
         let mut same_name: Vec<Workload> = documents

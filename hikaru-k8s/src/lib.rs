@@ -2,12 +2,13 @@
 //! which is decided in `hikaru-core`; how a caller asks is decided in `hikaru-http` and `hikaru-bin`.
 
 mod folder;
+mod kind;
 mod live;
 mod yaml;
 
-pub use folder::{Folder, OpenError};
+pub use folder::{Folder, FolderSettings, OpenError};
+pub use kind::{AddedKind, AddedKindError};
 pub use live::{
-    AddedKind, AddedKindError, Clock, Connection, ConnectionError, ConnectionOptions,
-    KubeconfigFault, LiveCluster, LiveSettings, TokenError, Variable, Vitals, WatchSettings,
-    WatchedCluster,
+    Clock, Connection, ConnectionError, ConnectionOptions, KubeconfigFault, LiveCluster,
+    LiveSettings, TokenError, Variable, Vitals, WatchSettings, WatchedCluster,
 };

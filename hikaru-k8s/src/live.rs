@@ -20,11 +20,13 @@ use hikaru_core::{
 use http::{Request, header};
 use serde_json::Value;
 
+use crate::kind::{AddedKind, Kind, Kinds};
+
+mod applier;
 mod client;
 mod connection;
 mod discovery;
 mod index;
-mod kind;
 mod list;
 mod look;
 mod object;
@@ -42,8 +44,6 @@ mod watch;
 
 use client::{ApiClient, RequestError};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
-pub use kind::{AddedKind, AddedKindError};
-use kind::{Kind, Kinds};
 use object::Seen;
 use patch::Annotations;
 use seats::Lane;

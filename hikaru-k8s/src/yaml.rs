@@ -15,7 +15,7 @@ mod tree;
 mod tests;
 
 pub(crate) use edit::{Edit, check, edit};
-pub(crate) use manifest::{Object, Place, read};
+pub(crate) use manifest::{Object, Place, Terms, read};
 pub(crate) use tree::{Documents, Mark, Piece};
 
 /// What is wrong at a place of a file, in a sentence that can follow `file:line:column: `.

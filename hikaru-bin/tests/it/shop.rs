@@ -433,3 +433,45 @@ fn a_result_that_cannot_be_written_is_no_success() {
     let status = command(&["tag", NEW]).stdout(writer).status();
     assert_eq!(status.expect("hikaru runs").code(), Some(0));
 }
+
+#[test]
+fn added_kinds_are_found_in_a_folder() {
+    let rollout = "apiVersion: argoproj.io/v1alpha1
+kind: RolloutList
+items:
+  - metadata: {name: web, labels: {owner: acme, repo: shop, branch: main}}
+    spec: {template: {spec: {containers: [{name: web, image: ghcr.io/acme/shop:latest}]}}}
+---
+apiVersion: other.io/v1
+kind: Rollout
+metadata: {name: other, labels: {owner: acme, repo: shop, branch: main}}
+spec: {template: {spec: {containers: [{name: web, image: ghcr.io/acme/shop:latest}]}}}
+";
+    let (guard, path) = folder(&[("rollout.yaml", rollout)]);
+    let upgrade = ["upgrade", NEW, "--manifests", &path];
+    hikaru(&upgrade).exits(1).tells(&["nothing matched"]);
+    let with = |kinds: &str| {
+        let mut command = command(&upgrade);
+        command
+            .env("HIKARU_KINDS", kinds)
+            .output()
+            .expect("it runs")
+    };
+    let odd = with("Rollout");
+    assert_eq!(odd.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&odd.stderr).into_owned();
+    assert!(
+        told.contains("HIKARU_KINDS: expected GROUP/VERSION/KIND=PATH"),
+        "{told}"
+    );
+    let upgraded = with("argoproj.io/v1alpha1/Rollout=spec.template");
+    assert_eq!(upgraded.status.code(), Some(0));
+    let printed = String::from_utf8_lossy(&upgraded.stdout).into_owned();
+    assert!(
+        printed.contains("Rollout/web") && printed.contains("1 workload: 1 upgrade"),
+        "{printed}"
+    );
+    let image = "image: ghcr.io/acme/shop:latest";
+    let expected = rollout.replacen(image, &format!("image: {NEW}"), 1);
+    assert_eq!(files(guard.path())[0].1, expected);
+}

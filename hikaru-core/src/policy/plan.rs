@@ -181,6 +181,10 @@ impl fmt::Display for Warning {
                     }
                     Owner::Flux { .. } => "its next reconciliation puts the image from git back",
                     Owner::Controller { .. } => "it may put its own image back",
+                    Owner::Applier { .. } => {
+                        "its next server-side apply fails with a conflict on the image, or puts its own image back if \
+                         it is forced, unless it is given the running tag"
+                    }
                 };
                 write!(f, "{owner} owns it, too: {will}")
             }

@@ -557,6 +557,13 @@ fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
             },
             "the controller of Shop main owns it, too: it may put its own image back",
         ),
+        (
+            Owner::Applier {
+                manager: text("kubectl"),
+            },
+            "the field manager kubectl owns it, too: its next server-side apply fails with a conflict on the image, or \
+             puts its own image back if it is forced, unless it is given the running tag",
+        ),
     ] {
         owned("acme/web:latest", owner.clone()).gives(&format!(
             "upgrade: latest carries no version [1.4.0_7_d5ecc80e] ({warning})"

@@ -1,14 +1,14 @@
 //! From a file to the workloads in it: bounded reading, places that people can find, and how bad
 //! what cannot be read is. Which files there are is `walk`'s business.
 
-use hikaru_core::{Fault, IdentityKeys, Severity, Text, Workload};
+use hikaru_core::{Fault, Severity, Text, Workload};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::mention::Weight;
 use super::walk::Manifest;
-use crate::yaml::{self, Documents, Object, Piece};
+use crate::yaml::{self, Documents, Object, Piece, Terms};
 
 /// Largest file that is read, in bytes: 16 MiB. The API server takes objects of 1.5 MB, so this
 /// is a List of a few thousand.
@@ -80,7 +80,7 @@ pub(super) struct Document {
 /// What cannot be read goes to `odd`, with the part of the text that it hides.
 pub(super) fn documents(
     text: &str,
-    keys: &IdentityKeys,
+    terms: &Terms,
     wanted: &dyn Fn(usize) -> bool,
     odd: &mut dyn FnMut(yaml::Problem, &str),
 ) -> Vec<Document> {
@@ -95,7 +95,7 @@ pub(super) fn documents(
             Piece::Document(tree) => {
                 let mut objects = Vec::new();
                 let part = text.get(tree.range.clone()).unwrap_or_default();
-                yaml::read(&tree, keys, &mut |object| match object {
+                yaml::read(&tree, terms, &mut |object| match object {
                     Ok(object) => objects.push(object),
                     Err(problem) => odd(problem, part),
                 });
@@ -117,7 +117,7 @@ pub(super) fn workload(file: &str, object: &Object) -> Workload {
 /// All workloads of a file, and what is wrong with the rest.
 pub(super) fn manifest(
     manifest: &Manifest,
-    keys: &IdentityKeys,
+    terms: &Terms,
     weight: &Weight<'_>,
     take: &mut dyn FnMut(Workload),
     faults: &mut Vec<Fault>,
@@ -174,7 +174,7 @@ pub(super) fn manifest(
         }
         said += 1;
     };
-    for document in documents(&text, keys, &|_| true, &mut odd) {
+    for document in documents(&text, terms, &|_| true, &mut odd) {
         for object in &document.objects {
             take(workload(file, object));
         }

@@ -12,7 +12,7 @@
 //! without the editor's help. File systems without locks (some network shares) are written
 //! without one.
 
-use hikaru_core::{Change, ClusterError, IdentityKeys, Mode};
+use hikaru_core::{Change, ClusterError, Mode};
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::read::{self, Document, Unreadable};
-use crate::yaml::{self, Edit, Object, Place};
+use crate::yaml::{self, Edit, Object, Place, Terms};
 
 /// How long to wait for another program's lock on a file. Ours hold it for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ type Outcome = Result<(), ClusterError>;
 pub(super) fn write(
     path: &Path,
     file: &str,
-    keys: &IdentityKeys,
+    terms: &Terms,
     changes: &[(&Change, Mode)],
 ) -> Vec<Outcome> {
     let all = |error: ClusterError| changes.iter().map(|_| Err(error.clone())).collect();
@@ -50,10 +50,10 @@ pub(super) fn write(
         .filter_map(|(change, _)| Some(place(change)?.document()))
         .collect();
     let wanted = |number: usize| wanted.contains(&number);
-    let documents = read::documents(&opened.text, keys, &wanted, &mut |_, _| {});
+    let documents = read::documents(&opened.text, terms, &wanted, &mut |_, _| {});
     let batch = Batch {
         file,
-        keys,
+        terms,
         text: &opened.text,
         documents: &documents,
     };
@@ -129,7 +129,7 @@ impl Planted<'_> {
 
 struct Batch<'b> {
     file: &'b str,
-    keys: &'b IdentityKeys,
+    terms: &'b Terms,
     text: &'b str,
     documents: &'b [Document],
 }
@@ -199,7 +199,7 @@ impl<'b> Batch<'b> {
                 document.range.clone(),
                 &objects,
                 &edits,
-                self.keys,
+                self.terms,
             ) {
                 Ok(text) => {
                     new.push_str(self.text.get(at..document.range.start)?);

@@ -4,9 +4,10 @@ use hikaru_core::Text;
 use http::Request;
 use serde::Deserialize;
 
+use crate::kind::Kind;
+
 use super::{
     client::{ApiClient, RequestError},
-    kind::Kind,
     seats::Lane,
 };
 
@@ -65,7 +66,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::live::kind::Kinds;
+    use crate::kind::Kinds;
 
     #[test]
     fn the_plural_is_the_collections_name() {

@@ -10,11 +10,12 @@ use hikaru_core::{ClusterError, Fault, Found, Scope, Severity, Text, Workload};
 use http::{Request, StatusCode};
 use kube::core::{Request as Resource, params::ListParams};
 
+use crate::kind::Kind;
+
 use super::{
     LiveCluster, RequestError,
     client::{ApiClient, PAGE_DEADLINE},
     discovery,
-    kind::Kind,
     object::{self, Malformed, Page, Seen},
     refusal,
     seats::Lane,

@@ -13,8 +13,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::kind::{Kind, Rollout};
+
 use super::{
-    kind::{Kind, Rollout},
+    applier,
     owner::{self, OwnerReference},
     rollout,
 };
@@ -92,7 +94,8 @@ impl Malformed {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Object<'a> {
-    metadata: Metadata,
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
     #[serde(borrow, default)]
     spec: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -101,7 +104,7 @@ struct Object<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata {
+struct Metadata<'a> {
     name: String,
     #[serde(default, deserialize_with = "nullable")]
     namespace: String,
@@ -117,6 +120,9 @@ struct Metadata {
     annotations: Ours,
     #[serde(default, deserialize_with = "nullable")]
     owner_references: Vec<OwnerReference>,
+    /// Long, and read for one thing only: who applies the containers.
+    #[serde(borrow, default)]
+    managed_fields: Option<&'a RawValue>,
 }
 
 /// The annotations of ours and those that tell of owners, and whether there are any at all. Others can be long, and are
@@ -252,7 +258,8 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
         &metadata.labels,
         &metadata.annotations.ours,
         &metadata.owner_references,
-    );
+    )
+    .or_else(|| applier::of(metadata.managed_fields?.get(), &kind.pod));
     for (key, value) in metadata.annotations.ours {
         if key == LAST_UPGRADE {
             workload.last_upgrade = Some(value.into());

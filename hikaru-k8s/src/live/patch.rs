@@ -10,7 +10,8 @@ use hikaru_core::{
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{kind::Kind, object::Seen};
+use super::object::Seen;
+use crate::kind::Kind;
 
 /// Whether the object has annotations at all. A `test` below a map that is not there fails, and an `add` does, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use hikaru_core::Progress;
 use serde::Deserialize;
 
-use super::kind::Rollout;
+use crate::kind::Rollout;
 
 /// What is read of a spec.
 #[derive(Default, Deserialize)]

@@ -4,10 +4,9 @@
 //! and compared before anybody sees it. Which image goes where is decided elsewhere.
 
 use granit_parser::ScalarStyle;
-use hikaru_core::IdentityKeys;
 use std::ops::Range;
 
-use super::manifest::{self, Object, Spot};
+use super::manifest::{self, Object, Spot, Terms};
 use super::path::Detour;
 use super::scalar::{Plain, plain};
 use super::tree::{Documents, Piece};
@@ -40,7 +39,7 @@ pub(crate) fn edit(
     range: Range<usize>,
     objects: &[&Object],
     edits: &[Edit<'_>],
-    keys: &IdentityKeys,
+    terms: &Terms,
 ) -> Result<String, Problem> {
     let mut splices = Vec::with_capacity(edits.len());
     for edit in edits {
@@ -64,7 +63,7 @@ pub(crate) fn edit(
     }
     new.push_str(text.get(at..range.end).unwrap_or_default());
     verify(old, &new, range.start, &splices).map_err(|why| unsound(edits, why))?;
-    compare(&new, objects, edits, keys).map_err(|why| unsound(edits, &why))?;
+    compare(&new, objects, edits, terms).map_err(|why| unsound(edits, &why))?;
     Ok(new)
 }
 
@@ -204,7 +203,7 @@ fn compare(
     new: &str,
     objects: &[&Object],
     edits: &[Edit<'_>],
-    keys: &IdentityKeys,
+    terms: &Terms,
 ) -> Result<(), String> {
     let mut pieces = Documents::new(new);
     let tree = match (pieces.next(), pieces.next()) {
@@ -216,7 +215,7 @@ fn compare(
     };
     let mut found = Vec::with_capacity(objects.len());
     // Problems of other objects were there before; a new one shows in the numbers.
-    manifest::read(&tree, keys, &mut |object| found.extend(object.ok()));
+    manifest::read(&tree, terms, &mut |object| found.extend(object.ok()));
     if found.len() != objects.len() {
         return Err("other objects would have changed".to_owned());
     }

@@ -10,49 +10,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use crate::kind::{Kind, Kinds};
+
 use super::path::{Cursor, Detour, excerpt};
 use super::tree::{Mark, Tree};
 use super::{Problem, tree};
 
-/// A kind that carries a pod template.
-struct Kind {
-    name: &'static str,
-    /// The API group, without its version.
-    group: &'static str,
-    /// The kind of a typed list of it, whose items may leave out kind and apiVersion.
-    list: &'static str,
-    /// The way to the pod's spec.
-    template: &'static [&'static str],
+/// What counts in a manifest.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The labels that say what a workload is built from.
+    pub(crate) keys: IdentityKeys,
+    pub(crate) kinds: Kinds,
 }
 
-const POD: &[&str] = &["spec", "template", "spec"];
-
-const KINDS: [Kind; 4] = [
-    Kind {
-        name: "Deployment",
-        group: "apps",
-        list: "DeploymentList",
-        template: POD,
-    },
-    Kind {
-        name: "StatefulSet",
-        group: "apps",
-        list: "StatefulSetList",
-        template: POD,
-    },
-    Kind {
-        name: "DaemonSet",
-        group: "apps",
-        list: "DaemonSetList",
-        template: POD,
-    },
-    Kind {
-        name: "CronJob",
-        group: "batch",
-        list: "CronJobList",
-        template: &["spec", "jobTemplate", "spec", "template", "spec"],
-    },
-];
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            keys: IdentityKeys::default(),
+            kinds: Kinds::with(&[]),
+        }
+    }
+}
 
 /// Lists in lists: kubectl writes one level, nobody needs more.
 const LISTS: usize = 4;
@@ -117,12 +96,8 @@ pub(crate) struct Spot {
 
 /// Reads the workloads of a document, in their order. A problem hides the object that it is in,
 /// or, where a list itself is odd, the rest of the list.
-pub(crate) fn read(
-    tree: &Tree<'_>,
-    keys: &IdentityKeys,
-    take: &mut dyn FnMut(Result<Object, Problem>),
-) {
-    let reader = Reader { tree, keys };
+pub(crate) fn read(tree: &Tree<'_>, terms: &Terms, take: &mut dyn FnMut(Result<Object, Problem>)) {
+    let reader = Reader { tree, terms };
     let top = match tree.top() {
         Ok(Some(top)) if reader.is_map(top) => top,
         // An empty document, a list, a text: no Kubernetes object.
@@ -134,10 +109,10 @@ pub(crate) fn read(
 
 struct Reader<'r, 't> {
     tree: &'r Tree<'t>,
-    keys: &'r IdentityKeys,
+    terms: &'r Terms,
 }
 
-impl Reader<'_, '_> {
+impl<'r> Reader<'r, '_> {
     fn is_map(&self, cursor: Cursor) -> bool {
         self.tree.shape(cursor.node) == tree::Shape::Mapping
     }
@@ -147,7 +122,7 @@ impl Reader<'_, '_> {
         &self,
         object: Cursor,
         place: Vec<usize>,
-        typed: Option<&'static Kind>,
+        typed: Option<&'r Kind>,
         take: &mut dyn FnMut(Result<Object, Problem>),
     ) {
         match self.sort(object, typed) {
@@ -178,7 +153,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn sort(&self, object: Cursor, typed: Option<&'static Kind>) -> Result<Sort, Problem> {
+    fn sort(&self, object: Cursor, typed: Option<&'r Kind>) -> Result<Sort<'r>, Problem> {
         let tree = self.tree;
         let [kind, version, items] =
             tree.fields(object, &"the object", ["kind", "apiVersion", "items"])?;
@@ -188,11 +163,12 @@ impl Reader<'_, '_> {
                 // Not an object of Kubernetes: other files have a key of that name, too.
                 Err(_) => return Ok(Sort::Other),
             },
-            (None, Some(kind)) => (kind.name, tree.mark(object.node)),
+            (None, Some(kind)) => (&*kind.name, tree.mark(object.node)),
             (None, None) => return Ok(Sort::Other),
         };
-        let ours = KINDS.iter().find(|kind| kind.name == name);
-        let list = KINDS.iter().find(|kind| kind.list == name);
+        let kinds = &self.terms.kinds;
+        let ours = kinds.spelled(name).map(|kind| &**kind);
+        let list = kinds.listed(name).map(|kind| &**kind);
         if ours.is_none() && list.is_none() && name != "List" {
             return Ok(Sort::Other);
         }
@@ -201,7 +177,10 @@ impl Reader<'_, '_> {
             return match (ours.or(list), typed) {
                 (Some(kind), None) => Err(Problem::at(
                     mark,
-                    format!("a {name} without apiVersion: expected {}/v1", kind.group),
+                    format!(
+                        "a {name} without apiVersion: expected {}",
+                        kind.api_version()
+                    ),
                 )),
                 (Some(kind), Some(_)) if list.is_none() => Ok(Sort::Workload(kind)),
                 _ => Ok(items.map_or(Sort::Other, |items| Sort::List(items, list))),
@@ -209,23 +188,19 @@ impl Reader<'_, '_> {
         };
         let version = tree.string(version, &"apiVersion")?;
         let group = version.split_once('/').map_or("", |(group, _)| group);
+        let is_of = |kind: &Kind| *kind.group == *group;
         Ok(match (ours, list, items) {
-            (Some(kind), ..) if kind.group == group => Sort::Workload(kind),
-            (None, Some(kind), Some(items)) if kind.group == group => Sort::List(items, Some(kind)),
+            (Some(kind), ..) if is_of(kind) => Sort::Workload(kind),
+            (None, Some(kind), Some(items)) if is_of(kind) => Sort::List(items, Some(kind)),
             (None, None, Some(items)) if version == "v1" => Sort::List(items, None),
             // Another group's kind of the same name: not ours.
             _ => Sort::Other,
         })
     }
 
-    fn workload(
-        &self,
-        object: Cursor,
-        kind: &'static Kind,
-        place: Vec<usize>,
-    ) -> Result<Object, Problem> {
+    fn workload(&self, object: Cursor, kind: &Kind, place: Vec<usize>) -> Result<Object, Problem> {
         let tree = self.tree;
-        let what = kind.name;
+        let what = &*kind.name;
         let missing = || {
             Problem::at(
                 tree.mark(object.node),
@@ -280,7 +255,7 @@ impl Reader<'_, '_> {
             owner,
             repo,
             branch,
-        } = self.keys;
+        } = &self.terms.keys;
         let ours = |key: &str| {
             [owner, repo, branch].iter().any(|label| ***label == *key)
                 || key.starts_with(SETTING_PREFIX)
@@ -349,9 +324,9 @@ impl Reader<'_, '_> {
     ) -> Result<Vec<Spot>, Problem> {
         let mut spots = Vec::new();
         let mut at = object;
-        for (depth, key) in kind.template.iter().enumerate() {
-            let above = &kind.template[..depth];
-            let [next] = self.tree.fields(at, &Joined(above), [*key])?;
+        for (depth, key) in kind.pod.iter().enumerate() {
+            let above = &kind.pod[..depth];
+            let [next] = self.tree.fields(at, &Joined(above), [&**key])?;
             // A Kustomize patch names only what it changes.
             let Some(next) = next else {
                 return Ok(spots);
@@ -360,7 +335,7 @@ impl Reader<'_, '_> {
         }
         let [init, containers] =
             self.tree
-                .fields(at, &Joined(kind.template), ["initContainers", "containers"])?;
+                .fields(at, &Joined(&kind.pod), ["initContainers", "containers"])?;
         for (list, name, init) in [
             (containers, "containers", false),
             (init, "initContainers", true),
@@ -448,14 +423,14 @@ fn setting(place: hikaru_core::Place, key: &str, value: Text, workload: &mut Wor
     }
 }
 
-enum Sort {
-    Workload(&'static Kind),
-    List(Cursor, Option<&'static Kind>),
+enum Sort<'k> {
+    Workload(&'k Kind),
+    List(Cursor, Option<&'k Kind>),
     Other,
 }
 
 /// `spec.template.spec`, for messages.
-struct Joined<'j>(&'j [&'static str]);
+struct Joined<'j>(&'j [Text]);
 
 impl fmt::Display for Joined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 //! said of the rest) and `writes` (the text after an edit). Properties are in `properties`.
 
 use super::*;
-use hikaru_core::{IdentityKeys, Workload};
+use hikaru_core::Workload;
 
 mod edits;
 mod hostile;
@@ -12,7 +12,7 @@ mod properties;
 /// What is read from a text, a line an object or problem, in the order of the text:
 /// `PLACE namespace/Kind/name [owner/repo/branch] {setting=value} container=image@line:column`.
 fn read_lines(text: &str) -> Vec<String> {
-    let keys = IdentityKeys::default();
+    let terms = Terms::default();
     let mut lines = Vec::new();
     let mut at = 0;
     for (index, piece) in Documents::new(text).enumerate() {
@@ -29,7 +29,7 @@ fn read_lines(text: &str) -> Vec<String> {
         at = range.end;
         match piece {
             Piece::Broken { problem, .. } => lines.push(problem.to_string()),
-            Piece::Document(tree) => read(&tree, &keys, &mut |object| {
+            Piece::Document(tree) => read(&tree, &terms, &mut |object| {
                 lines.push(match object {
                     Ok(object) => line(&object),
                     Err(problem) => problem.to_string(),
@@ -45,7 +45,7 @@ fn workloads(text: &str) -> Vec<Workload> {
     let mut workloads = Vec::new();
     for piece in Documents::new(text) {
         if let Piece::Document(tree) = piece {
-            read(&tree, &IdentityKeys::default(), &mut |object| {
+            read(&tree, &Terms::default(), &mut |object| {
                 workloads.extend(object.ok().map(|object| object.workload));
             });
         }
@@ -95,7 +95,7 @@ fn reads(text: &str, expected: &[&str]) {
 
 /// Writes `to` into every container of this name, document by document.
 fn upgrade(text: &str, container: &str, to: &str) -> Result<String, String> {
-    let keys = IdentityKeys::default();
+    let terms = Terms::default();
     let mut new = String::new();
     let mut at = 0;
     for piece in Documents::new(text) {
@@ -103,7 +103,7 @@ fn upgrade(text: &str, container: &str, to: &str) -> Result<String, String> {
             continue;
         };
         let mut objects = Vec::new();
-        read(&tree, &keys, &mut |object| objects.extend(object.ok()));
+        read(&tree, &terms, &mut |object| objects.extend(object.ok()));
         let mut edits = Vec::new();
         for object in &objects {
             let containers = &object.workload.containers;
@@ -119,7 +119,7 @@ fn upgrade(text: &str, container: &str, to: &str) -> Result<String, String> {
         let range = tree.range.clone();
         new.push_str(&text[at..range.start]);
         new.push_str(
-            &edit(text, range.clone(), &objects, &edits, &keys).map_err(|p| p.to_string())?,
+            &edit(text, range.clone(), &objects, &edits, &terms).map_err(|p| p.to_string())?,
         );
         at = range.end;
     }

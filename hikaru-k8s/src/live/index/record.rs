@@ -115,6 +115,7 @@ impl Record {
             Owner::ArgoCd { application } => (1, [Some(application), None]),
             Owner::Flux { kind, name } => (2, [Some(kind), Some(name)]),
             Owner::Controller { kind, name } => (3, [Some(kind), Some(name)]),
+            Owner::Applier { manager } => (4, [Some(manager), None]),
             _ => (u8::MAX, [None, None]),
         });
         let owner_names = owner.iter().flat_map(|(_, names)| names).flatten();
@@ -274,6 +275,7 @@ impl Record {
                         _ => Owner::Controller { kind, name },
                     }
                 }
+                4 => Owner::Applier { manager: next()? },
                 _ => return None,
             });
         }

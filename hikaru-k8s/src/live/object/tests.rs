@@ -4,7 +4,7 @@ use hikaru_core::{IdentityLabels, Owner, TagFormats};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::live::kind::Kinds;
+use crate::kind::Kinds;
 use std::sync::Arc;
 
 fn keys() -> IdentityKeys {

@@ -7,7 +7,7 @@ use hikaru_core::{
 };
 
 use super::*;
-use crate::live::kind::Kinds;
+use crate::kind::Kinds;
 
 fn image(n: u64) -> String {
     format!("acme/web:acme_web_main_1.4.0_{n}_0123abcd")

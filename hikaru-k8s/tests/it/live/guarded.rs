@@ -352,3 +352,45 @@ async fn names_from_outside_reach_no_url() {
     };
     assert!(live.find(&scope).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_applies_an_object_is_named_before_and_after_the_image_is_ours() {
+    let (live, namespace) = (live().await, rig::namespace("applied").await);
+    let applied = rig::object("Deployment", &namespace, "web").to_string();
+    let apply = [
+        "apply",
+        "--server-side",
+        "--field-manager=shop-ci",
+        "--filename=-",
+    ];
+    rig::kubectl(&apply, &applied).await;
+    for build in [2, 3] {
+        let report = rig::post(&live, build, &namespace).await;
+        let entry = &report.entries[0];
+        assert_eq!(entry.outcome, Outcome::Upgraded);
+        let warnings: Vec<String> = entry
+            .entry
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            warnings,
+            [
+                "the field manager shop-ci owns it, too: its next server-side apply fails with a conflict on the image, or \
+              puts its own image back if it is forced, unless it is given the running tag"
+            ]
+        );
+    }
+    // The sentence is true.
+    let args = apply.map(str::to_owned);
+    let refused = rig::blocking(move || {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        Cluster::shared().kubectl_with_input(&args, &applied)
+    });
+    let refused = refused.await.expect_err("a conflict").to_string();
+    assert!(
+        refused.contains("conflict with \"hikaru\"") && refused.contains("image"),
+        "{refused}"
+    );
+}

@@ -44,7 +44,7 @@ fn an_upgraded_workload_is_small() {
 
 #[test]
 fn everything_comes_back() {
-    let changes: [fn(&mut Workload); 20] = [
+    let changes: [fn(&mut Workload); 21] = [
         |w| w.labels = IdentityLabels::default(),
         |w| w.labels.repo = None,
         |w| w.labels.owner = Some("".into()),
@@ -108,6 +108,10 @@ fn everything_comes_back() {
         |w| {
             let (kind, name) = ("HelmRelease".into(), "shop".into());
             w.owner = Some(Owner::Flux { kind, name });
+        },
+        |w| {
+            let manager = "kubectl".into();
+            w.owner = Some(Owner::Applier { manager });
         },
     ];
     let mut all = web();

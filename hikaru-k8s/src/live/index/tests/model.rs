@@ -7,7 +7,7 @@ use hikaru_core::{Owner, Place, Progress, Setting};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use crate::live::{kind::Kinds, object};
+use crate::{kind::Kinds, live::object};
 
 /// What the index should be like.
 #[derive(Default)]

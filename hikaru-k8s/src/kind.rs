@@ -11,22 +11,22 @@ use hikaru_core::{Excerpt, Text, check_namespace};
 
 /// A kind with a pod template.
 #[derive(Debug)]
-pub(super) struct Kind {
-    pub(super) name: Text,
+pub(crate) struct Kind {
+    pub(crate) name: Text,
     /// Empty: the core group.
-    pub(super) group: Text,
-    pub(super) version: Text,
+    pub(crate) group: Text,
+    pub(crate) version: Text,
     /// The name of its collection, once it is known.
-    pub(super) plural: OnceLock<Text>,
+    pub(crate) plural: OnceLock<Text>,
     /// The way to the spec of the pod, from the object.
-    pub(super) pod: Vec<Text>,
+    pub(crate) pod: Vec<Text>,
     /// How the progress of its rollouts is read.
-    pub(super) rollout: Rollout,
+    pub(crate) rollout: Rollout,
 }
 
 /// How a kind reports its rollouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rollout {
+pub(crate) enum Rollout {
     Deployment,
     StatefulSet,
     DaemonSet,
@@ -74,11 +74,11 @@ const KINDS: [(&str, &str, &str, &str, &str, Rollout); 4] = [
 
 /// The kinds that are looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Kinds(Vec<Arc<Kind>>);
+pub(crate) struct Kinds(Vec<Arc<Kind>>);
 
 impl Kinds {
     /// Those of Kubernetes, and these. One of a name that is there already is left out: workloads are told apart by it.
-    pub(super) fn with(added: &[AddedKind]) -> Self {
+    pub(crate) fn with(added: &[AddedKind]) -> Self {
         let ours = KINDS.map(|(group, version, name, plural, pod, rollout)| Kind {
             name: name.into(),
             group: group.into(),
@@ -96,17 +96,28 @@ impl Kinds {
         Self(kinds)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
         self.0.iter()
     }
 
     /// The kind of this name, in any case.
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<Kind>> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Kind>> {
         self.0.iter().find(|kind| kind.is_named(name))
     }
 
+    /// The kind of the typed list of this name, `DeploymentList`.
+    pub(crate) fn listed(&self, name: &str) -> Option<&Arc<Kind>> {
+        let item = name.strip_suffix("List")?;
+        self.0.iter().find(|kind| *kind.name == *item)
+    }
+
+    /// The kind of exactly this name.
+    pub(crate) fn spelled(&self, name: &str) -> Option<&Arc<Kind>> {
+        self.0.iter().find(|kind| *kind.name == *name)
+    }
+
     /// The names of all kinds, for messages.
-    pub(super) fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         let names: Vec<&str> = self.0.iter().map(|kind| &*kind.name).collect();
         names.join(", ")
     }
@@ -117,18 +128,24 @@ impl Kind {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The path of its API group in its version.
-    pub(super) fn root(&self) -> String {
+    /// `apps/v1`; `v1` in the core group.
+    pub(crate) fn api_version(&self) -> String {
         let Self { group, version, .. } = self;
         if group.is_empty() {
-            format!("/api/{version}")
+            version.to_string()
         } else {
-            format!("/apis/{group}/{version}")
+            format!("{group}/{version}")
         }
     }
 
+    /// The path of its API group in its version.
+    pub(crate) fn root(&self) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        format!("/{root}/{}", self.api_version())
+    }
+
     /// The path of its collection, in one namespace or in all. The namespace has been checked: kube escapes nothing.
-    pub(super) fn path(&self, plural: &str, namespace: Option<&Text>) -> String {
+    pub(crate) fn path(&self, plural: &str, namespace: Option<&Text>) -> String {
         let root = self.root();
         match namespace {
             Some(namespace) => {

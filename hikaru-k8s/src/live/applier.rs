@@ -1,0 +1,136 @@
+//! Who applies a workload's containers by server-side apply, as `metadata.managedFields` tells. An entry that changed the
+//! image in another way says nothing of what its manager will do next, and is passed over.
+
+use hikaru_core::{Owner, Text};
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
+
+use super::FIELD_MANAGER;
+
+/// An entry of `metadata.managedFields`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    operation: String,
+    /// Empty for the object itself; `status`, `scale`.
+    #[serde(default)]
+    subresource: String,
+    #[serde(borrow, default)]
+    fields_v1: Option<&'a RawValue>,
+}
+
+/// The first manager but us that applies an entry of the pod's containers, whoever set its image last: after a write of
+/// ours it still applies the rest, and finds the image in our hands. `pod` is the way to the pod's spec.
+///
+/// What cannot be read tells of nobody: the rules do without it.
+pub(super) fn of(managed_fields: &str, pod: &[Text]) -> Option<Owner> {
+    // Most objects are never applied so, and this is the longest part of most.
+    if !managed_fields.contains("\"Apply\"") {
+        return None;
+    }
+    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).ok()?;
+    let mut entries = entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok());
+    let applier = entries.find(|entry| {
+        entry.operation == "Apply"
+            && entry.subresource.is_empty()
+            && entry.manager != FIELD_MANAGER
+            && entry
+                .fields_v1
+                .is_some_and(|fields| has_containers(fields.get(), pod))
+    })?;
+    Some(Owner::Applier {
+        manager: applier.manager.into(),
+    })
+}
+
+/// Whether a set of fields has one of a container: `f:spec`, …, `f:containers`, `k:{"name":"web"}`.
+fn has_containers(fields: &str, pod: &[Text]) -> bool {
+    let Ok(fields) = serde_json::from_str::<Value>(fields) else {
+        return false;
+    };
+    let mut at = &fields;
+    for step in pod {
+        let Some(next) = at.get(format!("f:{step}")) else {
+            return false;
+        };
+        at = next;
+    }
+    let has_entry = |list: &str| {
+        let list = at.get(list).and_then(Value::as_object);
+        list.is_some_and(|list: &Map<String, Value>| list.keys().any(|key| key.starts_with("k:")))
+    };
+    has_entry("f:containers") || has_entry("f:initContainers")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(managed_fields: &Value, expected: Option<&str>) {
+        let pod: Vec<Text> = ["spec", "template", "spec"].map(Text::from).into();
+        let found = of(&managed_fields.to_string(), &pod).map(|owner| owner.to_string());
+        let expected = expected.map(|manager| format!("the field manager {manager}"));
+        assert_eq!(found, expected, "{managed_fields}");
+    }
+
+    fn containers(list: &str, inside: &Value) -> Value {
+        json!({"f:spec": {"f:template": {"f:spec": {list: inside}}}})
+    }
+
+    #[test]
+    fn who_applies_containers() {
+        let web = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {".": {}, "f:image": {}}}),
+        );
+        let entry = |manager: &str, operation: &str, fields: &Value| {
+            json!({"manager": manager, "operation": operation,
+            "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
+        };
+        check(&json!([entry("kubectl", "Apply", &web)]), Some("kubectl"));
+        // What we took from it in a write of ours is no longer among its fields.
+        let rest = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {".": {}, "f:name": {}}}),
+        );
+        check(
+            &json!([
+                entry("kubectl", "Apply", &rest),
+                entry("hikaru", "Update", &web)
+            ]),
+            Some("kubectl"),
+        );
+        let init = containers("f:initContainers", &json!({"k:{\"name\":\"web\"}": {}}));
+        check(&json!([{}, 7, entry("flux", "Apply", &init)]), Some("flux"));
+        for nobody in [
+            json!([]),
+            json!(null),
+            json!("\"Apply\""),
+            json!([entry("kubectl", "Update", &web)]),
+            json!([entry("hikaru", "Apply", &web)]),
+            json!([entry(
+                "kubectl",
+                "Apply",
+                &json!({"f:spec": {"f:replicas": {}}})
+            )]),
+            json!([entry(
+                "kubectl",
+                "Apply",
+                &containers("f:containers", &json!({}))
+            )]),
+            json!([entry("kubectl", "Apply", &json!(null))]),
+            json!([{"manager": "x", "operation": "Apply", "subresource": "scale", "fieldsV1": web}]),
+            json!([{"manager": 7, "operation": "Apply", "fieldsV1": web}]),
+        ] {
+            check(&nobody, None);
+        }
+    }
+}
