@@ -18,7 +18,6 @@ use hikaru_core::{
     Workload, WorkloadId, WorkloadName,
 };
 use http::{Request, header};
-use serde_json::Value;
 
 use crate::kind::{AddedKind, Kind, Kinds};
 
@@ -212,7 +211,7 @@ impl LiveCluster {
         lane: &Lane,
         kind: &Kind,
         id: &WorkloadId,
-        body: &Value,
+        body: Vec<u8>,
         mode: Mode,
     ) -> Result<(), ClusterError> {
         let request = patch_request(&self.path(kind, id).await?, body, mode)?;
@@ -293,7 +292,7 @@ impl ClusterPort for LiveCluster {
         let send = |annotations| {
             let body = body(annotations);
             let lane = &lane;
-            async move { self.patch(lane, kind, &judged.id, &body, mode).await }
+            async move { self.patch(lane, kind, &judged.id, body, mode).await }
         };
         if patch::surely_annotated(judged) {
             return send(Annotations::There).await;
@@ -336,7 +335,7 @@ impl ClusterPort for LiveCluster {
             }
             let body = patch::of_unhold(&seen, &marks);
             match self
-                .patch(&Lane::Marks, kind, &id, &body, Mode::Commit)
+                .patch(&Lane::Marks, kind, &id, body, Mode::Commit)
                 .await
             {
                 Ok(()) => return Ok(marks),
@@ -359,7 +358,7 @@ fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
 
-fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
+fn patch_request(path: &str, body: Vec<u8>, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry = match mode {
         Mode::Commit => "",
         Mode::DryRun => "&dryRun=All",
@@ -371,6 +370,6 @@ fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>
             header::ACCEPT,
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
         )
-        .body(body.to_string().into_bytes())
+        .body(body)
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
