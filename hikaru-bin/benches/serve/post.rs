@@ -49,8 +49,9 @@ pub(crate) fn run() {
         build.get()
     };
 
-    // The fastest of three turns each; the first turn of all warms up.
-    bare("many", next(), IN_FLIGHT[0]);
+    // Hikaru's first post warms up, and gives them the annotations that the bare patches test.
+    post("many", next(), DEPLOYMENTS);
+    // The fastest of three turns each.
     let mut best = (Duration::MAX, 0);
     for in_flight in IN_FLIGHT {
         let times = (0..3).map(|_| bare("many", next(), in_flight));
