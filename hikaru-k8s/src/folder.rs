@@ -5,8 +5,9 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select, Text,
-    Workload, WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobName,
+    JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
+    WorkloadName,
 };
 use std::fs::{self, File};
 use std::io;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 mod desk;
+mod jobs;
 mod marks;
 mod mention;
 mod read;
@@ -88,25 +90,37 @@ struct Inner {
     /// The folder's real path.
     root: PathBuf,
     terms: Terms,
+    jobs: JobPolicy,
     desks: Desks,
 }
 
 /// How a folder is worked with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FolderSettings {
     /// The labels that say what a workload is built from.
     pub keys: IdentityKeys,
     /// Kinds that are looked at besides those of Kubernetes.
     pub kinds: Vec<AddedKind>,
+    /// Which Jobs may be written; at first those of every namespace that the rules let through, as nothing runs here.
+    pub jobs: JobPolicy,
+}
+
+impl Default for FolderSettings {
+    fn default() -> Self {
+        IdentityKeys::default().into()
+    }
 }
 
 impl From<IdentityKeys> for FolderSettings {
     /// No kinds but those of Kubernetes.
     fn from(keys: IdentityKeys) -> Self {
+        let mut jobs = JobPolicy::default();
+        jobs.namespaces = None;
         Self {
             keys,
             kinds: Vec::new(),
+            jobs,
         }
     }
 }
@@ -141,7 +155,7 @@ impl Folder {
         folder: impl AsRef<Path>,
         settings: impl Into<FolderSettings>,
     ) -> Result<Self, OpenError> {
-        let FolderSettings { keys, kinds } = settings.into();
+        let FolderSettings { keys, kinds, jobs } = settings.into();
         let path = folder.as_ref();
         let failed = |reason: io::Error| match reason.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
@@ -160,6 +174,7 @@ impl Folder {
                     keys,
                     kinds: Kinds::with(&kinds),
                 },
+                jobs,
                 desks: Desks::new(),
             }),
         })
@@ -219,6 +234,35 @@ impl ClusterPort for Folder {
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         let (inner, workload) = (Arc::clone(&self.inner), workload.clone());
         blocking(move || inner.unhold(&workload, container.as_ref()))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
+    }
+
+    /// Written as a new file, `NAME.job.yaml`. Replacing one is refused: no file is overwritten.
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        let (inner, job) = (Arc::clone(&self.inner), job.clone());
+        blocking(move || inner.run_job(&job, mode))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        let (inner, namespace) = (Arc::clone(&self.inner), namespace.to_owned());
+        blocking(move || inner.list_jobs(&namespace))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        let (inner, job) = (Arc::clone(&self.inner), job.clone());
+        blocking(move || inner.job(&job))
+            .await
+            .unwrap_or_else(|| Err(broke_off()))
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        let (inner, job) = (Arc::clone(&self.inner), job.clone());
+        blocking(move || inner.delete_job(&job))
             .await
             .unwrap_or_else(|| Err(broke_off()))
     }

@@ -2,7 +2,7 @@
 //! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
 //! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
 //! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
-//! `watch` and `look`. Which build may replace which is decided in `hikaru-core`.
+//! `watch` and `look`. Jobs are in `jobs`. Which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -14,18 +14,23 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, Mode, Scope, Select, Text,
-    Workload, WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobLog,
+    JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text, Workload,
+    WorkloadId, WorkloadName,
 };
 use http::{Request, header};
 
-use crate::kind::{AddedKind, Kind, Kinds};
+use crate::{
+    job::Definitions,
+    kind::{AddedKind, Kind, Kinds},
+};
 
 mod applier;
 mod client;
 mod connection;
 mod discovery;
 mod index;
+mod jobs;
 mod list;
 mod look;
 mod object;
@@ -41,8 +46,9 @@ mod token;
 mod transport;
 mod watch;
 
-use client::{ApiClient, RequestError};
+use client::{ApiClient, Expected, RequestError};
 pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
+use list::Most;
 use object::Seen;
 use patch::Annotations;
 use seats::Lane;
@@ -77,6 +83,8 @@ pub struct LiveSettings {
     pub kinds: Vec<AddedKind>,
     /// Only these namespaces, which rights there are enough for; empty: all.
     pub namespaces: Vec<Text>,
+    /// Who may run which Jobs; at first nobody.
+    pub jobs: JobPolicy,
 }
 
 impl LiveSettings {
@@ -89,6 +97,7 @@ impl LiveSettings {
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
+            jobs: JobPolicy::default(),
         }
     }
 }
@@ -122,6 +131,9 @@ struct Inner {
     shown: String,
     settings: LiveSettings,
     kinds: Kinds,
+    /// Where Jobs run that name no namespace.
+    namespace: String,
+    definitions: Definitions,
     /// The uids of objects that had no annotations when they were last read.
     bare: Mutex<HashSet<Text>>,
 }
@@ -147,6 +159,8 @@ impl LiveCluster {
             inner: Arc::new(Inner {
                 api,
                 shown: connection.to_string(),
+                namespace: connection.namespace().to_owned(),
+                definitions: Definitions::new(),
                 kinds: Kinds::with(&settings.kinds),
                 settings,
                 bare: Mutex::default(),
@@ -196,35 +210,50 @@ impl LiveCluster {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
-        let answer = api.send(&Lane::Reading, request, api.deadline()).await;
+        let answer = api.send(&Lane::Reading, request, Expected::Object).await;
         let body = answer.map_err(refusal::of_read)?;
-        let text = String::from_utf8_lossy(&body);
-        let seen = object::read(kind, self.keys(), &text);
+        let text = object::text_of(kind, &body);
+        let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
+        let seen = object::read(kind, self.keys(), text);
         let seen = seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))?;
         self.note(&seen);
         Ok(seen)
     }
 
-    /// Sends a JSON patch, once. The answer is only the object's metadata: the rest is not read.
+    /// Sends a JSON patch, once. The answer is only the object's metadata, and read as far as to know that it is of this
+    /// object: a proxy's friendly page says nothing of what was written.
     async fn patch(
         &self,
         lane: &Lane,
         kind: &Kind,
-        id: &WorkloadId,
+        of: &Workload,
         body: Vec<u8>,
         mode: Mode,
     ) -> Result<(), ClusterError> {
-        let request = patch_request(&self.path(kind, id).await?, body, mode)?;
+        let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
         let api = &self.inner.api;
-        let answer = api.send(lane, request, api.deadline()).await;
-        answer.map(drop).map_err(refusal::of_write)
+        let answer = api.send(lane, request, Expected::Object).await;
+        let answer = answer.map_err(refusal::of_write)?;
+        object::check_uid(&answer, &of.uid)
+            .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))
     }
 
+    /// One that cannot be read hides no other; if none can be, there is nothing to say but why.
     async fn find_named(&self, ids: &[WorkloadId]) -> Result<Found, ClusterError> {
         let read = join_all(ids.iter().map(|id| self.read(id))).await;
+        let all_failed = read.iter().all(Result::is_err);
         let mut found = Found::default();
-        for read in read {
-            found.workloads.extend(read?);
+        for (id, read) in ids.iter().zip(read) {
+            match read {
+                Ok(workload) => found.workloads.extend(workload),
+                Err(error) if all_failed => return Err(error),
+                Err(error) => {
+                    let (place, words) = (id.to_string(), error.to_string());
+                    found
+                        .faults
+                        .push(Fault::new(Severity::Failure, place, words));
+                }
+            }
         }
         Ok(found)
     }
@@ -244,16 +273,16 @@ impl ClusterPort for LiveCluster {
         let keys = self.keys();
         let mut found = match &scope.select {
             Select::Build(build) => match selector::of_build(build, keys) {
-                Some(selector) => self.list(scope, &[Some(selector)], list::ALL).await?,
+                Some(selector) => self.list(scope, &[Some(selector)], Most::All).await?,
                 None => Found::default(),
             },
             Select::Near(build) => {
                 let selectors = selector::near_build(build, keys);
                 let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
-                self.list(scope, &selectors, list::COURTESY).await?
+                self.list(scope, &selectors, Most::Courtesy).await?
             }
             Select::Named(ids) => self.find_named(ids).await?,
-            _ => self.list(scope, &[None], list::ALL).await?,
+            _ => self.list(scope, &[None], Most::All).await?,
         };
         found.workloads.retain(|workload| scope.admits(workload));
         Ok(found)
@@ -292,7 +321,7 @@ impl ClusterPort for LiveCluster {
         let send = |annotations| {
             let body = body(annotations);
             let lane = &lane;
-            async move { self.patch(lane, kind, &judged.id, body, mode).await }
+            async move { self.patch(lane, kind, judged, body, mode).await }
         };
         if patch::surely_annotated(judged) {
             return send(Annotations::There).await;
@@ -324,6 +353,7 @@ impl ClusterPort for LiveCluster {
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
         let id = WorkloadId::new(namespace, kind.name.clone(), name);
         let mut sent: Option<Vec<(Text, Text)>> = None;
+        let mut refused = ClusterError::Stale;
         for _ in 0..UNHOLD_ATTEMPTS {
             let seen = self.get(kind, &id).await?;
             let marks = seen.marks.iter();
@@ -335,16 +365,44 @@ impl ClusterPort for LiveCluster {
             }
             let body = patch::of_unhold(&seen, &marks);
             match self
-                .patch(&Lane::Marks, kind, &id, body, Mode::Commit)
+                .patch(&Lane::Marks, kind, &seen.workload, body, Mode::Commit)
                 .await
             {
                 Ok(()) => return Ok(marks),
-                Err(ClusterError::Lost(_)) => sent = Some(marks),
-                Err(ClusterError::Stale) => {}
+                Err(error) if error.is_conflict() => {
+                    if matches!(error, ClusterError::Lost(_)) {
+                        sent = Some(marks);
+                    }
+                    refused = error;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(ClusterError::Stale)
+        Err(refused)
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        self.create_job(job, mode).await
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        self.list_jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.job_status(job).await
+    }
+
+    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+        self.await_job(job, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.remove_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.logs_of_job(job).await
     }
 }
 

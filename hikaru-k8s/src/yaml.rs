@@ -1,6 +1,6 @@
 //! YAML, all of it: text to trees (`tree`), ways through a tree (`path`), what Kubernetes takes
-//! for a string (`scalar`), the workloads in a document (`manifest`), and edits of image scalars
-//! that keep every other byte (`edit`). No file is opened here, and no other part of the house
+//! for a string (`scalar`), the workloads in a document (`manifest`), a document as JSON (`value`), and
+//! edits of image scalars that keep every other byte (`edit`). No file is opened here, and no other part of the house
 //! knows the YAML library.
 
 use std::fmt;
@@ -10,13 +10,16 @@ mod manifest;
 mod path;
 mod scalar;
 mod tree;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use edit::{Edit, check, edit};
 pub(crate) use manifest::{Object, Place, Terms, read};
+pub(crate) use path::excerpt;
 pub(crate) use tree::{Documents, Mark, Piece};
+pub(crate) use value::{Budget, write};
 
 /// What is wrong at a place of a file, in a sentence that can follow `file:line:column: `.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,12 @@
 
 pub mod audit;
 mod credentials;
+mod etcd;
 mod flags;
 mod kubectl;
 mod options;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -66,6 +65,14 @@ pub enum ClusterError {
         status: String,
         /// What it wrote to stderr.
         stderr: String,
+    },
+    /// etcd gave no answer, or another one than was expected.
+    #[error("etcd, {path}: {problem}")]
+    Etcd {
+        /// What was asked for.
+        path: &'static str,
+        /// What is wrong with the answer.
+        problem: String,
     },
     /// A certificate could not be made.
     #[error("certificate: {0}")]
@@ -160,7 +167,10 @@ impl Cluster {
         };
         cluster.write(
             "audit-policy.json",
-            &audit::policy(&cluster.options.audited_groups),
+            &audit::policy(
+                &cluster.options.audited_groups,
+                cluster.options.audited_components,
+            ),
         )?;
 
         cluster.launch(Component::Etcd)?;
@@ -392,25 +402,6 @@ impl Cluster {
             }
             std::thread::sleep(PACE);
         }
-    }
-
-    /// Whether it is our own etcd that answers: each has a name of its own, that of its data folder.
-    fn is_our_etcd(&self) -> bool {
-        let body = "{}";
-        let request = format!(
-            "POST /v3/cluster/member/list HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut answer = String::new();
-        let asked = TcpStream::connect((self.endpoints.address, self.endpoints.etcd)).and_then(
-            |mut stream| {
-                stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-                stream.write_all(request.as_bytes())?;
-                stream.read_to_string(&mut answer)
-            },
-        );
-        asked.is_ok()
-            && answer.contains(&format!("\"name\":\"{}\"", flags::etcd_name(&self.folder)))
     }
 
     fn status(&self) -> Result<Status, ClusterError> {

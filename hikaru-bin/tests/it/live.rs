@@ -1,8 +1,10 @@
 //! The built `hikaru` against a real control plane: pods roll, nothing goes back, and the audit log is the oracle of
 //! every write.
 
+mod chaos;
 mod connections;
 mod deployed;
+mod forgotten;
 mod guarantee;
 mod interruptions;
 mod rollouts;

@@ -8,7 +8,7 @@ use std::{error::Error, time::Duration};
 
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, BodyStream};
+use http_body_util::BodyStream;
 use hyper::body::Incoming;
 use kube::{client::AuthError, core::Status};
 use tokio::time::{error::Elapsed, timeout};
@@ -22,8 +22,18 @@ use super::{
 /// How long one object may take to be read or written, the wait for a seat apart.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long one page of a list may take.
-pub(super) const PAGE_DEADLINE: Duration = Duration::from_secs(30);
+/// How many times as long one page of a list may take.
+const PAGE_DEADLINES: u32 = 3;
+
+/// The longest object that is read, be it as an answer or as a line of a watch, in bytes. etcd takes 1.5 MiB of a form
+/// that is more compact than JSON.
+const OBJECT: usize = 8 << 20;
+
+/// The longest page that is read. One that is longer can be asked for in smaller pages.
+const PAGE: usize = 2 * OBJECT;
+
+/// Of a refusal, so much is read.
+const REFUSAL: usize = 1 << 20;
 
 /// How often a request is sent that the server turns away with 429. It has not looked at it: that is safe.
 const TRIES: usize = 4;
@@ -35,6 +45,9 @@ const LULL: Duration = Duration::from_secs(1);
 
 /// The body of an answer that we keep for an error message, in bytes.
 const EXCERPT: usize = 300;
+
+/// What we repeat of the API server's own words, in characters. Of an invalid object it names every cause.
+const MESSAGE: usize = 4000;
 
 /// Why a request got no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +64,9 @@ pub(super) enum RequestError {
     /// The answer is not what was asked for.
     #[error("the answer cannot be read: {0}")]
     Unreadable(String),
+    /// The answer is longer than any that is asked for, in bytes: it was not read to its end.
+    #[error("the answer cannot be read: it is longer than {} MiB", .0 >> 20)]
+    TooLong(usize),
     /// The server knows nothing of the kind.
     #[error("{0}")]
     Missing(String),
@@ -65,6 +81,8 @@ pub(super) struct Refused {
     pub(super) retry_after: Option<Duration>,
     /// Which of our credentials it does not take.
     pub(super) credentials: Option<String>,
+    /// What it says was cut off, and how.
+    pub(super) torn: Option<String>,
     excerpt: String,
 }
 
@@ -72,7 +90,7 @@ impl Refused {
     /// In the server's words.
     pub(super) fn words(&self) -> String {
         match &self.status {
-            Some(status) if !status.message.is_empty() => status.message.clone(),
+            Some(status) if !status.message.is_empty() => short(&status.message),
             _ if self.excerpt.is_empty() => format!("the server answers {}", self.code),
             _ => format!("the server answers {}: {}", self.code, self.excerpt),
         }
@@ -99,8 +117,17 @@ impl Refused {
             status,
             retry_after: seconds.map(Duration::from_secs),
             credentials: None,
+            torn: None,
             excerpt,
         }
+    }
+}
+
+/// At most so much of what a server says.
+fn short(message: &str) -> String {
+    match message.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
     }
 }
 
@@ -121,6 +148,22 @@ fn ending<T>(answer: &Result<Result<T, RequestError>, Elapsed>, took: Option<Dur
             _ => Ending::Answered(took),
         },
         Ok(Err(_)) => Ending::Unknown,
+    }
+}
+
+/// What is asked for, which says how long it may take and how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Object,
+    Page,
+}
+
+impl Expected {
+    fn most(self) -> usize {
+        match self {
+            Self::Object => OBJECT,
+            Self::Page => PAGE,
+        }
     }
 }
 
@@ -153,9 +196,11 @@ impl ApiClient {
         })
     }
 
-    /// The deadline of a request for one object.
-    pub(super) fn deadline(&self) -> Duration {
-        self.deadline
+    fn deadline(&self, expected: Expected) -> Duration {
+        match expected {
+            Expected::Object => self.deadline,
+            Expected::Page => self.deadline * PAGE_DEADLINES,
+        }
     }
 
     /// Sends a request when it is its lane's turn, and reads the whole answer. Turned away with 429 it gives its seat
@@ -165,13 +210,14 @@ impl ApiClient {
         &self,
         lane: &Lane,
         request: Request<Vec<u8>>,
-        deadline: Duration,
-    ) -> Result<bytes::Bytes, RequestError> {
+        expected: Expected,
+    ) -> Result<Vec<u8>, RequestError> {
+        let deadline = self.deadline(expected);
         let reads = request.method() == Method::GET;
         let mut cut = false;
         for attempt in 1.. {
             let seat = self.seats.seat(lane).await;
-            let answer = timeout(deadline, self.send_once(request.clone())).await;
+            let answer = timeout(deadline, self.send_once(request.clone(), expected)).await;
             let took = lane.is_alike().then(|| seat.took());
             seat.leave(ending(&answer, took));
             let answer = answer.unwrap_or_else(|_| {
@@ -201,11 +247,17 @@ impl ApiClient {
         Err(RequestError::NotSent("never tried".to_owned()))
     }
 
-    async fn send_once(&self, request: Request<Vec<u8>>) -> Result<bytes::Bytes, RequestError> {
+    async fn send_once(
+        &self,
+        request: Request<Vec<u8>>,
+        expected: Expected,
+    ) -> Result<Vec<u8>, RequestError> {
         let answer = self.open(request).await?;
-        let body = answer.into_body().collect().await;
-        body.map(|body| body.to_bytes())
-            .map_err(|error| RequestError::Lost(chain(&error)))
+        match whole(answer.into_body(), expected.most()).await {
+            Whole::Read(body) => Ok(body),
+            Whole::TooLong(_) => Err(RequestError::TooLong(expected.most())),
+            Whole::Torn(_, words) => Err(RequestError::Lost(words)),
+        }
     }
 
     /// Sends a request and reads the head of the answer; a refusal's body, too.
@@ -218,9 +270,12 @@ impl ApiClient {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes());
-        let body = body.unwrap_or_default();
+        let (body, torn) = match whole(body, REFUSAL).await {
+            Whole::Read(body) | Whole::TooLong(body) => (body, None),
+            Whole::Torn(body, words) => (body, Some(words)),
+        };
         let mut refused = Refused::new(head.status, &head.headers, &body);
+        refused.torn = torn;
         if refused.code == StatusCode::UNAUTHORIZED {
             refused.credentials = Some(self.transport.credentials());
         }
@@ -248,6 +303,32 @@ impl ApiClient {
     }
 }
 
+/// What came of reading a body.
+enum Whole {
+    Read(Vec<u8>),
+    /// There is more than what may be read.
+    TooLong(Vec<u8>),
+    /// It broke off, so.
+    Torn(Vec<u8>, String),
+}
+
+async fn whole(body: Incoming, most: usize) -> Whole {
+    let mut frames = BodyStream::new(body);
+    let mut read = Vec::new();
+    while let Some(frame) = frames.next().await {
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) if read.len() + data.len() > most => {
+                read.extend_from_slice(&data[..most - read.len()]);
+                return Whole::TooLong(read);
+            }
+            Ok(Ok(data)) => read.extend_from_slice(&data),
+            Ok(Err(_)) => {}
+            Err(error) => return Whole::Torn(read, chain(&error)),
+        }
+    }
+    Whole::Read(read)
+}
+
 /// The lines of an answer, as they come.
 pub(super) struct Lines {
     body: BodyStream<Incoming>,
@@ -272,12 +353,19 @@ impl Lines {
             match self.body.next().await {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
+                        if self.rest.len() + data.len() > OBJECT {
+                            return Err(RequestError::TooLong(OBJECT));
+                        }
                         self.rest.extend_from_slice(&data);
                     }
                 }
                 Some(Err(error)) => return Err(RequestError::Lost(chain(&error))),
-                // What follows the last line feed was cut off.
-                None => return Ok(None),
+                None if self.rest.is_empty() => return Ok(None),
+                // It was cut off, or is no list of lines: a page of a proxy.
+                None => {
+                    let words = "the answer ends in the middle of a line";
+                    return Err(RequestError::Lost(words.to_owned()));
+                }
             }
         }
     }
@@ -338,6 +426,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
             "HyperError",
             "ApiError",
             "client error (Connect)",
+            "client error (SendRequest)",
         ];
         if !text.is_empty() && !noise.contains(&text.as_str()) && !said.contains(&text) {
             said.push(text);

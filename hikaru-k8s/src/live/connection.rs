@@ -162,8 +162,13 @@ impl Connection {
             identity: None,
         };
         tls.read()?;
+        let mut config = plain(url);
+        let home = std::fs::read_to_string(root.join("namespace")).unwrap_or_default();
+        if hikaru_core::check_namespace(home.trim()).is_ok() {
+            home.trim().clone_into(&mut config.default_namespace);
+        }
         Ok(Some(Self {
-            config: plain(url),
+            config,
             tls,
             trust,
             credentials: format!("{what} {}", token.display()),
@@ -176,6 +181,11 @@ impl Connection {
     /// What a person should be told of this connection, once.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
+    }
+
+    /// The namespace that it is at home in: the context's, the pod's, else `default`.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
     }
 
     /// The URL of the API server.

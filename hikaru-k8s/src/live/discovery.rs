@@ -3,18 +3,20 @@
 use hikaru_core::Text;
 use http::Request;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::kind::Kind;
 
 use super::{
-    client::{ApiClient, RequestError},
+    client::{ApiClient, Expected, RequestError},
     seats::Lane,
 };
 
 #[derive(Deserialize)]
-struct Resources {
-    #[serde(default)]
-    resources: Vec<Resource>,
+struct Resources<'a> {
+    /// Read one by one: one of somebody else's hides no other.
+    #[serde(borrow)]
+    resources: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -36,16 +38,17 @@ pub(super) async fn collection(
     }
     let request = Request::get(kind.root()).body(Vec::new());
     let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
-    let body = api.send(&Lane::Reading, request, api.deadline()).await?;
-    let read = serde_json::from_slice::<Resources>(&body);
+    let body = api.send(&Lane::Reading, request, Expected::Object).await?;
+    let read = serde_json::from_slice::<Resources<'_>>(&body);
     let read = read.map_err(|error| RequestError::Unreadable(error.to_string()))?;
     let plural = plural(kind, read)?;
     Ok(kind.path(kind.plural.get_or_init(|| plural), namespace))
 }
 
-fn plural(kind: &Kind, read: Resources) -> Result<Text, RequestError> {
+fn plural(kind: &Kind, read: Resources<'_>) -> Result<Text, RequestError> {
+    let resources = read.resources.into_iter();
+    let mut named = resources.filter_map(|one| serde_json::from_str::<Resource>(one.get()).ok());
     // `rollouts/status` is of the same kind.
-    let mut named = read.resources.into_iter();
     let named = named.find(|resource| *resource.kind == *kind.name && !resource.name.contains('/'));
     let missing = |what: &str| {
         let root = kind.root();
@@ -74,7 +77,8 @@ mod tests {
         let kinds = Kinds::with(&[added.expect("a kind")]);
         let kind = kinds.named("Rollout").expect("it was added");
         let found = |resources: serde_json::Value| {
-            let read = serde_json::from_value(json!({"resources": resources})).expect("a list");
+            let text = json!({"resources": resources}).to_string();
+            let read = serde_json::from_str(&text).expect("a list");
             plural(kind, read).map_err(|error| error.to_string())
         };
         let resource = |name: &str, namespaced: bool| json!({"name": name, "kind": "Rollout", "namespaced": namespaced});

@@ -14,28 +14,37 @@ use crate::kind::Kind;
 
 use super::{
     LiveCluster, RequestError,
-    client::{ApiClient, PAGE_DEADLINE},
+    client::{ApiClient, Expected},
     discovery,
     object::{self, Malformed, Page, Seen},
     refusal,
     seats::Lane,
 };
 
-/// Objects a page: at 5 KB each a few megabytes, and well below what a page may take.
-const PAGE: u32 = 500;
+/// Objects a page: at 5 KB each a few megabytes, and well below what a page may take. Where they are so long that a page
+/// is too long to be read it is asked for in smaller ones: two always fit.
+const PAGES: [u32; 3] = [500, 50, 2];
 
 /// How often a list is begun again whose next page the server has forgotten.
 const RESTARTS: usize = 3;
 
-/// How many pages are read of one list.
+/// How much is read of one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pages(usize);
+pub(super) enum Most {
+    /// All there is. Kubernetes is made for 150,000 objects of a kind: a list that has not ended after a million never will.
+    All,
+    /// Of what is only said to be helpful: 2,000 objects of a kind are enough to look through.
+    Courtesy,
+}
 
-/// All there are.
-pub(super) const ALL: Pages = Pages(usize::MAX);
-
-/// Of what is only said to be helpful: 2,000 objects of a kind are enough to look through.
-pub(super) const COURTESY: Pages = Pages(4);
+impl Most {
+    fn objects(self) -> u32 {
+        match self {
+            Self::All => 1_000_000,
+            Self::Courtesy => 2_000,
+        }
+    }
+}
 
 /// What a list is of.
 #[derive(Clone, Debug)]
@@ -56,8 +65,13 @@ pub(super) struct Read {
 }
 
 impl Listing {
-    fn request(&self, collection: String, next: &str) -> Result<Request<Vec<u8>>, RequestError> {
-        let mut params = ListParams::default().limit(PAGE);
+    fn request(
+        &self,
+        collection: String,
+        limit: u32,
+        next: &str,
+    ) -> Result<Request<Vec<u8>>, RequestError> {
+        let mut params = ListParams::default().limit(limit);
         if let Some(selector) = &self.selector {
             params = params.labels(selector);
         }
@@ -68,16 +82,18 @@ impl Listing {
         request.map_err(|error| RequestError::NotSent(error.to_string()))
     }
 
-    /// Asks for the page that begins there.
+    /// Asks for a page that begins there. A first page is of the state at this moment, not of one that the server happens
+    /// to remember.
     pub(super) async fn page(
         &self,
         api: &ApiClient,
         keys: &hikaru_core::IdentityKeys,
+        limit: u32,
         next: &str,
     ) -> Result<Read, RequestError> {
         let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
-        let request = self.request(collection, next)?;
-        let body = api.send(&Lane::Listing, request, PAGE_DEADLINE).await?;
+        let request = self.request(collection, limit, next)?;
+        let body = api.send(&Lane::Listing, request, Expected::Page).await?;
         let unreadable =
             |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());
         let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
@@ -95,6 +111,84 @@ impl Listing {
             }
         }
         Ok(read)
+    }
+}
+
+/// A list that is read page by page.
+pub(super) struct Walk<'l> {
+    listing: &'l Listing,
+    most: Most,
+    /// How many more objects are asked for.
+    left: u32,
+    /// Where the next page begins. `None`: there is none.
+    next: Option<String>,
+    /// Which of `PAGES` are short enough.
+    size: usize,
+    restarts: usize,
+}
+
+/// What a step of a [`Walk`] gives.
+pub(super) enum Turn {
+    Page(Read),
+    /// The pages so far are of a state that the next ones will not be of: it begins anew.
+    Again,
+}
+
+impl<'l> Walk<'l> {
+    pub(super) fn new(listing: &'l Listing, most: Most) -> Self {
+        Self {
+            listing,
+            most,
+            left: most.objects(),
+            next: Some(String::new()),
+            size: 0,
+            restarts: 0,
+        }
+    }
+
+    /// The next page. `None`: there is none, or it is enough.
+    pub(super) async fn step(
+        &mut self,
+        api: &ApiClient,
+        keys: &hikaru_core::IdentityKeys,
+    ) -> Result<Option<Turn>, RequestError> {
+        let Some(at) = self.next.clone() else {
+            return Ok(None);
+        };
+        loop {
+            let limit = PAGES[self.size];
+            if self.left < limit {
+                let endless = format!(
+                    "the list does not end after {} objects",
+                    self.most.objects()
+                );
+                return match self.most {
+                    Most::All => Err(RequestError::Unreadable(endless)),
+                    Most::Courtesy => Ok(None),
+                };
+            }
+            self.left -= limit;
+            return match self.listing.page(api, keys, limit, &at).await {
+                Ok(read) if !at.is_empty() && read.next == at => Err(RequestError::Unreadable(
+                    "the page that follows is the same page".to_owned(),
+                )),
+                Ok(read) => {
+                    self.next = Some(read.next.clone()).filter(|next| !next.is_empty());
+                    Ok(Some(Turn::Page(read)))
+                }
+                Err(RequestError::TooLong(_)) if self.size + 1 < PAGES.len() => {
+                    self.size += 1;
+                    continue;
+                }
+                Err(error) if is_gone(&error) && !at.is_empty() && self.restarts < RESTARTS => {
+                    self.restarts += 1;
+                    self.left = self.most.objects();
+                    self.next = Some(String::new());
+                    Ok(Some(Turn::Again))
+                }
+                Err(error) => Err(error),
+            };
+        }
     }
 }
 
@@ -128,7 +222,7 @@ impl LiveCluster {
         &self,
         scope: &Scope,
         selectors: &[Option<String>],
-        pages: Pages,
+        most: Most,
     ) -> Result<Found, ClusterError> {
         let asked = match &*scope.namespaces {
             [] => &self.inner.settings.namespaces,
@@ -145,7 +239,7 @@ impl LiveCluster {
                 }));
             }
         }
-        let lists = join_all(listings.iter().map(|l| self.list_one(scope, l, pages))).await;
+        let lists = join_all(listings.iter().map(|l| self.list_one(scope, l, most))).await;
         let answers = listings.into_iter().zip(lists);
         merge(scope, answers.collect())
     }
@@ -154,14 +248,13 @@ impl LiveCluster {
         &self,
         scope: &Scope,
         listing: &Listing,
-        pages: Pages,
+        most: Most,
     ) -> Result<(Vec<Workload>, Vec<Malformed>), RequestError> {
         let (mut workloads, mut malformed) = (Vec::new(), Vec::new());
-        let (mut next, mut restarts) = (String::new(), 0);
-        let mut left = pages.0;
-        while left > 0 {
-            match listing.page(&self.inner.api, self.keys(), &next).await {
-                Ok(read) => {
+        let mut walk = Walk::new(listing, most);
+        while let Some(turn) = walk.step(&self.inner.api, self.keys()).await? {
+            match turn {
+                Turn::Page(read) => {
                     for seen in read.seen {
                         // Of others nothing is kept, so that a cluster is never held in memory.
                         if scope.admits(&seen.workload) {
@@ -170,20 +263,11 @@ impl LiveCluster {
                         }
                     }
                     malformed.extend(read.malformed);
-                    next = read.next;
-                    left -= 1;
-                    if next.is_empty() {
-                        break;
-                    }
                 }
-                Err(error) if is_gone(&error) && !next.is_empty() && restarts < RESTARTS => {
-                    // The pages so far are of a state that the next one will not be of.
-                    restarts += 1;
-                    (next, left) = (String::new(), pages.0);
+                Turn::Again => {
                     workloads.clear();
                     malformed.clear();
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok((workloads, malformed))

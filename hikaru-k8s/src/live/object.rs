@@ -22,11 +22,12 @@ use super::{
 };
 
 /// A page of a list: its objects are read one by one.
+///
+/// What has no items is none: some other object, or a page of a proxy, would pass for an empty list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<'a> {
-    #[serde(default)]
     pub(super) metadata: PageMetadata,
-    #[serde(borrow, default, deserialize_with = "nullable")]
+    #[serde(borrow, deserialize_with = "nullable")]
     pub(super) items: Vec<&'a RawValue>,
 }
 
@@ -214,6 +215,40 @@ impl<'de> Visitor<'de> for PodAt<'_> {
             }
         }
         Ok(pod)
+    }
+}
+
+/// The text of an answer that is an object of a kind. Half of one, or something else, is no malformed object.
+pub(super) fn text_of<'a>(kind: &Kind, body: &'a [u8]) -> Result<&'a str, String> {
+    #[derive(Deserialize)]
+    struct Kinded {
+        #[serde(default, deserialize_with = "nullable")]
+        kind: String,
+    }
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    let found: Kinded = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match found.kind {
+        found if *found == *kind.name => Ok(text),
+        found if found.is_empty() => Err(format!("expected a {}, found no kind", kind.name)),
+        found => Err(format!("expected a {}, found a {found}", kind.name)),
+    }
+}
+
+/// Whether the answer to a write is of the object with this uid.
+pub(super) fn check_uid(body: &[u8], uid: &str) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Identified,
+    }
+    #[derive(Deserialize)]
+    struct Identified {
+        #[serde(default, deserialize_with = "nullable")]
+        uid: String,
+    }
+    let written: Written = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    match written.metadata.uid {
+        found if found == uid => Ok(()),
+        found => Err(format!("expected the object {uid}, found {found:?}")),
     }
 }
 

@@ -13,13 +13,19 @@ pub(super) fn of_read(error: RequestError) -> ClusterError {
             message,
             retry_after: None,
         },
-        RequestError::Unreadable(words) | RequestError::Missing(words) => {
-            ClusterError::Invalid(words)
-        }
+        // A proxy's page, or half an answer: nobody has refused anything.
+        RequestError::Unreadable(_) | RequestError::TooLong(_) => ClusterError::Unavailable {
+            message: error.to_string(),
+            retry_after: None,
+        },
+        RequestError::Missing(words) => ClusterError::Invalid(words),
         RequestError::Refused(refused) => match refused.code {
             StatusCode::NOT_FOUND => ClusterError::NotFound,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
-            StatusCode::TOO_MANY_REQUESTS => unavailable(&refused),
+            // Too many, too slow, or the next page of a list that the server forgets each time.
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::GONE => {
+                unavailable(&refused)
+            }
             code if code.is_client_error() => ClusterError::Invalid(refused.words()),
             _ => unavailable(&refused),
         },
@@ -36,17 +42,27 @@ pub(super) fn of_write(error: RequestError) -> ClusterError {
                 retry_after: None,
             };
         }
-        RequestError::Lost(words) | RequestError::Unreadable(words) => {
-            return ClusterError::Lost(words);
+        RequestError::Lost(words) => return ClusterError::Lost(words),
+        RequestError::Unreadable(_) | RequestError::TooLong(_) => {
+            return ClusterError::Lost(error.to_string());
         }
         RequestError::Missing(words) => return ClusterError::Invalid(words),
         RequestError::Refused(refused) => refused,
     };
     let status = refused.status.as_ref();
     match refused.code {
+        // A webhook may choose any code for its refusal, but says who it is. Trying again would not move it.
+        code if code.is_client_error() && status.is_some_and(is_denied) => match code {
+            StatusCode::FORBIDDEN => forbidden(&refused),
+            _ => ClusterError::Invalid(refused.words()),
+        },
         StatusCode::CONFLICT => ClusterError::Stale,
         StatusCode::UNPROCESSABLE_ENTITY if status.is_some_and(is_failed_test) => {
             ClusterError::Stale
+        }
+        // Which of the two it is was cut off.
+        StatusCode::UNPROCESSABLE_ENTITY if let Some(words) = &refused.torn => {
+            ClusterError::Lost(words.clone())
         }
         StatusCode::NOT_FOUND => ClusterError::NotFound,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
@@ -59,18 +75,64 @@ pub(super) fn of_write(error: RequestError) -> ClusterError {
         {
             unavailable(&refused)
         }
+        // A proxy's: what it did before is not known.
+        StatusCode::REQUEST_TIMEOUT => ClusterError::Lost(refused.words()),
         code if code.is_client_error() => ClusterError::Invalid(refused.words()),
         // etcd's timeouts are 500, the API server's 504, a proxy's 502 or 503: nobody knows.
         _ => ClusterError::Lost(refused.words()),
     }
 }
 
-/// A patch whose test failed, or whose path is not there, is 422 without causes; an invalid object has causes. A webhook
-/// may choose any code for its refusal, but says who it is.
+/// What a refused creation means. Nothing guards it: what may have been done is for a person to look at.
+pub(super) fn of_create(error: RequestError, job: &str) -> ClusterError {
+    match error {
+        RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
+            let reason = refused.status.as_ref().map(|status| &*status.reason);
+            if reason == Some("AlreadyExists") {
+                ClusterError::Exists(format!(
+                    "there is a Job {job} already: replace it, delete it, or let a name be generated (generateName)"
+                ))
+            } else {
+                ClusterError::Invalid(refused.words())
+            }
+        }
+        // The namespace is not there; or it is no sound object: no patch has a test here that could have failed.
+        RequestError::Refused(refused)
+            if matches!(
+                refused.code,
+                StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY
+            ) =>
+        {
+            ClusterError::Invalid(refused.words())
+        }
+        error => match of_write(error) {
+            ClusterError::Lost(words) => ClusterError::Lost(format!(
+                "{words}; look whether the Job {job} is there before it is run again"
+            )),
+            error => error,
+        },
+    }
+}
+
+/// What a refused deletion means. It names the object's uid or none, so it can be repeated.
+pub(super) fn of_delete(error: RequestError) -> ClusterError {
+    match error {
+        // Another object of the same name: ours is gone.
+        RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
+            ClusterError::NotFound
+        }
+        error => of_read(error),
+    }
+}
+
+/// A patch whose test failed, or whose path is not there, is 422 without causes; an invalid object has causes.
 fn is_failed_test(status: &Status) -> bool {
     let details = status.details.as_ref();
     details.is_none_or(|details| details.causes.is_empty())
-        && !status.message.starts_with("admission webhook")
+}
+
+fn is_denied(status: &Status) -> bool {
+    status.message.starts_with("admission webhook")
 }
 
 fn forbidden(refused: &Refused) -> ClusterError {

@@ -56,6 +56,8 @@ pub(super) enum Lane {
     Reading,
     /// Lists are read, page by page.
     Listing,
+    /// Jobs are run and looked at.
+    Jobs,
 }
 
 impl Lane {

@@ -307,7 +307,7 @@ impl Tree<'_> {
 }
 
 /// At most 60 characters of a text, for a message.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

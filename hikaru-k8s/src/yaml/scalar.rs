@@ -35,6 +35,54 @@ pub(super) fn plain(value: &str) -> Plain {
     if number { Plain::Number } else { Plain::Text }
 }
 
+/// Whether a plain scalar that is a boolean is true.
+pub(super) fn truth(value: &str) -> bool {
+    matches!(
+        value,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON"
+    )
+}
+
+/// A number as Go reads it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Numeric {
+    Unsigned(u64),
+    Signed(i64),
+    /// Never infinite, and a number.
+    Float(f64),
+}
+
+/// The value of a plain scalar that is a number. `None`: `.inf` and `.nan`, which JSON does not have.
+pub(super) fn number(value: &str) -> Option<Numeric> {
+    let bare = match value.as_bytes().first() {
+        Some(b'.') => without_separators(value),
+        _ => value.chars().filter(|c| *c != '_').collect(),
+    };
+    let (negative, digits) = match bare.strip_prefix(['+', '-']) {
+        Some(digits) => (bare.starts_with('-'), digits),
+        None => (false, bare.as_str()),
+    };
+    let (radix, digits) = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("0x") => (16, &digits[2..]),
+        Some("0o") => (8, &digits[2..]),
+        Some("0b") => (2, &digits[2..]),
+        // A leading zero is an octal number, if all its digits are.
+        _ if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    let whole = |digits: &str| digits.chars().all(|c| c.is_digit(radix));
+    if !digits.is_empty() && whole(digits) {
+        if !negative && let Ok(number) = u64::from_str_radix(digits, radix) {
+            return Some(Numeric::Unsigned(number));
+        }
+        if negative && let Ok(number) = i64::from_str_radix(&format!("-{digits}"), radix) {
+            return Some(Numeric::Signed(number));
+        }
+    }
+    let float: f64 = bare.parse().ok()?;
+    float.is_finite().then_some(Numeric::Float(float))
+}
+
 /// Go's integer literals with a prefix: `0x`, `0o`, `0b`, and a leading `0` for octal. They count
 /// as numbers as far as 64 bits go. Decimal ones of any length are floats at least.
 fn integer(text: &str) -> bool {
@@ -104,6 +152,32 @@ mod tests {
             }
         }
         assert_eq!(plain(""), Plain::Null);
+    }
+
+    #[test]
+    fn numbers_have_the_value_that_go_gives_them() {
+        use Numeric::{Float, Signed, Unsigned};
+        for (text, expected) in [
+            ("0", Some(Unsigned(0))),
+            ("42", Some(Unsigned(42))),
+            ("-1", Some(Signed(-1))),
+            ("+1", Some(Unsigned(1))),
+            ("0644", Some(Unsigned(420))),
+            ("08", Some(Float(8.0))),
+            ("0o17", Some(Unsigned(15))),
+            ("0x1F", Some(Unsigned(31))),
+            ("-0b1", Some(Signed(-1))),
+            ("1_000", Some(Unsigned(1000))),
+            ("1.20", Some(Float(1.2))),
+            (".5", Some(Float(0.5))),
+            ("1e3", Some(Float(1000.0))),
+            ("18446744073709551615", Some(Unsigned(u64::MAX))),
+            ("18446744073709551616", Some(Float(18446744073709551616.0))),
+            (".inf", None),
+            (".nan", None),
+        ] {
+            assert_eq!(number(text), expected, "{text}");
+        }
     }
 
     #[test]

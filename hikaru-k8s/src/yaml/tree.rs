@@ -217,6 +217,8 @@ pub(crate) struct Documents<'t> {
     /// Where the last document ended.
     at: usize,
     done: bool,
+    /// Most nodes of a document.
+    nodes: usize,
 }
 
 impl<'t> Documents<'t> {
@@ -230,7 +232,14 @@ impl<'t> Documents<'t> {
             number: 0,
             at: 0,
             done: false,
+            nodes: NODES,
         }
+    }
+
+    /// With fewer nodes in a document than usual.
+    pub(crate) fn at_most(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        self
     }
 
     /// Gives up the document at hand and finds the start of the next.
@@ -316,13 +325,15 @@ impl<'t> Iterator for Documents<'t> {
                 }
                 Event::DocumentStart(..) => {
                     self.number += 1;
-                    grower = Some(Grower::new(self.text));
+                    grower = Some(Grower::new(self.text, self.nodes));
                 }
                 Event::DocumentEnd => {
                     let end = offset(span.end.byte_offset()).clamp(self.at, self.text.len());
                     let range = self.at..end;
                     self.at = end;
-                    let nodes = grower.take().unwrap_or_else(|| Grower::new(self.text));
+                    let nodes = grower
+                        .take()
+                        .unwrap_or_else(|| Grower::new(self.text, self.nodes));
                     return Some(Piece::Document(nodes.finish(self.number, range)));
                 }
                 event => {
@@ -341,6 +352,8 @@ impl<'t> Iterator for Documents<'t> {
 /// A tree while it grows.
 struct Grower<'t> {
     text: &'t str,
+    /// Most nodes.
+    most: usize,
     nodes: Vec<Node>,
     owned: Vec<Box<str>>,
     /// The open collections: the node, its last child so far, whether it is in flow style.
@@ -350,9 +363,10 @@ struct Grower<'t> {
 }
 
 impl<'t> Grower<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, most: usize) -> Self {
         Self {
             text,
+            most,
             nodes: Vec::new(),
             owned: Vec::new(),
             open: Vec::new(),
@@ -413,11 +427,12 @@ impl<'t> Grower<'t> {
         span: Span,
     ) -> Result<u32, Problem> {
         let mark = place(span.start.line(), span.start.col());
-        if self.nodes.len() >= NODES {
+        if self.nodes.len() >= self.most {
             return Err(Problem::at(
                 mark,
                 format!(
-                    "the document is too large: it has more than {NODES} values, the most that hikaru reads in one document"
+                    "the document is too large: it has more than {} values, the most that hikaru reads in one document",
+                    self.most
                 ),
             ));
         }

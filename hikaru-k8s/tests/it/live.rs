@@ -9,9 +9,13 @@ mod connections;
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
+mod faults;
+mod faults_watch;
 #[cfg(feature = "cluster")]
 mod guarded;
 mod handshakes;
+#[cfg(feature = "cluster")]
+mod jobs;
 #[cfg(feature = "cluster")]
 mod rig;
 #[cfg(feature = "cluster")]

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod contract;
+mod jobs;
 mod live;
 mod reading;
 mod scene;

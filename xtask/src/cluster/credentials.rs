@@ -19,6 +19,13 @@ use crate::supervisor::Endpoints;
 /// The kubeconfig of the administrator.
 pub(super) const KUBECONFIG: &str = "kubeconfig";
 
+const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
+const SCHEDULER: &str = "system:kube-scheduler";
+const KWOK: &str = "kwok";
+
+/// The names that the components write under.
+pub(super) const COMPONENTS: [&str; 3] = [CONTROLLER_MANAGER, SCHEDULER, KWOK];
+
 /// The group that RBAC lets do everything.
 const MASTERS: &str = "system:masters";
 
@@ -83,12 +90,9 @@ impl Credentials {
         // audit log tells them apart.
         for (name, user) in [
             (KUBECONFIG, "admin"),
-            (
-                flags::CONTROLLER_MANAGER_KUBECONFIG,
-                "system:kube-controller-manager",
-            ),
-            (flags::SCHEDULER_KUBECONFIG, "system:kube-scheduler"),
-            (flags::KWOK_KUBECONFIG, "kwok"),
+            (flags::CONTROLLER_MANAGER_KUBECONFIG, CONTROLLER_MANAGER),
+            (flags::SCHEDULER_KUBECONFIG, SCHEDULER),
+            (flags::KWOK_KUBECONFIG, KWOK),
         ] {
             let (certificate, key) = credentials.client_certificate(user, MASTERS, None)?;
             let files = [format!("{name}.crt"), format!("{name}.key")];

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use xtask::{Cluster, ClusterOptions, Component};
+use xtask::{Cluster, Component};
 
 use super::scene::{LABELS, Scene, image, workload};
 use crate::{Ran, command, serve::Server};
@@ -88,10 +88,8 @@ fn credentials_that_fit_are_taken_and_others_are_named() {
 /// On a cluster of its own, whose API server is not there at first.
 #[test]
 fn a_service_starts_without_its_api_server_and_is_ready_when_it_comes() {
-    let cluster = Cluster::start(ClusterOptions::default().controllers(false).pods(false));
-    let cluster: &'static Cluster = Box::leak(Box::new(cluster.expect("a cluster")));
-    let namespace = cluster.namespace("late").expect("a namespace");
-    let scene = Scene { cluster, namespace };
+    let scene = Scene::alone("late");
+    let cluster = scene.cluster;
     scene.apply(&[workload("Deployment", "web", LABELS, 0, &image(1))]);
     cluster.kill(Component::Apiserver).expect("killed");
     let (url, token) = (cluster.url(), cluster.admin_token());

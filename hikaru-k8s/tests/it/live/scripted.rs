@@ -11,13 +11,14 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort as _, Mark, Mode, Outcome, Reading, Reference, Scope, Select,
-    Severity, candidates, plan, upgrade,
+    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, candidates,
+    plan, upgrade,
 };
 use serde_json::{Value, json};
 
 use super::stub::{
-    Step, Stub, build, cluster_at, deployment, empty, id, image, list, page, post, settings, status,
+    Step, Stub, build, cluster_at, deployment, empty, id, image, list, mark, page, post, settings,
+    status,
 };
 
 /// A server with one Deployment, `web`, which runs build 1, that does this with patches.
@@ -83,7 +84,7 @@ async fn what_a_refused_write_means() {
     let refused = |words: &str| Err(ClusterError::Invalid(words.to_owned()));
     let forbidden = |words: &str| Err(ClusterError::Forbidden(words.to_owned()));
     let cases = [
-        (Step::Answer(200, json!({})), Ok(())),
+        (Step::Accept, Ok(())),
         (
             Step::Answer(422, status(422, "Invalid", test)),
             Err(ClusterError::Stale),
@@ -170,7 +171,7 @@ async fn a_server_that_asks_for_patience_gets_it() {
     let busy = || Step::RetryAfter(429, 0, status(429, "TooManyRequests", "later"));
     let stub = patched(move |before| match before {
         0 | 1 => busy(),
-        _ => Step::Answer(200, json!({})),
+        _ => Step::Accept,
     })
     .await;
     let (cluster, change) = change(&stub).await;
@@ -214,11 +215,6 @@ async fn a_server_that_is_away_was_sent_nothing() {
 #[tokio::test]
 async fn a_lost_answer_is_found_out_by_reading() {
     // The write is applied, and the connection is cut before the answer.
-    let running = image(2);
-    let running = Reference::parse(&running).expect("an image");
-    let labels = Reading::new(Some("acme"), Some("web"), Some("main"));
-    let hash = Mark::hash_of(&running.repository(), &labels);
-    let mark = format!("1.4.0_2_{hash:08x}");
     let stub = Stub::start(move |asked, before| {
         if asked.method == "PATCH" {
             return Step::Cut;
@@ -230,7 +226,7 @@ async fn a_lost_answer_is_found_out_by_reading() {
         };
         if asked.path.ends_with("/deployments/web") {
             let mut object = deployment("web", n, 2);
-            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!(mark);
+            object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!(mark(2));
             Step::Answer(200, object)
         } else if asked.is_list_of("deployments") {
             Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
@@ -249,7 +245,7 @@ async fn a_lost_answer_is_found_out_by_reading() {
 
 #[tokio::test]
 async fn the_patch_is_sent_as_it_should_be() {
-    let stub = patched(|_| Step::Answer(200, json!({}))).await;
+    let stub = patched(|_| Step::Accept).await;
     let (cluster, change) = change(&stub).await;
     for mode in [Mode::Commit, Mode::DryRun] {
         assert_eq!(cluster.write(&change, mode).await, Ok(()));
@@ -283,7 +279,9 @@ async fn reading_is_tried_once_more_when_the_connection_is_cut() {
             (Some("cut"), _) => Step::Cut,
             (Some("silent"), _) => Step::Silence,
             (Some("broken"), _) => Step::Answer(500, status(500, "", "etcdserver: no leader")),
-            (Some("odd"), _) => Step::Answer(200, json!({"metadata": {"name": 7}})),
+            (Some("odd"), _) => {
+                Step::Answer(200, json!({"kind": "Deployment", "metadata": {"name": 7}}))
+            }
             _ => Step::Answer(404, status(404, "NotFound", "deployments.apps not found")),
         },
     )
@@ -479,7 +477,7 @@ async fn crowd(
 
 #[tokio::test]
 async fn a_post_of_one_is_not_sent_behind_a_thousand() {
-    let (stub, cluster, many) = crowd(1_000, 2, |_| Step::Answer(200, json!({}))).await;
+    let (stub, cluster, many) = crowd(1_000, 2, |_| Step::Accept).await;
     let one = crowd(1, 3, |_| Step::Cut).await.2.remove(0);
     assert_eq!(many.len(), 1_000);
     let written = many.iter().chain([&one]);
@@ -498,7 +496,7 @@ async fn the_number_in_flight_falls_when_the_server_asks_for_patience_and_rises_
     const REFUSED: usize = 16;
     let (stub, cluster, changes) = crowd(1_000, 2, |before| match before {
         0..REFUSED => Step::RetryAfter(429, 0, status(429, "TooManyRequests", "later")),
-        _ => Step::Slowly(5, 200, json!({})),
+        _ => Step::After(5, Box::new(Step::Accept)),
     })
     .await;
     let written = changes

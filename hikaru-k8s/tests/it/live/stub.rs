@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use hikaru_core::{Build, IdentityKeys, Request, TagFormats, WorkloadId};
+use hikaru_core::{Build, IdentityKeys, Mark, Reading, Reference, Request, TagFormats, WorkloadId};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
 use serde_json::{Value, json};
 use tokio::{
@@ -50,20 +50,32 @@ impl Asked {
 pub(super) enum Step {
     /// Answers.
     Answer(u16, Value),
-    /// Answers after so many milliseconds.
-    Slowly(u64, u16, Value),
+    /// Does that after so many milliseconds.
+    After(u64, Box<Step>),
+    /// Answers a write: it was applied to the object of that path.
+    Accept,
     /// Answers, with `Retry-After`.
     RetryAfter(u16, u64, Value),
     /// Answers as a proxy on the way does.
     Html(u16),
+    /// Answers with this text, whatever it is.
+    Text(u16, String),
+    /// Answers with this text and cuts the connection before its end.
+    Torn(u16, String),
+    /// Answers and never ends: blanks, as fast as they are taken.
+    Endless(u16),
     /// Reads the request and cuts the connection.
     Cut,
     /// Reads the request and says nothing.
     Silence,
     /// Sends lines, and ends as it should.
     Lines(Vec<Value>),
+    /// Sends nothing, and ends as it should after so many milliseconds.
+    Ending(u64),
     /// Sends lines, and then nothing more.
     Hanging(Vec<Value>),
+    /// Sends lines, each so many milliseconds after the one before, and then nothing more.
+    Trickle(Vec<(u64, Value)>),
     /// Sends lines and half of another one, and cuts the connection.
     Broken(Vec<Value>),
 }
@@ -74,6 +86,7 @@ type Script = dyn Fn(&Asked, usize) -> Step + Send + Sync;
 pub(super) struct Stub {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    endless: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -95,6 +108,8 @@ impl Stub {
         let record = asked.clone();
         let in_flight: Arc<AtomicUsize> = Arc::default();
         let script: Arc<Script> = Arc::new(script);
+        let endless: Arc<AtomicUsize> = Arc::default();
+        let taken = endless.clone();
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
@@ -104,18 +119,25 @@ impl Stub {
                     script.clone(),
                     record.clone(),
                     in_flight.clone(),
+                    taken.clone(),
                 ));
             }
         });
         Self {
             address,
             asked,
+            endless,
             task,
         }
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("no panic").clone()
+    }
+
+    /// How many bytes of endless answers were taken.
+    pub(super) fn taken(&self) -> usize {
+        self.endless.load(Ordering::SeqCst)
     }
 
     /// How many requests there were with this method.
@@ -169,6 +191,7 @@ async fn serve(
     script: Arc<Script>,
     record: Arc<Mutex<Vec<Asked>>>,
     in_flight: Arc<AtomicUsize>,
+    endless: Arc<AtomicUsize>,
 ) {
     let mut stream = BufReader::new(stream);
     while let Some(mut asked) = request(&mut stream).await {
@@ -180,11 +203,34 @@ async fn serve(
             record.push(asked.clone());
             before
         };
-        let (code, extra, kind, body) = match script(&asked, before) {
+        let mut step = script(&asked, before);
+        while let Step::After(millis, then) = step {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            step = *then;
+        }
+        let (code, extra, kind, body) = match step {
+            Step::After(..) => return,
             Step::Answer(code, body) => (code, String::new(), "application/json", body.to_string()),
-            Step::Slowly(millis, code, body) => {
-                tokio::time::sleep(Duration::from_millis(millis)).await;
-                (code, String::new(), "application/json", body.to_string())
+            Step::Accept => {
+                let name = asked.path.rsplit('/').next().unwrap_or_default();
+                let body = json!({"kind": "PartialObjectMetadata", "metadata": {"uid": format!("uid-{name}")}});
+                (200, String::new(), "application/json", body.to_string())
+            }
+            Step::Text(code, body) => (code, String::new(), "application/json", body),
+            Step::Torn(code, body) => {
+                let length = body.len() + 1;
+                let head = format!("HTTP/1.1 {code} X\r\nContent-Length: {length}\r\n\r\n");
+                drop(stream.write_all(format!("{head}{body}").as_bytes()).await);
+                return;
+            }
+            Step::Endless(code) => {
+                let head = format!("HTTP/1.1 {code} X\r\nTransfer-Encoding: chunked\r\n\r\n");
+                drop(stream.write_all(head.as_bytes()).await);
+                let chunk = format!("40000\r\n{}\r\n", " ".repeat(0x40000));
+                while stream.write_all(chunk.as_bytes()).await.is_ok() {
+                    endless.fetch_add(0x40000, Ordering::SeqCst);
+                }
+                return;
             }
             Step::RetryAfter(code, seconds, body) => {
                 let extra = format!("Retry-After: {seconds}\r\n");
@@ -198,8 +244,22 @@ async fn serve(
                 drop(stream.write_all(b"0\r\n\r\n").await);
                 continue;
             }
+            Step::Ending(millis) => {
+                send_lines(&mut stream, &[]).await;
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                drop(stream.write_all(b"0\r\n\r\n").await);
+                continue;
+            }
             Step::Hanging(lines) => {
                 send_lines(&mut stream, &lines).await;
+                return std::future::pending().await;
+            }
+            Step::Trickle(lines) => {
+                send_lines(&mut stream, &[]).await;
+                for (millis, line) in lines {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    drop(stream.write_all(chunk(&line).as_bytes()).await);
+                }
                 return std::future::pending().await;
             }
             Step::Broken(lines) => {
@@ -220,11 +280,13 @@ async fn serve(
 
 async fn send_lines(stream: &mut BufReader<TcpStream>, lines: &[Value]) {
     let mut text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
-    for line in lines {
-        let line = format!("{line}\n");
-        text.push_str(&format!("{:x}\r\n{line}\r\n", line.len()));
-    }
+    lines.iter().for_each(|line| text.push_str(&chunk(line)));
     drop(stream.write_all(text.as_bytes()).await);
+}
+
+fn chunk(line: &Value) -> String {
+    let line = format!("{line}\n");
+    format!("{:x}\r\n{line}\r\n", line.len())
 }
 
 /// Reads a request; `None` when the client has gone.
@@ -282,6 +344,15 @@ pub(super) fn image(n: u64) -> String {
     format!("registry.example/acme/web:acme_web_main_1.4.0_{n}_0123abcd")
 }
 
+/// The mark that an upgrade to build `n` leaves.
+pub(super) fn mark(n: u64) -> String {
+    let image = image(n);
+    let image = Reference::parse(&image).expect("an image");
+    let labels = Reading::new(Some("acme"), Some("web"), Some("main"));
+    let hash = Mark::hash_of(&image.repository(), &labels);
+    format!("1.4.0_{n}_{hash:08x}")
+}
+
 pub(super) fn build(n: u64) -> Build {
     Build::parse(&image(n), &TagFormats::default()).expect("a build")
 }
@@ -316,7 +387,7 @@ pub(super) fn list(items: &[Value], version: u64) -> Value {
 
 /// A page of a list that goes on.
 pub(super) fn page(items: &[Value], next: &str) -> Value {
-    json!({"metadata": {"resourceVersion": "1", "continue": next}, "items": items})
+    json!({"kind": "List", "metadata": {"resourceVersion": "1", "continue": next}, "items": items})
 }
 
 pub(super) fn empty() -> Step {

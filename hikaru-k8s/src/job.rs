@@ -1,0 +1,211 @@
+//! A Job's definition: text becomes one JSON object, which is what is judged and what is sent on, so that nobody reads it
+//! in two ways. Fields that nobody here knows are kept. Where it is created is the adapters' business (`live`, `folder`);
+//! the rules on who may run what are in hikaru-core.
+
+mod facts;
+mod json;
+pub(crate) mod status;
+mod template;
+
+use hikaru_core::{ClusterError, JobFacts, Text};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+pub(crate) use template::from_cron_job;
+
+use crate::yaml::{Budget, Documents, Piece};
+
+/// Largest text, in bytes.
+pub(crate) const LARGEST: usize = 1024 * 1024;
+
+/// How large a definition may become: the API server takes 3 MiB, and no pod has ten thousand fields.
+pub(crate) const BUDGET: Budget = Budget {
+    values: 50_000,
+    bytes: 3 * 1024 * 1024,
+    depth: 100,
+};
+
+/// Definitions are read two at a time: a hostile one takes some ten megabytes for a moment.
+#[derive(Debug)]
+pub(crate) struct Definitions(Semaphore);
+
+impl Definitions {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(2))
+    }
+
+    /// Reads one when it is its turn.
+    pub(crate) async fn read(
+        &self,
+        read: impl FnOnce() -> Result<Definition, ClusterError>,
+    ) -> Result<Definition, ClusterError> {
+        // It is never closed.
+        let _turn = self.0.acquire().await;
+        read()
+    }
+}
+
+/// One Job, read.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    object: Map<String, Value>,
+    pub(crate) facts: JobFacts,
+}
+
+impl Definition {
+    /// Reads JSON: one object, no key twice, nothing after it.
+    pub(crate) fn of_json(text: &str) -> Result<Self, ClusterError> {
+        check_size(text)?;
+        let value = json::read(text, BUDGET).map_err(|words| {
+            let yaml = if text.trim_start().starts_with(['{', '[']) {
+                ""
+            } else {
+                "; YAML has to be sent as YAML"
+            };
+            ClusterError::Malformed(format!("the text is no JSON: {words}{yaml}"))
+        })?;
+        Self::of_value(value)
+    }
+
+    /// Reads YAML: one document that is not empty.
+    pub(crate) fn of_yaml(text: &str) -> Result<Self, ClusterError> {
+        check_size(text)?;
+        let malformed = |problem: crate::yaml::Problem| {
+            ClusterError::Malformed(format!(
+                "line {}, column {}: {}",
+                problem.mark.line, problem.mark.column, problem.message
+            ))
+        };
+        let mut first: Option<Value> = None;
+        let mut kinds = Vec::new();
+        for piece in Documents::new(text).at_most(BUDGET.values) {
+            let tree = match piece {
+                Piece::Document(tree) => tree,
+                Piece::Broken { problem, .. } => return Err(malformed(problem)),
+            };
+            if let Some(value) = tree.json(BUDGET).map_err(malformed)? {
+                kinds.push(facts::kind(&value));
+                // One is kept, however many there are.
+                first.get_or_insert(value);
+            }
+            if kinds.len() > DOCUMENTS {
+                break;
+            }
+        }
+        match (first, kinds.len()) {
+            (Some(value), 1) => Self::of_value(value),
+            (None, _) => Err(ClusterError::Malformed(
+                "the text is empty: expected a Job".to_owned(),
+            )),
+            (Some(_), count) => {
+                let more = if count > DOCUMENTS { "more than " } else { "" };
+                let count = count.min(DOCUMENTS);
+                kinds.truncate(KINDS_TOLD);
+                let told = kinds.join(", ");
+                let rest = if count > kinds.len() { ", …" } else { "" };
+                Err(ClusterError::Invalid(format!(
+                    "expected one Job, found {more}{count} documents: {told}{rest}"
+                )))
+            }
+        }
+    }
+
+    /// Reads an object: the kind, the names, and what the policy has to know.
+    pub(crate) fn of_value(value: Value) -> Result<Self, ClusterError> {
+        let kind = facts::kind(&value);
+        let Value::Object(object) = value else {
+            return Err(ClusterError::Invalid(format!(
+                "expected one Job, found {kind}"
+            )));
+        };
+        if kind != facts::JOB {
+            let hint = match object.get("items") {
+                Some(Value::Array(items)) => {
+                    format!(" of {}: send its Jobs one by one", items.len())
+                }
+                _ => String::new(),
+            };
+            return Err(ClusterError::Invalid(format!(
+                "expected one Job (apiVersion: batch/v1, kind: Job), found {kind}{hint}"
+            )));
+        }
+        let facts = facts::read(&object).map_err(ClusterError::Invalid)?;
+        Ok(Self { object, facts })
+    }
+
+    /// Puts a definition that names no namespace into one.
+    ///
+    /// # Errors
+    /// The caller named one, and the definition another.
+    pub(crate) fn settle(
+        &mut self,
+        asked: Option<&Text>,
+        default: &str,
+    ) -> Result<(), ClusterError> {
+        match (&self.facts.namespace, asked) {
+            (Some(own), Some(asked)) if own != asked => Err(ClusterError::Invalid(format!(
+                "the Job names the namespace {own}, the call {asked}: expected one of them"
+            ))),
+            (Some(_), _) => Ok(()),
+            (None, asked) => {
+                let namespace = asked.map_or(default, |asked| asked);
+                self.facts.namespace = Some(namespace.into());
+                if let Some(metadata) = self.metadata() {
+                    metadata.insert("namespace".to_owned(), Value::from(namespace));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// `metadata.name`, if it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        facts::text(&self.object, &["metadata", "name"])
+    }
+
+    /// `metadata.generateName`, if it has one.
+    pub(crate) fn generate_name(&self) -> Option<&str> {
+        facts::text(&self.object, &["metadata", "generateName"])
+    }
+
+    /// Gives it a name in place of the one that it has, or that would be generated.
+    pub(crate) fn rename(&mut self, key: &str, name: &str) {
+        if let Some(metadata) = self.metadata() {
+            metadata.remove("name");
+            metadata.remove("generateName");
+            metadata.insert(key.to_owned(), Value::from(name));
+        }
+    }
+
+    /// Its metadata, which is a map: that was seen when it was read.
+    fn metadata(&mut self) -> Option<&mut Map<String, Value>> {
+        self.object.get_mut("metadata")?.as_object_mut()
+    }
+
+    /// What is sent on.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.object).unwrap_or_default()
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> &Map<String, Value> {
+        &self.object
+    }
+}
+
+/// Documents that are counted, and those whose kinds are told.
+const DOCUMENTS: usize = 100;
+const KINDS_TOLD: usize = 5;
+
+fn check_size(text: &str) -> Result<(), ClusterError> {
+    if text.len() > LARGEST {
+        return Err(ClusterError::Malformed(format!(
+            "the text is too large: expected at most {LARGEST} bytes, found {}",
+            text.len()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! A Job from a CronJob's template, as `kubectl create job --from` makes it; and the image of a build that was just
+//! deployed, in the containers that use its repository.
+
+use hikaru_core::{ClusterError, JobName, Reference};
+use serde_json::{Map, Value, json};
+
+use super::Definition;
+
+/// The Job of a CronJob. `image`: what its containers of the same repository run, as posted.
+///
+/// # Errors
+/// [`ClusterError::Invalid`]: the image is no reference, or no container uses its repository.
+pub(crate) fn from_cron_job(
+    name: &JobName,
+    cron_job: &Value,
+    image: Option<&str>,
+) -> Result<Definition, ClusterError> {
+    let template = cron_job.pointer("/spec/jobTemplate");
+    let part = |path: &str| {
+        template
+            .and_then(|template| template.pointer(path))
+            .cloned()
+    };
+    let map = |path: &str| match part(path) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let mut annotations = map("/metadata/annotations");
+    annotations.insert(
+        "cronjob.kubernetes.io/instantiate".to_owned(),
+        json!("manual"),
+    );
+    let mut metadata = json!({
+        "generateName": format!("{}-", name.name()),
+        "namespace": &**name.namespace(),
+        "annotations": annotations,
+    });
+    let labels = map("/metadata/labels");
+    if !labels.is_empty() {
+        metadata["labels"] = Value::Object(labels);
+    }
+    // Not blocking the deletion of its owner, as that would take one more right. A file has no uid.
+    if let Some(uid) = cron_job.pointer("/metadata/uid").and_then(Value::as_str) {
+        metadata["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": &**name.name(),
+            "uid": uid, "controller": true}]);
+    }
+    let mut spec = map("/spec");
+    if let Some(image) = image {
+        put_image(&mut spec, image, name)?;
+    }
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec});
+    Definition::of_value(job)
+}
+
+fn put_image(
+    spec: &mut Map<String, Value>,
+    image: &str,
+    name: &JobName,
+) -> Result<(), ClusterError> {
+    let posted = Reference::parse(image)
+        .map_err(|error| ClusterError::Invalid(format!("not an image reference: {error}")))?;
+    let mut runs = Vec::new();
+    let mut put = false;
+    for list in ["initContainers", "containers"] {
+        let pod = spec
+            .get_mut("template")
+            .and_then(|template| template.pointer_mut("/spec"));
+        let containers = pod
+            .and_then(|pod| pod.get_mut(list))
+            .and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let Some(Value::String(text)) = container.get_mut("image") else {
+                continue;
+            };
+            match Reference::parse(text) {
+                Ok(running) if running.repository() == posted.repository() => {
+                    put = true;
+                    image.clone_into(text);
+                }
+                _ => runs.push(text.clone()),
+            }
+        }
+    }
+    if put {
+        return Ok(());
+    }
+    let runs = match &*runs {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    Err(ClusterError::Invalid(format!(
+        "no container of the CronJob {name} uses the repository of {image}; its images: {runs}"
+    )))
+}

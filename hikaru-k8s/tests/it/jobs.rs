@@ -1,0 +1,210 @@
+//! Jobs in a folder of manifests: written as new files, never over others and never elsewhere; found again.
+
+use hikaru_core::{
+    ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
+};
+use hikaru_k8s::{Folder, FolderSettings};
+
+use super::scene::Scene;
+
+const JOB: &str = "# a migration
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate} # its name
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: c, image: 'i:1', args: [\"yes\", 0x10]}]}
+";
+
+const CRON: &str = "apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: shop}
+spec:
+  schedule: '@daily'
+  jobTemplate:
+    spec:
+      backoffLimit: 0
+      template:
+        spec:
+          restartPolicy: OnFailure
+          containers: [{name: c, image: 'acme/web:old', env: [{name: A, value: \"on\"}, {name: B, value: '0644'}]}]
+";
+
+fn request(text: &str) -> JobRequest {
+    JobRequest::new(JobSource::Yaml(text.into()))
+}
+
+async fn run(scene: &Scene, request: &JobRequest) -> Result<String, String> {
+    let ran = scene.folder().run_job(request, Mode::Commit).await;
+    let file = ran.map(|created| created.file.unwrap_or_default().to_string());
+    file.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_job_is_written_as_it_was_sent() {
+    let scene = Scene::new();
+    let dry = scene
+        .folder()
+        .run_job(&request(JOB), Mode::DryRun)
+        .await
+        .expect("it is sound");
+    assert_eq!(dry.name.to_string(), "default/migrate");
+    assert_eq!(scene.names(""), Vec::<String>::new());
+    assert_eq!(
+        run(&scene, &request(JOB)).await,
+        Ok("migrate.job.yaml".to_owned())
+    );
+    assert_eq!(scene.text("migrate.job.yaml"), JOB);
+    assert_eq!(scene.names(""), ["migrate.job.yaml"]);
+
+    let again = run(&scene, &request(JOB)).await.expect_err("it is there");
+    assert!(
+        again.contains("there is a Job default/migrate already, in migrate.job.yaml#1"),
+        "{again}"
+    );
+    let folder = scene.folder();
+    let listed = folder.jobs("default").await.expect("a list");
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].file.as_deref(), Some("migrate.job.yaml#1"));
+    assert_eq!(listed[0].state, JobState::Pending);
+    assert_eq!(folder.job(&listed[0].name).await, Ok(listed[0].clone()));
+    assert_eq!(folder.jobs("shop").await, Ok(vec![]));
+    let Err(ClusterError::Invalid(words)) = folder.delete_job(&listed[0].name).await else {
+        panic!("deleted");
+    };
+    assert!(words.contains("migrate.job.yaml#1"), "{words}");
+    let none: JobName = "default/none".parse().expect("a name");
+    assert_eq!(folder.job(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(folder.delete_job(&none).await, Err(ClusterError::NotFound));
+}
+
+#[tokio::test]
+async fn what_has_to_be_added_is_added() {
+    let scene = Scene::with(&[("cron.yaml", CRON)]);
+    let mut into = request(JOB);
+    into.namespace = Some("shop".into());
+    assert_eq!(run(&scene, &into).await, Ok("migrate.job.yaml".to_owned()));
+    let text = scene.text("migrate.job.yaml");
+    assert!(
+        text.contains("namespace: shop\n")
+            && text.contains("- \"yes\"\n")
+            && text.contains("- 16\n"),
+        "{text}"
+    );
+
+    let generated = run(
+        &scene,
+        &request(&JOB.replace("name: migrate", "generateName: g-")),
+    )
+    .await
+    .expect("written");
+    assert!(
+        generated.starts_with("g-") && generated.ends_with(".job.yaml") && generated.len() == 16,
+        "{generated}"
+    );
+
+    let name: JobName = "shop/nightly".parse().expect("a name");
+    let image = Some("acme/web:new".into());
+    let from = JobRequest::new(JobSource::CronJob { name, image });
+    let file = run(&scene, &from).await.expect("written");
+    let text = scene.text(&file);
+    assert!(file.starts_with("nightly-"), "{file}");
+    for part in [
+        "image: acme/web:new\n",
+        "cronjob.kubernetes.io/instantiate: manual\n",
+        "namespace: shop\n",
+        "value: \"on\"\n",
+        "\"0644\"\n",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(
+        !text.contains("ownerReferences") && !text.contains("generateName"),
+        "{text}"
+    );
+    assert_eq!(scene.folder().jobs("shop").await.expect("a list").len(), 2);
+
+    let name: JobName = "shop/none".parse().expect("a name");
+    let none = JobRequest::new(JobSource::CronJob { name, image: None });
+    assert_eq!(run(&scene, &none).await, Err("not found".to_owned()));
+}
+
+#[tokio::test]
+async fn nothing_is_overwritten_and_nothing_leaves_the_folder() {
+    let scene = Scene::with(&[("migrate.job.yaml", "mine: yes\n")]);
+    scene.link("a.job.yaml", "../outside");
+    for (text, expected) in [
+        (
+            JOB.to_owned(),
+            "there is a file migrate.job.yaml already: hikaru overwrites none",
+        ),
+        (
+            JOB.replace("name: migrate", "name: a"),
+            "there is a file a.job.yaml already",
+        ),
+        (
+            JOB.replace("name: migrate", "name: ../x"),
+            "metadata.name: expected a name",
+        ),
+        (
+            JOB.replace("name: migrate", "name: /etc/x"),
+            "metadata.name: expected a name",
+        ),
+        (
+            JOB.replace("name: migrate", "generateName: ../x"),
+            "metadata.generateName: expected a name",
+        ),
+        (
+            JOB.replace("name: migrate", &format!("name: {}", "a".repeat(64))),
+            "expected at most 63 bytes",
+        ),
+        (
+            JOB.replace("Never", "Always"),
+            "restartPolicy: expected OnFailure or Never, found Always",
+        ),
+        (
+            JOB.replace("restartPolicy: Never, ", ""),
+            "restartPolicy: expected OnFailure or Never, found nothing",
+        ),
+        (
+            JOB.replace("restartPolicy", "hostPID: true, restartPolicy"),
+            "(HIKARU_JOB_PRIVILEGED)",
+        ),
+    ] {
+        let mut replacing = request(&text);
+        replacing.replace = true;
+        let error = run(&scene, &replacing).await.expect_err(expected);
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(scene.names(""), ["a.job.yaml", "migrate.job.yaml"]);
+    assert_eq!(scene.text("migrate.job.yaml"), "mine: yes\n");
+    assert_eq!(scene.names(".."), ["folder"]);
+    // Two at once: one of them is first.
+    let b = request(&JOB.replace("name: migrate", "name: b"));
+    let both = [run(&scene, &b), run(&scene, &b)];
+    let written = futures_util::future::join_all(both).await;
+    assert_eq!(
+        written.iter().filter(|ran| ran.is_ok()).count(),
+        1,
+        "{written:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_may_run_what_holds_in_a_folder_too() {
+    let scene = Scene::new();
+    let mut settings = FolderSettings::default();
+    settings.jobs = JobPolicy::default();
+    settings.jobs.namespaces = Some(vec!["shop".into()]);
+    let folder = Folder::open(scene.path(""), settings).expect("it opens");
+    let refused = folder.run_job(&request(JOB), Mode::Commit).await;
+    let Err(ClusterError::Forbidden(words)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        words,
+        "the job is refused: it belongs to the namespace default: expected shop (HIKARU_JOB_NAMESPACES)"
+    );
+    assert!(folder.jobs("default").await.is_err());
+    assert_eq!(folder.jobs("shop").await, Ok(vec![]));
+}

@@ -1,0 +1,353 @@
+//! Jobs on the real control plane: created from JSON, YAML and CronJobs, looked at, waited for, replaced and deleted; what
+//! is refused by our rules and by the server's.
+
+use std::time::Duration;
+
+use hikaru_core::{
+    ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
+};
+use hikaru_k8s::{LiveCluster, LiveSettings};
+use serde_json::{Value, json};
+use xtask::Cluster;
+
+use super::rig;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// As administrator, in these namespaces.
+async fn live(namespaces: &[&str]) -> LiveCluster {
+    let mut settings: LiveSettings = rig::settings();
+    let mut policy = JobPolicy::default();
+    policy.namespaces = Some(namespaces.iter().map(|&n| n.into()).collect());
+    settings.jobs = policy;
+    rig::with(Cluster::shared(), settings).await
+}
+
+/// A Job as YAML, with more fields of its spec.
+fn job(name: &str, image: &str, more: &str) -> String {
+    format!(
+        "---\n# a migration\napiVersion: batch/v1\nkind: Job\nmetadata:\n  {name}\nspec:\n  backoffLimit: 0{more}\n  \
+         template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: migrate\n        image: {image}\n---\n"
+    )
+}
+
+fn request(yaml: &str, namespace: &str) -> JobRequest {
+    let mut request = JobRequest::new(JobSource::Yaml(yaml.into()));
+    request.namespace = Some(namespace.into());
+    request
+}
+
+async fn run(live: &LiveCluster, yaml: &str, namespace: &str) -> Result<JobName, String> {
+    let ran = live.run_job(&request(yaml, namespace), Mode::Commit).await;
+    ran.map(|created| created.name)
+        .map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_run_waited_for_listed_and_deleted() {
+    let namespace = rig::namespace("jobs").await;
+    let live = live(&[&namespace]).await;
+    let dry = live
+        .run_job(
+            &request(&job("name: a", "i:1", ""), &namespace),
+            Mode::DryRun,
+        )
+        .await;
+    assert_eq!(dry.expect("it is sound").uid.len(), 0);
+    assert_eq!(live.jobs(&namespace).await, Ok(vec![]));
+
+    let name = run(&live, &job("name: a", "i:1", ""), &namespace)
+        .await
+        .expect("created");
+    assert_eq!(name.to_string(), format!("{namespace}/a"));
+    let again = run(&live, &job("name: a", "i:1", ""), &namespace).await;
+    assert_eq!(
+        again,
+        Err(format!(
+            "there is a Job {name} already: replace it, delete it, or let a name be generated (generateName)"
+        ))
+    );
+    let json = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "b-"}, "spec": {"template":
+        {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]}}}});
+    let mut generated = JobRequest::new(JobSource::Json(json.to_string().into()));
+    generated.namespace = Some(namespace.as_str().into());
+    let generated = live
+        .run_job(&generated, Mode::Commit)
+        .await
+        .expect("created");
+    assert!(generated.name.name().starts_with("b-") && generated.name.name().len() == 7);
+
+    for name in [&name, &generated.name] {
+        let ended = live.job_ended(name, LONG).await.expect("a status");
+        assert_eq!(
+            (ended.state, ended.succeeded),
+            (JobState::Complete, 1),
+            "{ended:?}"
+        );
+        assert!(ended.started.is_some() && ended.completed.is_some());
+        assert_eq!(live.job(name).await.expect("a status"), ended);
+    }
+    let listed = live.jobs(&namespace).await.expect("a list");
+    let names: Vec<_> = listed.iter().map(|status| &status.name).collect();
+    assert_eq!(names, [&name, &generated.name]);
+
+    // A fake node has no logs: the server says so.
+    let logs = live.job_logs(&name).await.expect("pods");
+    assert_eq!(logs.len(), 1);
+    assert_eq!(&*logs[0].container, "migrate");
+    assert!(logs[0].text.is_err(), "{:?}", logs[0].text);
+
+    live.delete_job(&name).await.expect("deleted");
+    let gone = live.job_ended(&name, LONG).await;
+    assert!(gone.is_err() || gone.is_ok_and(|status| status.state == JobState::Complete));
+    let none: JobName = format!("{namespace}/none").parse().expect("a name");
+    assert_eq!(live.job(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(live.delete_job(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(
+        live.job_ended(&none, LONG).await,
+        Err(ClusterError::NotFound)
+    );
+    assert_eq!(live.job_logs(&none).await, Err(ClusterError::NotFound));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_says_why() {
+    let namespace = rig::namespace("broken").await;
+    let live = live(&[&namespace]).await;
+    let broken = job("name: a", "acme/broken:1", "\n  activeDeadlineSeconds: 5");
+    let name = run(&live, &broken, &namespace).await.expect("created");
+    let early = live
+        .job_ended(&name, Duration::from_millis(1))
+        .await
+        .expect("a status");
+    assert!(!early.state.has_ended(), "{early:?}");
+    let ended = live.job_ended(&name, LONG).await.expect("a status");
+    assert_eq!(ended.state, JobState::Failed);
+    let why = ended.sentence();
+    assert!(
+        why.starts_with("failed: the container migrate of the pod a-")
+            && why.contains("ImagePullBackOff")
+            && why.contains("(DeadlineExceeded)"),
+        "{why}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_replaced_while_its_pods_run() {
+    let namespace = rig::namespace("replaced").await;
+    let live = live(&[&namespace]).await;
+    let running = job("name: a", "acme/broken:1", "");
+    let name = run(&live, &running, &namespace).await.expect("created");
+    // Its pod is there before the other one takes its place.
+    let mut pods = 0;
+    for _ in 0..100 {
+        let status = live.job(&name).await.expect("a status");
+        pods = status.active;
+        if pods > 0 && !status.troubles.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(pods, 1);
+    let before = live.job(&name).await.expect("a status").uid;
+    let mut replacing = request(&job("name: a", "i:2", ""), &namespace);
+    replacing.replace = true;
+    let dry = live
+        .run_job(&replacing, Mode::DryRun)
+        .await
+        .expect("it is sound");
+    assert_eq!(dry.name, name);
+    assert_eq!(live.job(&name).await.expect("a status").uid, before);
+    let created = live
+        .run_job(&replacing, Mode::Commit)
+        .await
+        .expect("replaced");
+    assert_ne!(created.uid, before);
+    let ended = live.job_ended(&name, LONG).await.expect("a status");
+    assert_eq!(ended.state, JobState::Complete);
+    // Where there is nothing to replace, it is just created.
+    let mut new = request(&job("name: b", "i:2", ""), &namespace);
+    new.replace = true;
+    assert!(live.run_job(&new, Mode::Commit).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
+    let namespace = rig::namespace("cron").await;
+    let live = live(&[&namespace]).await;
+    rig::create(&[rig::object("CronJob", &namespace, "migrate")]).await;
+    let name: JobName = format!("{namespace}/migrate").parse().expect("a name");
+    let image = Some(rig::image(7).into());
+    let request = JobRequest::new(JobSource::CronJob {
+        name: name.clone(),
+        image,
+    });
+    let created = live.run_job(&request, Mode::Commit).await.expect("created");
+    let args = [
+        "get",
+        "job",
+        created.name.name(),
+        "--namespace",
+        &namespace,
+        "--output=json",
+    ];
+    let object: Value = serde_json::from_str(&rig::kubectl(&args, "").await).expect("JSON");
+    assert_eq!(
+        object["spec"]["template"]["spec"]["containers"][0]["image"],
+        json!(rig::image(7))
+    );
+    assert_eq!(
+        object["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"],
+        json!("manual")
+    );
+    assert_eq!(
+        object["metadata"]["ownerReferences"][0]["name"],
+        json!("migrate")
+    );
+    assert!(created.name.name().starts_with("migrate-"));
+    assert_eq!(
+        live.job_ended(&created.name, LONG)
+            .await
+            .expect("a status")
+            .state,
+        JobState::Complete
+    );
+
+    let other = JobRequest::new(JobSource::CronJob {
+        name: name.clone(),
+        image: Some("other:1".into()),
+    });
+    let Err(ClusterError::Invalid(words)) = live.run_job(&other, Mode::Commit).await else {
+        panic!("it was run");
+    };
+    assert!(words.contains("uses the repository of other:1"), "{words}");
+    let none: JobName = format!("{namespace}/none").parse().expect("a name");
+    let none = JobRequest::new(JobSource::CronJob {
+        name: none,
+        image: None,
+    });
+    assert_eq!(
+        live.run_job(&none, Mode::Commit).await,
+        Err(ClusterError::NotFound)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_refuses_is_passed_on() {
+    let namespace = rig::namespace("refused").await;
+    let live = live(&[&namespace, "nowhere"]).await;
+    for (yaml, expected) in [
+        (
+            job("name: a", "i:1", "").replace("Never", "Always"),
+            "spec.template.spec.restartPolicy: Required value",
+        ),
+        (
+            job("name: a", "i:1", "\n  backofLimit: 1"),
+            "unknown field \"spec.backofLimit\"",
+        ),
+        (
+            job("name: a", "i:1", "\n  parallelism: -1"),
+            "spec.parallelism: Invalid value",
+        ),
+    ] {
+        let Err(error) = run(&live, &yaml, &namespace).await else {
+            panic!("it was created: {yaml}");
+        };
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = run(&live, &job("name: a", "i:1", ""), "nowhere")
+        .await
+        .expect_err("no namespace");
+    assert!(
+        error.contains("namespaces \"nowhere\" not found"),
+        "{error}"
+    );
+    assert_eq!(live.jobs(&namespace).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_our_rules_refuse_never_reaches_the_server() {
+    let namespace = rig::namespace("ruled").await;
+    let live = live(&[&namespace]).await;
+    let sound = job("name: a", "i:1", "");
+    for (yaml, into, rule) in [
+        (sound.clone(), "kube-system", "HIKARU_JOB_NAMESPACES"),
+        (
+            sound.replace(
+                "restartPolicy",
+                "serviceAccountName: admin\n      restartPolicy",
+            ),
+            &namespace,
+            "HIKARU_JOB_SERVICE_ACCOUNTS",
+        ),
+        (
+            sound.replace("restartPolicy", "hostNetwork: yes\n      restartPolicy"),
+            &namespace,
+            "HIKARU_JOB_PRIVILEGED",
+        ),
+    ] {
+        let Err(ClusterError::Forbidden(words)) =
+            live.run_job(&request(&yaml, into), Mode::Commit).await
+        else {
+            panic!("it was created: {yaml}");
+        };
+        assert!(words.contains(rule), "{words}");
+    }
+    let other: JobName = "kube-system/a".parse().expect("a name");
+    let forbidden = |error: &ClusterError| matches!(error, ClusterError::Forbidden(_));
+    assert!(live.jobs("kube-system").await.is_err_and(|e| forbidden(&e)));
+    assert!(live.job(&other).await.is_err_and(|e| forbidden(&e)));
+    assert!(live.delete_job(&other).await.is_err_and(|e| forbidden(&e)));
+    assert!(live.job_logs(&other).await.is_err_and(|e| forbidden(&e)));
+}
+
+/// Scalars of every type, as YAML: what the API server makes of them is what we send.
+#[tokio::test(flavor = "multi_thread")]
+async fn yaml_means_to_us_what_it_means_to_the_server() {
+    let namespace = rig::namespace("meaning").await;
+    let live = live(&[&namespace]).await;
+    let yaml = job(
+        "name: a\n  annotations: {a: \"yes\", b: '0644', c: 2026-11-24, d: !!str 1, e: 1.2.3, f: |\n    x\n  }",
+        "i:1",
+        "",
+    );
+    // A block scalar has no place in a flow map, for either of us.
+    assert!(run(&live, &yaml, &namespace).await.is_err());
+    let more = "\n  suspend: on\n  parallelism: 0x2\n  completions: 0o3\n  ttlSecondsAfterFinished: 1_000\n  \
+                activeDeadlineSeconds: 0644";
+    let yaml = job(
+        "name: a\n  annotations: &x {a: \"yes\", b: '0644', c: 2026-11-24, d: !!str 1, e: 1.2.3, f: \"\\u00e9\", g: ~a}\n  \
+         labels: {<<: *x, c: plain}",
+        "i:1",
+        more,
+    );
+    let yaml = yaml.replace("f: \"\\u00e9\", ", "");
+    let yaml = yaml.replace("g: ~a", "g: a-b");
+    run(&live, &yaml, &namespace).await.expect("created");
+    let theirs = yaml.replace("name: a\n", "name: b\n");
+    let args = ["create", "--namespace", &namespace, "--filename=-"];
+    rig::kubectl(&args, theirs.trim_end_matches("---\n")).await;
+    let mut both = Vec::new();
+    for name in ["a", "b"] {
+        let args = [
+            "get",
+            "job",
+            name,
+            "--namespace",
+            &namespace,
+            "--output=json",
+        ];
+        let object: Value = serde_json::from_str(&rig::kubectl(&args, "").await).expect("JSON");
+        let mut spec = object["spec"].clone();
+        spec["selector"] = Value::Null;
+        spec["template"]["metadata"] = Value::Null;
+        both.push((
+            object["metadata"]["annotations"].clone(),
+            object["metadata"]["labels"].clone(),
+            spec,
+        ));
+    }
+    assert_eq!(both[0], both[1]);
+    assert_eq!(both[0].2["activeDeadlineSeconds"], json!(420));
+    assert_eq!(both[0].2["suspend"], json!(true));
+}
