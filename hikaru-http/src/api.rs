@@ -3,7 +3,10 @@
 
 pub(crate) mod job;
 
-use std::{convert::identity, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    convert::identity, future::poll_fn, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc,
+    task::Poll,
+};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{Build, Fault, FindError, Freshness, Mode, Report, Severity};
@@ -61,6 +64,9 @@ enum Call {
 }
 
 /// Answers a request. Its body is read only where it defines a Job, and only once the caller is known.
+///
+/// What each route does is boxed: the future of a request is moved a few times until it runs, and would be as large as the
+/// largest of them.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     origin: Origin,
@@ -78,7 +84,7 @@ pub(crate) async fn answer(
     let body = Some(body).filter(|_| matches!(call, Ok(Call::Job(_))));
     let mut answer = match (call, body) {
         (Ok(Call::Job(call)), Some(body)) => {
-            job::answer(shared, line, call, body, &mut whole).await
+            Box::pin(job::answer(shared, line, call, body, &mut whole)).await
         }
         (Err(refusal), _) => finish(line, Err(refusal)),
         (Ok(Call::Live), _) => finish(line, json(&wire::Health { status: "alive" })),
@@ -88,11 +94,12 @@ pub(crate) async fn answer(
             upgrade(shared, line, build, parameters).await
         }
         (Ok(Call::Candidates { build, parameters }), _) => {
-            let outcome = within(&shared, candidates(&shared, &mut line, build, parameters)).await;
+            let plan = candidates(&shared, &mut line, build, parameters);
+            let outcome = within(&shared, Box::pin(plan)).await;
             finish(line, outcome)
         }
         (Ok(Call::Find { image }), _) => {
-            let outcome = within(&shared, find(&shared, &image)).await;
+            let outcome = within(&shared, Box::pin(find(&shared, &image))).await;
             finish(line, outcome)
         }
         (Ok(Call::Job(_)), None) => finish(line, Err(internal())),
@@ -291,7 +298,8 @@ fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
 }
 
 /// Upgrades in a task of its own: hyper drops what answers a client that hangs up, and an upgrade is not to be stopped
-/// half-way. While it waits for its turn nothing has begun, and it goes with its client.
+/// half-way. While it waits for its turn nothing has begun, and it goes with its client. What has its answer at once, as
+/// when nothing matches, needs no task; and of the rest the first write is on its way before the task is.
 async fn upgrade(
     shared: Arc<Shared>,
     mut line: RequestLine,
@@ -299,9 +307,15 @@ async fn upgrade(
     parameters: Parameters,
 ) -> Answer {
     let deadline = Instant::now() + shared.limits.answer;
-    let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned()).await;
-    // It is never closed, so the other error is none.
-    let Some(turn) = turn.ok().and_then(Result::ok) else {
+    let turn = match shared.upgrades.clone().try_acquire_owned() {
+        Ok(turn) => Some(turn),
+        // It is never closed, so the other error is none.
+        Err(_) => {
+            let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned()).await;
+            turn.ok().and_then(Result::ok)
+        }
+    };
+    let Some(turn) = turn else {
         let busy = Refusal::new(
             Kind::Busy,
             "too many upgrades are under way: nothing was done",
@@ -310,22 +324,25 @@ async fn upgrade(
     };
     let id = line.id.clone();
     let mut stage = shared.subscribe();
-    let task = tokio::spawn({
-        let shared = shared.clone();
-        async move {
-            let _turn = turn;
-            let _running = shared.running();
-            let work = carry_out(&shared, &mut line, build, parameters);
-            let outcome = tokio::select! {
-                outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
-                _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {
-                    let detail = "hikaru was stopped before all was done: repeating the call is safe";
-                    Ok(Err(Refusal::new(Kind::Unavailable, detail)))
-                }
-            };
-            finish(line, outcome.map_err(|_| internal()).and_then(identity))
-        }
+    let mut work = Box::pin(async move {
+        let _turn = turn;
+        let _running = shared.running();
+        let work = carry_out(&shared, &mut line, build, parameters);
+        let outcome = tokio::select! {
+            biased;
+            outcome = AssertUnwindSafe(work).catch_unwind() => outcome,
+            _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {
+                let detail = "hikaru was stopped before all was done: repeating the call is safe";
+                Ok(Err(Refusal::new(Kind::Unavailable, detail)))
+            }
+        };
+        finish(line, outcome.map_err(|_| internal()).and_then(identity))
     });
+    // Between this step and the task nothing is awaited, so nobody can drop what has been begun.
+    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return answer;
+    }
+    let task = tokio::spawn(work);
     let refusal = match timeout_at(deadline, task).await {
         Ok(Ok(answer)) => return answer,
         Ok(Err(_)) => internal(),

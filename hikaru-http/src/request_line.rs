@@ -104,6 +104,10 @@ impl RequestLine {
 
     /// The image that is asked for, quoted: it may be anything.
     pub(crate) fn image(&mut self, image: &str) {
+        if image.len() <= LONGEST_IMAGE && image.bytes().all(|b| b.is_ascii_graphic()) {
+            self.image = Some(image.to_owned());
+            return;
+        }
         let mut quoted = String::new();
         for (at, c) in image.chars().enumerate() {
             if at == LONGEST_IMAGE {

@@ -12,8 +12,8 @@ use hikaru_core::{
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 mod desk;
@@ -91,6 +91,8 @@ struct Inner {
     root: PathBuf,
     terms: Terms,
     jobs: JobPolicy,
+    /// Whoever writes a Job.
+    job_turn: Mutex<()>,
     desks: Desks,
 }
 
@@ -175,6 +177,7 @@ impl Folder {
                     kinds: Kinds::with(&kinds),
                 },
                 jobs,
+                job_turn: Mutex::default(),
                 desks: Desks::new(),
             }),
         })

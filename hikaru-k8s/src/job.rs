@@ -18,10 +18,10 @@ use crate::yaml::{Budget, Documents, Piece};
 /// Largest text, in bytes.
 pub(crate) const LARGEST: usize = 1024 * 1024;
 
-/// How large a definition may become: the API server takes 3 MiB, and no pod has ten thousand fields.
+/// How large a definition may become: etcd stores 1.5 MiB, and no Job has ten thousand fields.
 pub(crate) const BUDGET: Budget = Budget {
-    values: 50_000,
-    bytes: 3 * 1024 * 1024,
+    values: 20_000,
+    bytes: 3 * 512 * 1024,
     depth: 100,
 };
 

@@ -19,7 +19,6 @@ use hikaru_core::{
     WorkloadId, WorkloadName,
 };
 use http::{Request, header};
-use serde_json::Value;
 
 use crate::{
     job::Definitions,
@@ -228,7 +227,7 @@ impl LiveCluster {
         lane: &Lane,
         kind: &Kind,
         of: &Workload,
-        body: &Value,
+        body: Vec<u8>,
         mode: Mode,
     ) -> Result<(), ClusterError> {
         let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
@@ -322,7 +321,7 @@ impl ClusterPort for LiveCluster {
         let send = |annotations| {
             let body = body(annotations);
             let lane = &lane;
-            async move { self.patch(lane, kind, judged, &body, mode).await }
+            async move { self.patch(lane, kind, judged, body, mode).await }
         };
         if patch::surely_annotated(judged) {
             return send(Annotations::There).await;
@@ -366,7 +365,7 @@ impl ClusterPort for LiveCluster {
             }
             let body = patch::of_unhold(&seen, &marks);
             match self
-                .patch(&Lane::Marks, kind, &seen.workload, &body, Mode::Commit)
+                .patch(&Lane::Marks, kind, &seen.workload, body, Mode::Commit)
                 .await
             {
                 Ok(()) => return Ok(marks),
@@ -417,7 +416,7 @@ fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }
 
-fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
+fn patch_request(path: &str, body: Vec<u8>, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
     let dry = match mode {
         Mode::Commit => "",
         Mode::DryRun => "&dryRun=All",
@@ -429,6 +428,6 @@ fn patch_request(path: &str, body: &Value, mode: Mode) -> Result<Request<Vec<u8>
             header::ACCEPT,
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
         )
-        .body(body.to_string().into_bytes())
+        .body(body)
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }

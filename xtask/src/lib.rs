@@ -1,11 +1,13 @@
-//! The library half of `xtask`: a real Kubernetes control plane for the tests of other crates.
+//! The library half of `xtask`: what tests and benches of other crates use.
 //!
-//! Here live the programs of the control plane ([`assets`]), a running one ([`Cluster`]) and the
-//! process that ends it whatever happens to the test ([`supervisor`]). The chores of the command
-//! (`lint`, `tidy`, `test`) live in the binary, and nothing here knows any crate of hikaru.
+//! Here live the programs of a real Kubernetes control plane ([`assets`]), a running one ([`Cluster`]) and
+//! the process that ends it whatever happens to the test ([`supervisor`]); and the figures of benches
+//! ([`figures`]). The chores of the command (`lint`, `tidy`, `test`) live in the binary, and nothing here
+//! knows any crate of hikaru.
 
 pub mod assets;
 pub mod cluster;
+pub mod figures;
 pub mod processes;
 pub mod supervisor;
 

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
+    sync::PoisonError,
 };
 
 use hikaru_core::{
@@ -42,6 +43,8 @@ impl Inner {
         let refused = |error: hikaru_core::JobRefused| {
             ClusterError::Forbidden(format!("the job is refused: {error}"))
         };
+        // One at a time: what is read of a hostile one takes some megabytes for a moment.
+        let _turn = self.job_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut definition = match &request.source {
             JobSource::Json(text) => Definition::of_json(text)?,
             JobSource::Yaml(text) => Definition::of_yaml(text)?,

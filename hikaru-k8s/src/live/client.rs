@@ -9,10 +9,8 @@ use std::{error::Error, time::Duration};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyStream;
-use kube::{
-    client::{AuthError, Body},
-    core::Status,
-};
+use hyper::body::Incoming;
+use kube::{client::AuthError, core::Status};
 use tokio::time::{error::Elapsed, timeout};
 
 use super::{
@@ -263,7 +261,10 @@ impl ApiClient {
     }
 
     /// Sends a request and reads the head of the answer; a refusal's body, too.
-    async fn open(&self, request: Request<Vec<u8>>) -> Result<http::Response<Body>, RequestError> {
+    async fn open(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<http::Response<Incoming>, RequestError> {
         let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -311,7 +312,7 @@ enum Whole {
     Torn(Vec<u8>, String),
 }
 
-async fn whole(body: Body, most: usize) -> Whole {
+async fn whole(body: Incoming, most: usize) -> Whole {
     let mut frames = BodyStream::new(body);
     let mut read = Vec::new();
     while let Some(frame) = frames.next().await {
@@ -330,7 +331,7 @@ async fn whole(body: Body, most: usize) -> Whole {
 
 /// The lines of an answer, as they come.
 pub(super) struct Lines {
-    body: BodyStream<Body>,
+    body: BodyStream<Incoming>,
     rest: Vec<u8>,
     /// How much of `rest` is known to hold no line feed.
     searched: usize,

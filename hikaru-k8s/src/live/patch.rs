@@ -8,6 +8,7 @@ use hikaru_core::{
     Text, Workload,
 };
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::object::Seen;
@@ -36,9 +37,9 @@ pub(super) fn of_change(
     keys: &IdentityKeys,
     annotations: Annotations,
     now: SystemTime,
-) -> Value {
+) -> Vec<u8> {
     let judged = change.judged();
-    let mut patch = Patch(vec![]);
+    let mut patch = Patch::new();
     patch.test("/metadata/uid", Some(&judged.uid));
     for (key, value) in [
         (&keys.owner, &judged.labels.owner),
@@ -70,61 +71,98 @@ pub(super) fn of_change(
 
     for (container, edit) in change.edited() {
         let at = container_at(kind, container.init, container.position);
-        patch.set("replace", &format!("{at}/image"), json!(**edit.to()));
+        patch.set("replace", &format!("{at}/image"), &**edit.to());
         if let Some(value) = edit.mark() {
-            patch.set("add", &mark(&container.name), json!(**value));
+            patch.set("add", &mark(&container.name), &**value);
         }
     }
     let last = last_upgrade(change, now);
     match annotations {
-        Annotations::There => patch.set("add", &annotation(LAST_UPGRADE), json!(last)),
+        Annotations::There => patch.set("add", &annotation(LAST_UPGRADE), last),
         Annotations::Absent => patch.set("add", ANNOTATIONS, json!({ LAST_UPGRADE: last })),
     }
-    Value::Array(patch.0)
+    patch.done()
 }
 
 /// The patch that removes marks, if they still stand so.
-pub(super) fn of_unhold(seen: &Seen, marks: &[(Text, Text)]) -> Value {
-    let mut patch = Patch(vec![]);
+pub(super) fn of_unhold(seen: &Seen, marks: &[(Text, Text)]) -> Vec<u8> {
+    let mut patch = Patch::new();
     patch.test("/metadata/uid", Some(&seen.workload.uid));
     for (container, value) in marks {
         patch.test(&mark(container), Some(value));
     }
     for (container, _) in marks {
-        patch
-            .0
-            .push(json!({"op": "remove", "path": mark(container)}));
+        patch.push(&Remove {
+            op: "remove",
+            path: &mark(container),
+        });
     }
-    Value::Array(patch.0)
+    patch.done()
 }
 
-struct Patch(Vec<Value>);
+/// The text of a patch, operation by operation. Written at once: twenty operations as trees of JSON values are hundreds of
+/// allocations.
+struct Patch(Vec<u8>);
+
+#[derive(Serialize)]
+struct Operation<'a, V> {
+    op: &'a str,
+    path: &'a str,
+    value: V,
+}
+
+#[derive(Serialize)]
+struct Remove<'a> {
+    op: &'a str,
+    path: &'a str,
+}
 
 impl Patch {
+    fn new() -> Self {
+        let mut text = Vec::with_capacity(USUAL);
+        text.push(b'[');
+        Self(text)
+    }
+
+    fn push(&mut self, operation: &impl Serialize) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        // Texts and maps of texts alone, into memory: it cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, operation);
+    }
+
     /// `None`: it must be absent. A `test` with `null` passes for an absent key.
     fn test(&mut self, path: &str, value: Option<&Text>) {
         let value = value.map(|value| &**value);
-        self.0
-            .push(json!({"op": "test", "path": path, "value": value}));
+        self.set("test", path, value);
     }
 
-    fn set(&mut self, op: &str, path: &str, value: Value) {
-        self.0.push(json!({"op": op, "path": path, "value": value}));
+    fn set(&mut self, op: &str, path: &str, value: impl Serialize) {
+        self.push(&Operation { op, path, value });
+    }
+
+    fn done(mut self) -> Vec<u8> {
+        self.0.push(b']');
+        self.0
     }
 }
+
+/// Bytes of a patch of one container, about.
+const USUAL: usize = 2048;
 
 const ANNOTATIONS: &str = "/metadata/annotations";
 
 fn label(key: &str) -> String {
-    format!("/metadata/labels/{}", escape(key))
+    below("/metadata/labels/", &[key])
 }
 
 fn annotation(key: &str) -> String {
-    format!("{ANNOTATIONS}/{}", escape(key))
+    below("/metadata/annotations/", &[key])
 }
 
 fn mark(container: &str) -> String {
-    label(&format!("{MARK_PREFIX}{container}"))
+    below("/metadata/labels/", &[MARK_PREFIX, container])
 }
 
 fn container_at(kind: &Kind, init: bool, position: usize) -> String {
@@ -132,9 +170,18 @@ fn container_at(kind: &Kind, init: bool, position: usize) -> String {
     format!("/{}/{list}/{position}", kind.pod.join("/"))
 }
 
-/// RFC 6901.
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+/// The pointer of a key, given in parts, below a map: RFC 6901.
+fn below(map: &str, key: &[&str]) -> String {
+    let mut path = String::with_capacity(80);
+    path.push_str(map);
+    for c in key.iter().flat_map(|part| part.chars()) {
+        match c {
+            '~' => path.push_str("~0"),
+            '/' => path.push_str("~1"),
+            c => path.push(c),
+        }
+    }
+    path
 }
 
 /// `{"at": …, "previous": {container: image}}`: when hikaru last upgraded the workload, and for each container the last

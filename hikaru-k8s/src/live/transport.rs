@@ -14,16 +14,17 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use kube::{
     Config,
-    client::{AuthError, Body, Client, ConfigExt as _},
+    client::{AuthError, Body, ConfigExt as _},
 };
 use tokio::time::timeout;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
     client::{RequestError, chain},
@@ -35,6 +36,10 @@ use super::{
 /// How long a server that has never answered may take for the head of its first answer, connecting included. What
 /// accepts connections and says nothing is seldom an API server.
 const FIRST_ANSWER: Duration = Duration::from_secs(7);
+
+/// What sends a request. Not kube's `Client`, which hands each one over to a task of its own: a POST would wait for two more
+/// turns of the scheduler until its first patch is on the way.
+type Client = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
 
 /// Cheap to clone; all clones share the sockets.
 #[derive(Clone)]
@@ -114,7 +119,7 @@ impl Transport {
     pub(super) async fn send(
         &self,
         request: Request<Vec<u8>>,
-    ) -> Result<Response<Body>, RequestError> {
+    ) -> Result<Response<Incoming>, RequestError> {
         let inner = &self.inner;
         if inner.tls.has_files() {
             inner.look(FRESH).await;
@@ -175,14 +180,14 @@ impl Inner {
     async fn send_once(
         &self,
         mut request: Request<Vec<u8>>,
-    ) -> (Sent, Result<Response<Body>, kube::Error>) {
+    ) -> (Sent, Result<Response<Incoming>, kube::Error>) {
         let Current { client, generation } = self.current();
         let token = self.token.as_ref().map(TokenFile::header);
         if let Some(token) = &token {
             let headers = request.headers_mut();
             headers.insert(header::AUTHORIZATION, token.clone());
         }
-        let sending = client.send(request.map(Body::from));
+        let sending = send(client, request.map(Body::from));
         let answer = if self.answered.load(Ordering::Relaxed) {
             sending.await
         } else {
@@ -310,7 +315,15 @@ fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
         .layer(tower::util::MapRequestLayer::new(named))
         .map_err(BoxError::from)
         .service(http);
-    Ok(Client::new(service, config.default_namespace))
+    Ok(Client::new(service))
+}
+
+async fn send(client: Client, request: Request<Body>) -> Result<Response<Incoming>, kube::Error> {
+    client.oneshot(request).await.map_err(|error| {
+        // Credentials that could not be had are an error of kube's already.
+        let ours = error.downcast::<kube::Error>().map(|error| *error);
+        ours.unwrap_or_else(kube::Error::Service)
+    })
 }
 
 /// Who asks: what the API server writes into its audit log.

@@ -19,14 +19,15 @@ pub(super) fn policy(groups: &[String], components: bool) -> String {
     if !components {
         rules.push(json!({"level": "None", "users": credentials::COMPONENTS}));
     }
-    rules.extend([
-        json!({
+    // No resources would stand for all of them.
+    if !resources.is_empty() {
+        rules.push(json!({
             "level": "RequestResponse",
             "verbs": ["create", "update", "patch", "delete", "deletecollection"],
             "resources": resources,
-        }),
-        json!({"level": "None"}),
-    ]);
+        }));
+    }
+    rules.push(json!({"level": "None"}));
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
