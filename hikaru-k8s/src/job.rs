@@ -7,7 +7,7 @@ mod json;
 pub(crate) mod status;
 mod template;
 
-use hikaru_core::{ClusterError, JobFacts, Text};
+use hikaru_core::{ClusterError, JobFacts, Text, check_namespace};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
@@ -136,12 +136,15 @@ impl Definition {
     /// Puts a definition that names no namespace into one.
     ///
     /// # Errors
-    /// The caller named one, and the definition another.
+    /// The caller named one, and the definition another; or his is none.
     pub(crate) fn settle(
         &mut self,
         asked: Option<&Text>,
         default: &str,
     ) -> Result<(), ClusterError> {
+        if let Some(asked) = asked {
+            check_namespace(asked).map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        }
         match (&self.facts.namespace, asked) {
             (Some(own), Some(asked)) if own != asked => Err(ClusterError::Invalid(format!(
                 "the Job names the namespace {own}, the call {asked}: expected one of them"

@@ -230,6 +230,8 @@ fn namespaces() {
         settle(", namespace: own", Some("own")),
         Ok("own".to_owned())
     );
+    let error = settle("", Some("../kube-system")).expect_err("none");
+    assert!(error.contains("expected a namespace"), "{error}");
     let error = settle(", namespace: own", Some("shop")).expect_err("two");
     assert!(
         error.contains("the Job names the namespace own, the call shop"),
