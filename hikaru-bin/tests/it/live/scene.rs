@@ -169,8 +169,8 @@ impl Scene {
         format!("/api/image/{}?namespace={}", image(n), self.namespace)
     }
 
-    /// Hikaru's writes in this namespace that were kept, in the order of the audit log. Each is checked: a patch, of
-    /// images, marks and `last-upgrade` alone.
+    /// Hikaru's writes in this namespace that were kept, in the order in which they were stored: the log has them in the
+    /// order of their answers. Each is checked: a patch, of images, marks and `last-upgrade` alone.
     pub(super) fn writes(&self) -> Vec<AuditEvent> {
         let events = self.cluster.audit().expect("the audit log");
         let ours = events.into_iter().filter(|event| {
@@ -178,7 +178,8 @@ impl Scene {
                 && event.user_agent().starts_with("hikaru")
                 && event.is_stored()
         });
-        let ours: Vec<_> = ours.collect();
+        let mut ours: Vec<_> = ours.collect();
+        ours.sort_by_key(AuditEvent::resource_version);
         for event in &ours {
             assert_eq!(event.verb(), "patch");
             check_patch(event.request_body().expect("a body")).expect("a patch of hikaru's");
