@@ -25,6 +25,11 @@ pub(crate) fn repo(n: usize) -> String {
     format!("web-{:06}", n % DEPLOYMENTS)
 }
 
+/// Of the Deployment of a number.
+fn uid(n: usize) -> String {
+    format!("00000000-0000-4000-8000-{n:012x}")
+}
+
 /// Runs until the process ends.
 pub(crate) struct Stub {
     pub(crate) url: String,
@@ -90,13 +95,21 @@ fn serve(
         stream.read_exact(&mut body)?;
         let answer = if target.starts_with("PATCH") {
             let _ = told.send(Instant::now());
-            r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{}}"#.into()
+            let name = target.split("/deployments/web-").nth(1).unwrap_or_default();
+            let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+            let uid = uid(digits.parse().unwrap_or_default());
+            format!(r#"{{"kind":"PartialObjectMetadata","metadata":{{"uid":"{uid}"}}}}"#)
         } else if target.contains("watch=") {
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let stream = stream.get_mut();
             stream.write_all(head.as_bytes())?;
             stream.flush()?;
-            thread::sleep(Duration::from_secs(25));
+            // As long as it was asked for: one that lasts longer is given up.
+            let seconds = target.split("timeoutSeconds=").nth(1).unwrap_or("25");
+            let digits: String = seconds.chars().take_while(char::is_ascii_digit).collect();
+            thread::sleep(Duration::from_secs(digits.parse().unwrap_or(25)));
+            let bookmark = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}"#;
+            write!(stream, "{:x}\r\n{bookmark}\n\r\n", bookmark.len() + 1)?;
             stream.write_all(b"0\r\n\r\n")?;
             stream.flush()?;
             continue;
@@ -128,7 +141,7 @@ fn page(target: &str) -> String {
     let items = (from..to).map(|n| {
         let mut object = upgraded(&format!("{}-0", repo(n)), &repo(n), n);
         object["metadata"]["namespace"] = format!("team-{:04}", n % 2_000).into();
-        object["metadata"]["uid"] = format!("00000000-0000-4000-8000-{n:012x}").into();
+        object["metadata"]["uid"] = uid(n).into();
         object["metadata"]["resourceVersion"] = "1".into();
         object.to_string()
     });
