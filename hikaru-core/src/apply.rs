@@ -1,6 +1,6 @@
 //! Acting on a plan: guarded writes, each judged again when its state has changed, until it is done or no longer due.
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join_all, stream};
 
 use crate::{
     attempts::{Attempts, Step},
@@ -34,11 +34,16 @@ const IN_HAND: usize = 256;
 /// ```
 pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
     let mut report = Report::of(&plan);
-    let mut done: Vec<_> = stream::iter(Attempts::of(plan))
-        .map(|attempts| apply_one(port, attempts, mode))
-        .buffer_unordered(IN_HAND)
-        .collect()
-        .await;
+    let attempts: Vec<Attempts> = Attempts::of(plan).collect();
+    let each = attempts
+        .into_iter()
+        .map(|attempts| apply_one(port, attempts, mode));
+    let mut done: Vec<Reported> = match each.len() {
+        0 => Vec::new(),
+        // The usual post. A stream of futures wakes its own task once for nothing, and with it another thread.
+        1 => join_all(each).await,
+        _ => stream::iter(each).buffer_unordered(IN_HAND).collect().await,
+    };
     done.sort_unstable_by(|a, b| a.entry.workload.id.cmp(&b.entry.workload.id));
     for reported in done {
         match reported.outcome {

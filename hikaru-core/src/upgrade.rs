@@ -105,7 +105,8 @@ fn scope(request: &Request) -> Scope {
     }
 }
 
-/// Adds what could not be read, and, if nothing matched, what nearly did: the commonest fault is a misspelt label.
+/// Adds what could not be read, and, if nothing matched and somebody wants to know, what nearly did: the commonest fault is a
+/// misspelt label.
 async fn complete(
     port: &dyn ClusterPort,
     mut report: Report,
@@ -117,6 +118,9 @@ async fn complete(
             let place = report.build().image().clone();
             let fault = Fault::new(Severity::Warning, place, too_long.to_string());
             report.faults.push(fault);
+        }
+        if !report.request.near_misses {
+            return Ok(report);
         }
         let near = Scope::new(Select::Near(report.build().clone()));
         let found = match port.find(&near).await {

@@ -3,10 +3,7 @@
 
 pub(crate) mod job;
 
-use std::{
-    convert::identity, future::poll_fn, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc,
-    task::Poll,
-};
+use std::{borrow::Cow, convert::identity, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{Build, Fault, FindError, Freshness, Mode, Report, Severity};
@@ -22,6 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     Metrics,
+    persistent::Persistent,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
     request_line::{RequestLine, X_REQUEST_ID},
@@ -170,7 +168,7 @@ fn read(
         }
         (Route::Image(text), Verb::Read) => {
             Parameters::read(query, Takes::Nothing)?;
-            let image = image(text, line)?;
+            let image = image(text, line)?.into_owned();
             Ok(Call::Find { image })
         }
         (Route::Candidates(text), Verb::Read) => {
@@ -202,10 +200,12 @@ fn check_one_host(head: &Parts) -> Result<(), Box<Refusal>> {
     Ok(())
 }
 
-fn image(text: &str, line: &mut RequestLine) -> Result<String, Box<Refusal>> {
+fn image<'t>(text: &'t str, line: &mut RequestLine) -> Result<Cow<'t, str>, Box<Refusal>> {
     line.image(text);
     let image = decode_image(text)?;
-    line.image(&image);
+    if let Cow::Owned(image) = &image {
+        line.image(image);
+    }
     Ok(image)
 }
 
@@ -297,9 +297,9 @@ fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
     failed.then(|| faults.iter().map(wire::Fault::from).collect())
 }
 
-/// Upgrades in a task of its own: hyper drops what answers a client that hangs up, and an upgrade is not to be stopped
-/// half-way. While it waits for its turn nothing has begun, and it goes with its client. What has its answer at once, as
-/// when nothing matches, needs no task; and of the rest the first write is on its way before the task is.
+/// Upgrades. hyper drops what answers a client that hangs up, and an upgrade is not to be stopped half-way: it goes on in a
+/// task of its own then, and when its time is over. While it waits for its turn nothing has begun, and it goes with its
+/// client.
 async fn upgrade(
     shared: Arc<Shared>,
     mut line: RequestLine,
@@ -324,7 +324,7 @@ async fn upgrade(
     };
     let id = line.id.clone();
     let mut stage = shared.subscribe();
-    let mut work = Box::pin(async move {
+    let work = Persistent::new(async move {
         let _turn = turn;
         let _running = shared.running();
         let work = carry_out(&shared, &mut line, build, parameters);
@@ -338,21 +338,14 @@ async fn upgrade(
         };
         finish(line, outcome.map_err(|_| internal()).and_then(identity))
     });
-    // Between this step and the task nothing is awaited, so nobody can drop what has been begun.
-    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return answer;
-    }
-    let task = tokio::spawn(work);
-    let refusal = match timeout_at(deadline, task).await {
-        Ok(Ok(answer)) => return answer,
-        Ok(Err(_)) => internal(),
+    match timeout_at(deadline, work).await {
+        Ok(answer) => answer,
         Err(_) => {
             let detail = "the upgrade is still under way and will be finished: repeating the call later is safe";
             tracing::warn!(request_id = id, "answered 504, the upgrade goes on");
-            Refusal::new(Kind::Timeout, detail)
+            respond(&id, Err(Refusal::new(Kind::Timeout, detail)))
         }
-    };
-    respond(&id, Err(refusal))
+    }
 }
 
 async fn carry_out(
@@ -367,7 +360,9 @@ async fn carry_out(
     } else {
         Mode::Commit
     };
-    let request = parameters.request(build);
+    let mut request = parameters.request(build);
+    // The list of what was upgraded has no place for them.
+    request.near_misses = full || strict;
     let report = hikaru_core::upgrade(&*shared.cluster, request, mode).await?;
     line.report(&report);
     let told = || wire::Report::from(&report);

@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::{
     api::{self, Origin},
+    limits::HEADERS,
     problem::Kind,
     server::{Shared, Stage},
     transport::{Progress, Transport},
@@ -51,10 +52,13 @@ pub(crate) async fn serve(
     } else {
         limits.header_time
     };
-    let mut connection = http1::Builder::new()
+    let mut http = http1::Builder::new();
+    if limits.headers != HEADERS {
+        http.max_headers(limits.headers);
+    }
+    let mut connection = http
         .timer(TokioTimer::new())
         .header_read_timeout(header_time)
-        .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
         // What is asked after the drain began is answered once.
         .keep_alive(!origin.crowded && *stage.borrow() == Stage::Serving)

@@ -10,6 +10,7 @@ mod browser;
 mod connection;
 mod limits;
 mod metrics;
+mod persistent;
 mod problem;
 mod query;
 mod request_line;
@@ -19,6 +20,6 @@ mod transport;
 pub mod wire;
 
 pub use authentication::{Authentication, MAX_TOKEN, Token, TokenError, Tokens};
-pub use limits::Limits;
+pub use limits::{HEADERS, Limits};
 pub use metrics::Metrics;
 pub use server::{BindError, Bound, Draining, Serving};

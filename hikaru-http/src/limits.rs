@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::wire;
 
+/// The usual limit on header fields is hyper's own, which costs a request least.
+pub const HEADERS: usize = 100;
+
 /// How much the server takes on. [`Limits::default`] suits a service that a CI calls.
 ///
 /// ```
@@ -16,8 +19,8 @@ use crate::wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many header fields a request may have; more are answered 431. Default 64: a browser sends about 20, proxies
-    /// add a handful.
+    /// How many header fields a request may have; more are answered 431. Default [`HEADERS`]: a browser sends about 20,
+    /// proxies add a handful.
     pub headers: usize,
     /// How many bytes a request's line and header may have together, about: what arrives at once may be a
     /// little more. Beyond are answered 431, or 414 where this is above 64 KiB. Default 32 KiB: an
@@ -58,7 +61,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            headers: 64,
+            headers: HEADERS,
             header_bytes: 32 * 1024,
             header_time: Duration::from_secs(30),
             body_bytes: 64 * 1024,

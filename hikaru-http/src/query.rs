@@ -1,6 +1,8 @@
 //! Query parameters: each route says which it takes, everything else is refused by name. Lists may be repeated or
 //! separated by commas; what has one value may be given once.
 
+use std::borrow::Cow;
+
 use hikaru_core::{Build, Excerpt, Force, Patience, Request, Text, WorkloadName, check_namespace};
 
 use crate::{
@@ -179,7 +181,7 @@ fn each(
     mut set: impl FnMut(&str, &str) -> Result<(), String>,
 ) -> Result<(), Box<Refusal>> {
     // As HTML forms and most clients write a space in a query; no value that is taken here has a plus of its own.
-    let plain = |part: &str| decode(&part.replace('+', " "));
+    let plain = |part: &str| decode(&part.replace('+', " ")).map(Cow::into_owned);
     let mut take = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = plain(name).map_err(|e| format!("a parameter's name: {e}"))?;

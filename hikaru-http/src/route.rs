@@ -1,5 +1,7 @@
 //! The routes: a path becomes a value, and the compiler checks that each is answered. What they answer is in `api`.
 
+use std::borrow::Cow;
+
 use hikaru_core::Excerpt;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
@@ -122,7 +124,7 @@ fn rest<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
 }
 
 /// Decodes an image's text, once: `%2F` is a slash, `%252F` is `%2F`, which no reference has.
-pub(crate) fn decode_image(text: &str) -> Result<String, Box<Refusal>> {
+pub(crate) fn decode_image(text: &str) -> Result<Cow<'_, str>, Box<Refusal>> {
     decode(text).map_err(|error| {
         Refusal::new(
             Kind::BadReference,
@@ -135,7 +137,10 @@ pub(crate) fn decode_image(text: &str) -> Result<String, Box<Refusal>> {
 ///
 /// # Errors
 /// A sentence: a `%` without two hex digits, or bytes that are no UTF-8.
-pub(crate) fn decode(text: &str) -> Result<String, String> {
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, String> {
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
     let bytes = text.as_bytes();
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     for (at, _) in text.match_indices('%') {
@@ -151,7 +156,7 @@ pub(crate) fn decode(text: &str) -> Result<String, String> {
         let at = error.valid_up_to();
         format!("expected UTF-8, found another byte at byte {at} of the decoded text")
     })?;
-    Ok(text.into_owned())
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -228,7 +233,7 @@ mod tests {
                 Err("expected UTF-8, found another byte at byte 1 of the decoded text"),
             ),
         ] {
-            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            let expected = expected.map(Cow::from).map_err(str::to_owned);
             assert_eq!(decode(text), expected, "{text}");
         }
     }

@@ -51,6 +51,9 @@ pub struct Request {
     pub branch: Option<Text>,
     /// What may be passed over.
     pub force: Force,
+    /// Whether it is found out what nearly matched, if nothing does: another question to the cluster, for whoever reads the
+    /// answer. On at first.
+    pub near_misses: bool,
 }
 
 impl Request {
@@ -64,6 +67,7 @@ impl Request {
             repo: None,
             branch: None,
             force: Force::NONE,
+            near_misses: true,
         }
     }
 

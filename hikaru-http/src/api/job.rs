@@ -1,7 +1,7 @@
 //! The calls about Jobs: a definition is read, a Job created and perhaps waited for; Jobs are told, deleted, their logs
 //! handed out. Who may run what is the adapter's policy; the text of a definition is read there, too.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
@@ -109,14 +109,14 @@ fn list(query: Option<&str>, namespace: &str) -> Result<Call, Box<Refusal>> {
     Parameters::read(query, Takes::Nothing)?;
     let namespace = plain(namespace)?;
     check_namespace(&namespace).map_err(bad_name)?;
-    Ok(Call::List(namespace.into()))
+    Ok(Call::List(Text::from(&*namespace)))
 }
 
 fn name_of(namespace: &str, name: &str) -> Result<JobName, Box<Refusal>> {
     JobName::new(&plain(namespace)?, &plain(name)?).map_err(bad_name)
 }
 
-fn plain(part: &str) -> Result<String, Box<Refusal>> {
+fn plain(part: &str) -> Result<Cow<'_, str>, Box<Refusal>> {
     decode(part).map_err(|error| Refusal::new(Kind::BadName, format!("not a name: {error}")))
 }
 

@@ -9,7 +9,7 @@ use std::{error::Error, time::Duration};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyStream;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use kube::{client::AuthError, core::Status};
 use tokio::time::{error::Elapsed, timeout};
 
@@ -212,6 +212,8 @@ impl ApiClient {
         request: Request<Vec<u8>>,
         expected: Expected,
     ) -> Result<Vec<u8>, RequestError> {
+        // It is cloned for each try.
+        let request = request.map(Bytes::from);
         let deadline = self.deadline(expected);
         let reads = request.method() == Method::GET;
         let mut cut = false;
@@ -249,7 +251,7 @@ impl ApiClient {
 
     async fn send_once(
         &self,
-        request: Request<Vec<u8>>,
+        request: Request<Bytes>,
         expected: Expected,
     ) -> Result<Vec<u8>, RequestError> {
         let answer = self.open(request).await?;
@@ -263,7 +265,7 @@ impl ApiClient {
     /// Sends a request and reads the head of the answer; a refusal's body, too.
     async fn open(
         &self,
-        request: Request<Vec<u8>>,
+        request: Request<Bytes>,
     ) -> Result<http::Response<Incoming>, RequestError> {
         let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
@@ -289,7 +291,7 @@ impl ApiClient {
         request
             .headers_mut()
             .insert(header::ACCEPT_ENCODING, identity);
-        match timeout(self.deadline, self.open(request)).await {
+        match timeout(self.deadline, self.open(request.map(Bytes::from))).await {
             Ok(answer) => Ok(Lines {
                 body: BodyStream::new(answer?.into_body()),
                 rest: Vec::new(),

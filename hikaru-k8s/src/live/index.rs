@@ -361,7 +361,9 @@ impl<'b> Identities<'b> {
             return None;
         }
         let text = identity.as_str();
-        let without_git = text.match_indices(".git_").map(|(at, git)| {
+        // Hardly any: a look for one is quicker than one for all.
+        let with_git = if text.contains(".git_") { text } else { "" };
+        let without_git = with_git.match_indices(".git_").map(|(at, git)| {
             let rest = &text[at + git.len() - 1..];
             format!("{}{rest}", &text[..at])
         });

@@ -1,7 +1,7 @@
 //! The bodies of what is written: JSON patches that test everything that was read and then change images, marks and
 //! `hikaru.dev/last-upgrade`, and nothing else. Values, built without a server; how they are sent is said in `live`.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use hikaru_core::{
     Change, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Progress, SETTING_PREFIX, SETTINGS,
@@ -9,7 +9,7 @@ use hikaru_core::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
 
 use super::object::Seen;
 use crate::kind::Kind;
@@ -40,46 +40,49 @@ pub(super) fn of_change(
 ) -> Vec<u8> {
     let judged = change.judged();
     let mut patch = Patch::new();
-    patch.test("/metadata/uid", Some(&judged.uid));
+    patch.test((METADATA, &["uid"]), Some(&judged.uid));
     for (key, value) in [
         (&keys.owner, &judged.labels.owner),
         (&keys.repo, &judged.labels.repo),
         (&keys.branch, &judged.labels.branch),
     ] {
-        patch.test(&label(key), value.as_ref());
+        patch.test((LABELS, &[key]), value.as_ref());
     }
     if annotations == Annotations::Absent {
-        patch.test(ANNOTATIONS, None);
+        patch.test((METADATA, &["annotations"]), None);
     }
     for key in SETTINGS {
-        let full = format!("{SETTING_PREFIX}{key}");
-        patch.test(&label(&full), judged.setting(Place::Label, key));
+        let full = [SETTING_PREFIX, key];
+        patch.test((LABELS, &full), judged.setting(Place::Label, key));
         if annotations == Annotations::There {
-            patch.test(&annotation(&full), judged.setting(Place::Annotation, key));
+            let value = judged.setting(Place::Annotation, key);
+            patch.test((ANNOTATIONS, &full), value);
         }
     }
     for container in change.containers() {
         let at = container_at(kind, container.init, container.position);
-        patch.test(&format!("{at}/name"), Some(&container.name));
-        patch.test(&format!("{at}/image"), Some(&container.image));
-        patch.test(&mark(&container.name), container.mark.as_ref());
+        patch.test((&at, &["name"]), Some(&container.name));
+        patch.test((&at, &["image"]), Some(&container.image));
+        let mark = [MARK_PREFIX, &*container.name];
+        patch.test((LABELS, &mark), container.mark.as_ref());
     }
     if annotations == Annotations::There {
         // The new value is made of this one.
-        patch.test(&annotation(LAST_UPGRADE), judged.last_upgrade.as_ref());
+        patch.test((ANNOTATIONS, &[LAST_UPGRADE]), judged.last_upgrade.as_ref());
     }
 
     for (container, edit) in change.edited() {
         let at = container_at(kind, container.init, container.position);
-        patch.set("replace", &format!("{at}/image"), &**edit.to());
+        patch.set("replace", (&at, &["image"]), edit.to());
         if let Some(value) = edit.mark() {
-            patch.set("add", &mark(&container.name), &**value);
+            let mark = [MARK_PREFIX, &*container.name];
+            patch.set("add", (LABELS, &mark), value);
         }
     }
     let last = last_upgrade(change, now);
     match annotations {
-        Annotations::There => patch.set("add", &annotation(LAST_UPGRADE), last),
-        Annotations::Absent => patch.set("add", ANNOTATIONS, json!({ LAST_UPGRADE: last })),
+        Annotations::There => patch.set("add", (ANNOTATIONS, &[LAST_UPGRADE]), &last),
+        Annotations::Absent => patch.add_map((METADATA, &["annotations"]), LAST_UPGRADE, &last),
     }
     patch.done()
 }
@@ -87,35 +90,38 @@ pub(super) fn of_change(
 /// The patch that removes marks, if they still stand so.
 pub(super) fn of_unhold(seen: &Seen, marks: &[(Text, Text)]) -> Vec<u8> {
     let mut patch = Patch::new();
-    patch.test("/metadata/uid", Some(&seen.workload.uid));
+    patch.test((METADATA, &["uid"]), Some(&seen.workload.uid));
     for (container, value) in marks {
-        patch.test(&mark(container), Some(value));
+        patch.test((LABELS, &[MARK_PREFIX, container]), Some(value));
     }
     for (container, _) in marks {
-        patch.push(&Remove {
-            op: "remove",
-            path: &mark(container),
-        });
+        patch.remove((LABELS, &[MARK_PREFIX, container]));
     }
     patch.done()
 }
 
+/// Where in an object: the pointer of a map or a list (RFC 6901), and a key below it, in parts.
+type At<'a> = (&'a str, &'a [&'a str]);
+
+const METADATA: &str = "/metadata";
+const LABELS: &str = "/metadata/labels";
+const ANNOTATIONS: &str = "/metadata/annotations";
+
+fn container_at(kind: &Kind, init: bool, position: usize) -> String {
+    let list = if init { "initContainers" } else { "containers" };
+    let mut pointer = String::with_capacity(64);
+    for part in kind.pod.iter().map(|part| &**part).chain([list]) {
+        pointer.push('/');
+        pointer.push_str(part);
+    }
+    pointer.push('/');
+    pointer.push_str(&position.to_string());
+    pointer
+}
+
 /// The text of a patch, operation by operation. Written at once: twenty operations as trees of JSON values are hundreds of
-/// allocations.
+/// allocations, and a POST waits for them.
 struct Patch(Vec<u8>);
-
-#[derive(Serialize)]
-struct Operation<'a, V> {
-    op: &'a str,
-    path: &'a str,
-    value: V,
-}
-
-#[derive(Serialize)]
-struct Remove<'a> {
-    op: &'a str,
-    path: &'a str,
-}
 
 impl Patch {
     fn new() -> Self {
@@ -124,22 +130,90 @@ impl Patch {
         Self(text)
     }
 
-    fn push(&mut self, operation: &impl Serialize) {
+    /// Begins an operation; its value, if it has one, and its brace are left to be written.
+    fn begin(&mut self, op: &str, (map, key): At<'_>) {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
-        // Texts and maps of texts alone, into memory: it cannot fail.
-        let _ = serde_json::to_writer(&mut self.0, operation);
+        self.raw("{\"op\":\"");
+        self.raw(op);
+        self.raw("\",\"path\":\"");
+        self.escaped(map);
+        self.raw("/");
+        key.iter().for_each(|part| self.pointer(part));
+        self.raw("\"");
     }
 
     /// `None`: it must be absent. A `test` with `null` passes for an absent key.
-    fn test(&mut self, path: &str, value: Option<&Text>) {
-        let value = value.map(|value| &**value);
-        self.set("test", path, value);
+    fn test(&mut self, at: At<'_>, value: Option<&Text>) {
+        match value {
+            Some(value) => self.set("test", at, value),
+            None => {
+                self.begin("test", at);
+                self.raw(",\"value\":null}");
+            }
+        }
     }
 
-    fn set(&mut self, op: &str, path: &str, value: impl Serialize) {
-        self.push(&Operation { op, path, value });
+    fn set(&mut self, op: &str, at: At<'_>, value: &str) {
+        self.begin(op, at);
+        self.raw(",\"value\":");
+        self.string(value);
+        self.raw("}");
+    }
+
+    /// Adds a map with one key.
+    fn add_map(&mut self, at: At<'_>, key: &str, value: &str) {
+        self.begin("add", at);
+        self.raw(",\"value\":{");
+        self.string(key);
+        self.raw(":");
+        self.string(value);
+        self.raw("}}");
+    }
+
+    fn remove(&mut self, at: At<'_>) {
+        self.begin("remove", at);
+        self.raw("}");
+    }
+
+    fn string(&mut self, text: &str) {
+        self.raw("\"");
+        self.escaped(text);
+        self.raw("\"");
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A part of a pointer (RFC 6901, 3), inside a string.
+    fn pointer(&mut self, mut part: &str) {
+        while let Some(at) = memchr::memchr2(b'~', b'/', part.as_bytes()) {
+            let (plain, rest) = part.split_at(at);
+            self.escaped(plain);
+            self.raw(if rest.starts_with('~') { "~0" } else { "~1" });
+            part = &rest[1..];
+        }
+        self.escaped(part);
+    }
+
+    /// The inside of a JSON string (RFC 8259, 7).
+    fn escaped(&mut self, text: &str) {
+        let is_odd = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+        // Most texts have nothing to escape, which is seen sixteen bytes at a time.
+        let (pieces, end) = text.as_bytes().as_chunks::<16>();
+        let odd = |piece: &[u8; 16]| piece.iter().fold(false, |any, byte| any | is_odd(byte));
+        if !pieces.iter().any(odd) && !end.iter().any(is_odd) {
+            return self.raw(text);
+        }
+        for byte in text.bytes() {
+            match byte {
+                b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
+                0..0x20 => self.raw(&format!("\\u{byte:04x}")),
+                _ => self.0.push(byte),
+            }
+        }
     }
 
     fn done(mut self) -> Vec<u8> {
@@ -149,62 +223,46 @@ impl Patch {
 }
 
 /// Bytes of a patch of one container, about.
-const USUAL: usize = 2048;
+const USUAL: usize = 3072;
 
-const ANNOTATIONS: &str = "/metadata/annotations";
+/// The members of a JSON object. Those that somebody else knows stay as they were written.
+type Members<'t> = BTreeMap<String, Member<'t>>;
 
-fn label(key: &str) -> String {
-    below("/metadata/labels/", &[key])
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member<'t> {
+    Kept(&'t RawValue),
+    Text(&'t str),
+    Members(Members<'t>),
 }
 
-fn annotation(key: &str) -> String {
-    below("/metadata/annotations/", &[key])
-}
-
-fn mark(container: &str) -> String {
-    below("/metadata/labels/", &[MARK_PREFIX, container])
-}
-
-fn container_at(kind: &Kind, init: bool, position: usize) -> String {
-    let list = if init { "initContainers" } else { "containers" };
-    format!("/{}/{list}/{position}", kind.pod.join("/"))
-}
-
-/// The pointer of a key, given in parts, below a map: RFC 6901.
-fn below(map: &str, key: &[&str]) -> String {
-    let mut path = String::with_capacity(80);
-    path.push_str(map);
-    for c in key.iter().flat_map(|part| part.chars()) {
-        match c {
-            '~' => path.push_str("~0"),
-            '/' => path.push_str("~1"),
-            c => path.push(c),
-        }
-    }
-    path
+/// Of a text that is no object: none.
+fn members(text: &str) -> Members<'_> {
+    let read: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let read = read.into_iter();
+    read.map(|(name, value)| (name, Member::Kept(value)))
+        .collect()
 }
 
 /// `{"at": …, "previous": {container: image}}`: when hikaru last upgraded the workload, and for each container the last
 /// image whose rollout was complete. Members that somebody else knows are kept; what cannot be read is replaced.
 fn last_upgrade(change: &Change, now: SystemTime) -> String {
     let judged = change.judged();
-    let mut last = judged
-        .last_upgrade
-        .as_ref()
-        .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())
-        .unwrap_or_default();
+    let mut last = members(judged.last_upgrade.as_deref().unwrap_or_default());
     let mut previous = match last.remove("previous") {
-        Some(Value::Object(previous)) => previous,
-        _ => Map::new(),
+        Some(Member::Kept(previous)) => members(previous.get()),
+        _ => Members::new(),
     };
     if judged.progress.as_ref().is_none_or(Progress::is_complete) {
         for (container, _) in change.edited() {
-            previous.insert(container.name.to_string(), json!(*container.image));
+            previous.insert(container.name.to_string(), Member::Text(&container.image));
         }
     }
-    last.insert("previous".into(), previous.into());
-    last.insert("at".into(), rfc3339(now).into());
-    Value::Object(last).to_string()
+    let at = rfc3339(now);
+    last.insert("previous".into(), Member::Members(previous));
+    last.insert("at".into(), Member::Text(&at));
+    // Texts and what was read as JSON: it has a JSON form.
+    serde_json::to_string(&last).unwrap_or_default()
 }
 
 /// `2026-11-23T18:00:00Z`.

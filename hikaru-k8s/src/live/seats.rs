@@ -140,6 +140,20 @@ impl Seats {
         }
     }
 
+    /// A seat at once, if there is one and nobody waits.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Round> {
+        if !self.turns.is_empty() || !self.is_free(now) {
+            return None;
+        }
+        self.paused = None;
+        self.in_flight += 1;
+        Some(self.round)
+    }
+
+    fn is_free(&self, now: Instant) -> bool {
+        self.in_flight < self.limit && self.paused.is_none_or(|until| until <= now)
+    }
+
     /// Somebody waits for a seat.
     pub(super) fn ask(&mut self, lane: &Lane) -> Ticket {
         self.tickets += 1;
@@ -166,7 +180,7 @@ impl Seats {
 
     /// Who gets a seat now, if there is one: to be asked until there is nobody.
     pub(super) fn grant(&mut self, now: Instant) -> Option<(Ticket, Round)> {
-        if self.in_flight >= self.limit || self.paused.is_some_and(|until| now < until) {
+        if !self.is_free(now) {
             return None;
         }
         self.paused = None;

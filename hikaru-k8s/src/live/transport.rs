@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -118,7 +118,7 @@ impl Transport {
     /// sent once more: nobody has looked at it.
     pub(super) async fn send(
         &self,
-        request: Request<Vec<u8>>,
+        request: Request<Bytes>,
     ) -> Result<Response<Incoming>, RequestError> {
         let inner = &self.inner;
         if inner.tls.has_files() {
@@ -179,7 +179,7 @@ impl Inner {
 
     async fn send_once(
         &self,
-        mut request: Request<Vec<u8>>,
+        mut request: Request<Bytes>,
     ) -> (Sent, Result<Response<Incoming>, kube::Error>) {
         let Current { client, generation } = self.current();
         let token = self.token.as_ref().map(TokenFile::header);

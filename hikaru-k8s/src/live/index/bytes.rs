@@ -13,7 +13,11 @@ const PHRASE: u8 = 0xf5;
 const LAST_UPGRADE: [&str; 4] = ["{\"at\":\"", "Z\",\"previous\":{\"", "\":\"", "\"}}"];
 
 /// What the texts of one record are likely to contain. An empty phrase is none.
-pub(super) struct Phrases<'t>([&'t str; 0x100 - PHRASE as usize]);
+pub(super) struct Phrases<'t> {
+    phrases: [&'t str; 0x100 - PHRASE as usize],
+    /// The bytes that a phrase begins with, a bit each: most bytes of most texts are none of them.
+    first: [u64; 4],
+}
 
 impl<'t> Phrases<'t> {
     /// Owner, repo and branch, joined and ended by `_`, as a build tag begins; the repo, which most names contain; and
@@ -23,14 +27,31 @@ impl<'t> Phrases<'t> {
         repo: &'t str,
         repositories: impl Iterator<Item = &'t str>,
     ) -> Self {
-        let known = [identity, repo].into_iter().chain(LAST_UPGRADE);
-        let mut phrases = known.chain(repositories);
-        Self([(); _].map(|()| phrases.next().unwrap_or_default()))
+        let mut phrases = [""; _];
+        let (own, others) = phrases.split_at_mut(2 + LAST_UPGRADE.len());
+        own[..2].copy_from_slice(&[identity, repo]);
+        own[2..].copy_from_slice(&LAST_UPGRADE);
+        for (place, repository) in others.iter_mut().zip(repositories) {
+            *place = repository;
+        }
+        let mut first = [0; 4];
+        for byte in phrases
+            .iter()
+            .filter_map(|phrase| phrase.as_bytes().first())
+        {
+            first[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        }
+        Self { phrases, first }
+    }
+
+    /// Whether a phrase may begin with this byte.
+    fn may_begin(&self, byte: u8) -> bool {
+        self.first[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
     /// The longest phrase that a text begins with.
     fn longest(&self, text: &[u8]) -> Option<(u8, usize)> {
-        let numbered = (PHRASE..=u8::MAX).zip(&self.0);
+        let numbered = (PHRASE..=u8::MAX).zip(&self.phrases);
         // A phrase of one byte saves nothing.
         let fit = numbered.filter(|(_, p)| p.len() > 1 && text.starts_with(p.as_bytes()));
         let fit = fit.map(|(byte, phrase)| (byte, phrase.len()));
@@ -68,7 +89,8 @@ impl Writer {
     pub(super) fn text(&mut self, text: &str, phrases: &Phrases<'_>) {
         let mut rest = text.as_bytes();
         while let Some((first, next)) = rest.split_first() {
-            rest = match phrases.longest(rest) {
+            let phrase = phrases.may_begin(*first).then(|| phrases.longest(rest));
+            rest = match phrase.flatten() {
                 Some((byte, length)) => {
                     self.0.push(byte);
                     &rest[length..]
@@ -128,7 +150,7 @@ impl Reader<'_> {
             if *byte == END {
                 return;
             }
-            to.push_str(phrases.0[usize::from(byte - PHRASE)]);
+            to.push_str(phrases.phrases[usize::from(byte - PHRASE)]);
         }
     }
 }

@@ -67,7 +67,11 @@ impl Entries {
     /// Takes an object in, in place of the one of that name.
     pub(super) fn put(&mut self, object: Object, seen: Sighting) {
         let id = object.id();
-        let (name, keys) = (self.hash(id), self.keys_of(&object));
+        let name = self.hash(id);
+        let keys = match &object {
+            Object::Sound(workload) => self.keys_of(workload),
+            Object::Malformed(_) => Keys::default(),
+        };
         let before = self.number_under(name, id);
         let is_malformed = matches!(object, Object::Malformed(_));
         let body = self.pack(object);
@@ -81,7 +85,7 @@ impl Entries {
         };
         let number = match before {
             Some(number) => {
-                self.replace(number, entry, &keys);
+                self.replace(number, entry, &keys, None);
                 number
             }
             None => {
@@ -112,23 +116,23 @@ impl Entries {
             return;
         };
         let (put, generation, source) = (entry.put, entry.generation, entry.source);
-        let Some(mut workload) = self
-            .workload(number)
-            .filter(|_| state == Some(StateNumber(put)))
-        else {
+        if state != Some(StateNumber(put)) {
+            return;
+        }
+        let Some(mut workload) = self.workload(number) else {
             return;
         };
+        let keys_before = self.keys_of(&workload);
         change(&mut workload);
-        let object = Object::Sound(workload);
-        let keys = self.keys_of(&object);
-        let body = self.pack(object);
+        let keys = self.keys_of(&workload);
+        let body = self.pack(Object::Sound(workload));
         let entry = Entry {
             put,
             generation,
             source,
             body,
         };
-        self.replace(number, entry, &keys);
+        self.replace(number, entry, &keys, Some(keys_before));
     }
 
     /// Forgets an object.
@@ -231,15 +235,22 @@ impl Entries {
         })
     }
 
-    /// Puts an entry in the place of another one of that name.
-    fn replace(&mut self, number: EntryNumber, entry: Entry, keys: &Keys) {
+    /// Puts an entry in the place of another one of that name, whose keys may be known.
+    fn replace(
+        &mut self,
+        number: EntryNumber,
+        entry: Entry,
+        keys: &Keys,
+        keys_before: Option<Keys>,
+    ) {
         let Some(before) = self.entries.get(number) else {
             return;
         };
         // A new list mostly names what is there already.
         let is_same = matches!((&before.body, &entry.body),
             (Body::Packed(before), Body::Packed(now)) if before == now);
-        let keys_before = (!is_same).then(|| self.keys_in(&before.body));
+        let keys_before =
+            (!is_same).then(|| keys_before.unwrap_or_else(|| self.keys_in(&before.body)));
         if let Some(keys_before) = keys_before.filter(|before| before != keys) {
             self.unlist(number, &keys_before);
             self.list(number, keys);
@@ -295,15 +306,12 @@ impl Entries {
     }
 
     fn keys_in(&self, body: &Body) -> Keys {
-        let workload = self.workload_in(body).map(Object::Sound);
-        workload.map_or_else(Keys::default, |object| self.keys_of(&object))
+        let workload = self.workload_in(body);
+        workload.map_or_else(Keys::default, |workload| self.keys_of(&workload))
     }
 
-    fn keys_of(&self, object: &Object) -> Keys {
+    fn keys_of(&self, workload: &Workload) -> Keys {
         let mut keys = Keys::default();
-        let Object::Sound(workload) = object else {
-            return keys;
-        };
         if let Some(reading) = workload.labels.reading() {
             let parts = [reading.owner, reading.repo, reading.branch];
             let joined = parts.map(Option::unwrap_or_default).join("_");

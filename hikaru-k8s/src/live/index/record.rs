@@ -166,6 +166,11 @@ impl Record {
 
     /// The workload. `None`: it was not packed with these names.
     pub(super) fn unpack(&self, names: &Interner) -> Option<Workload> {
+        self.read(names, false)
+    }
+
+    /// The workload, or only so much of it as its name needs.
+    fn read(&self, names: &Interner, name_only: bool) -> Option<Workload> {
         let (mut symbols, mut body) = self.parts();
         let mut next = || names.text(symbols.symbol()).cloned();
         let (namespace, kind) = (next()?, next()?);
@@ -233,6 +238,9 @@ impl Record {
         if has(flag::ORIGIN) {
             workload.id.origin = Some(text(&mut body, ""));
         }
+        if name_only {
+            return Some(workload);
+        }
         workload.uid = if has(flag::UUID) {
             uuid_text(std::array::from_fn(|_| body.byte()))
         } else {
@@ -284,8 +292,8 @@ impl Record {
 
     /// Whether it is the workload of that name.
     pub(super) fn is_of(&self, id: &WorkloadId, names: &Interner) -> bool {
-        self.unpack(names)
-            .is_some_and(|workload| workload.id == *id)
+        let named = self.read(names, true);
+        named.is_some_and(|workload| workload.id == *id)
     }
 
     /// Takes the place of another record, and where it fits, its memory: a new list of objects that have changed makes no
@@ -346,21 +354,32 @@ fn cut(image: &str) -> (Option<&str>, &str) {
 
 /// The bytes of a UUID in the form that the API server makes: `01234567-89ab-cdef-0123-456789abcdef`.
 fn uuid_of(text: &str) -> Option<[u8; 16]> {
-    let digits: String = text.split('-').collect();
-    let bytes = u128::from_str_radix(&digits, 16).ok()?.to_be_bytes();
-    (*uuid_text(bytes) == *text).then_some(bytes)
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    let (mut bytes, mut digits) = ([0; 16], 0);
+    for (at, byte) in text.iter().enumerate() {
+        let digit = match byte {
+            b'-' if matches!(at, 8 | 13 | 18 | 23) => continue,
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        let half = if digits % 2 == 0 { digit << 4 } else { digit };
+        *bytes.get_mut(digits / 2)? |= half;
+        digits += 1;
+    }
+    Some(bytes)
 }
 
 fn uuid_text(bytes: [u8; 16]) -> Text {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let hyphens = [8, 13, 18, 23];
-    let places = (0..text.len()).filter(|place| !hyphens.contains(place));
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    for (place, digit) in places.zip(digits) {
-        text[place] = DIGITS[usize::from(digit)];
+    let (mut text, mut at) = ([b'-'; 36], 0);
+    for (number, byte) in bytes.into_iter().enumerate() {
+        at += usize::from(matches!(number, 4 | 6 | 8 | 10));
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 0xf)];
+        at += 2;
     }
-    std::str::from_utf8(&text).unwrap_or_default().into()
+    str::from_utf8(&text).unwrap_or_default().into()
 }
 
 /// Most differences are 0.

@@ -6,6 +6,8 @@ use hikaru_core::{
     Build, Container, IdentityLabels, Request, Setting, TagFormats, WorkloadId, plan,
 };
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::kind::Kinds;
 
@@ -205,6 +207,20 @@ fn marks_are_removed_only_as_they_were_seen() {
 }
 
 #[test]
-fn keys_are_escaped() {
-    assert_eq!(label("a~b/c"), "/metadata/labels/a~0b~1c");
+fn texts_are_escaped() {
+    let mut patch = Patch::new();
+    patch.test((LABELS, &["a~b/", "c"]), None);
+    let odd: String = ('\0'..='\u{100}').collect();
+    patch.set("add", (&odd, &[&odd]), &odd);
+    patch.add_map((METADATA, &["x"]), &odd, &odd);
+    patch.remove((METADATA, &["x"]));
+    let read: Value = serde_json::from_slice(&patch.done()).expect("JSON");
+    let pointer = odd.replace('~', "~0").replace('/', "~1");
+    let expected = json!([
+        test("/metadata/labels/a~0b~1c", Value::Null),
+        {"op": "add", "path": format!("{odd}/{pointer}"), "value": odd},
+        {"op": "add", "path": "/metadata/x", "value": {&odd: odd}},
+        {"op": "remove", "path": "/metadata/x"},
+    ]);
+    assert_eq!(read, expected);
 }

@@ -36,10 +36,13 @@ impl Desk {
     pub(in crate::live) async fn seat(&self, lane: &Lane) -> Seat {
         let called = Arc::new(Notify::new());
         let ticket = {
-            let mut state = self.state();
+            let (mut state, now) = (self.state(), now());
+            if let Some(round) = state.seats.take(now) {
+                return self.taken(round);
+            }
             let ticket = state.seats.ask(lane);
             state.waiting.insert(ticket, called.clone());
-            state.grant(now());
+            state.grant(now);
             ticket
         };
         let _place = Place {
@@ -50,14 +53,18 @@ impl Desk {
         loop {
             let granted = self.state().granted.remove(&ticket);
             if let Some(round) = granted {
-                return Seat {
-                    desk: self.clone(),
-                    round,
-                    since: now(),
-                    left: false,
-                };
+                return self.taken(round);
             }
             called.notified().await;
+        }
+    }
+
+    fn taken(&self, round: Round) -> Seat {
+        Seat {
+            desk: self.clone(),
+            round,
+            since: now(),
+            left: false,
         }
     }
 
