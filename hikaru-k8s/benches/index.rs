@@ -1,7 +1,7 @@
 //! What `serve` needs to know a large cluster: memory for each Deployment, and how long it takes to find those of a build.
 //! An API server that plays a script lists 10,000 Deployments, then 100,000, then the same with another image each; the
-//! view of them is the one of `hikaru serve`. Once with 20 Deployments an identity, once with one; each in a process of
-//! its own. What a lookup takes is the difference between a build of nobody and nothing that is looked up at all.
+//! view of them is the one of `hikaru serve`. With 20 Deployments an identity, and with one; each in several
+//! processes of its own. What a lookup takes is the difference between a build of nobody and nothing that is looked up at all.
 //!
 //! `cargo bench -p hikaru-k8s --bench index`
 
@@ -28,14 +28,14 @@ use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
 };
 
-use xtask::figures::{Figure, Goal};
+use xtask::figures::{Figure, Goal, percentile};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const FEW: usize = 10_000;
 const MANY: usize = 100_000;
 const LOOKUPS: usize = 100_000;
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 5;
 
 /// Which Deployments there are.
 #[derive(Clone, Copy)]
@@ -264,7 +264,8 @@ fn scopes(shape: Shape, branch: &str) -> Outcome<Vec<Scope>> {
     (0..LOOKUPS).map(scope).collect()
 }
 
-async fn run(shape: Shape) -> Outcome {
+/// What [`FIGURES`] are of.
+async fn run(shape: Shape) -> Outcome<Vec<f64>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     let world = Arc::new(World {
@@ -305,58 +306,87 @@ async fn run(shape: Shape) -> Outcome {
     let over = watchman.peak()?.saturating_sub(many);
     let after = anonymous()?;
 
-    let identities = shape.identities;
-    println!("{MANY} Deployments of {identities} identities:");
-    println!("  from {few} kB with {FEW} on to {many} kB in all, the server included");
     println!(
-        "  all changed and listed anew in {:.1} s: {} kB more afterwards",
+        "  {few} kB with {FEW}, {many} kB with {MANY}, the server included; all changed and listed anew in {:.1} s, {} kB more \
+         afterwards",
         relisted.as_secs_f64(),
         after.saturating_sub(many)
     );
-    // Only the usual shape has goals.
-    let goal = |goal| if identities < MANY { goal } else { Goal::None };
-    let name = format!("index, {identities} identities: memory of a Deployment");
-    Figure::alone(&name, "B", &[slope], goal(Goal::AtMost(300.0))).record()?;
-    let name = format!("index, {identities} identities: peak of a relist above");
-    let peak = over as f64 / 1024.0;
-    Figure::alone(&name, "MiB", &[peak], goal(Goal::AtMost(64.0))).record()?;
     let nothing = vec![Scope::new(Select::Named(Vec::new())); LOOKUPS];
-    for (what, scopes, workloads) in [
-        ("nothing is looked up", nothing, 0),
-        ("a build of nobody", scopes(shape, "other")?, 0),
-        ("a build", scopes(shape, "main")?, MANY / identities),
+    let mut measured = vec![slope, over as f64 / 1024.0];
+    for (scopes, workloads) in [
+        (nothing, 0),
+        (scopes(shape, "other")?, 0),
+        (scopes(shape, "main")?, MANY / shape.identities),
     ] {
-        let mut most = Vec::new();
-        for _ in 0..ROUNDS {
-            let [half, last] = measure(&watched, &scopes, workloads)?;
-            if most.is_empty() {
-                println!("  {what}, {workloads} workloads found: p50 {half} ns, p99 {last} ns");
-            }
-            most.push(last as f64 / 1000.0);
-            // Workloads that are made take a second a round; they have no goal.
-            if workloads > 0 {
-                break;
+        // Workloads that are made take a second a round.
+        let rounds = if workloads > 0 { 1 } else { ROUNDS };
+        let mut took = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            for (of, nanoseconds) in took.iter_mut().zip(measure(&watched, &scopes, workloads)?) {
+                of.push(nanoseconds as f64 / 1000.0);
             }
         }
-        let goal = if what == "a build of nobody" {
-            Goal::AtMost(1.0)
-        } else {
-            Goal::None
-        };
-        let name = format!("index, {identities} identities: lookup, p99: {what}");
-        Figure::alone(&name, "µs", &most, goal).record()?;
+        measured.extend(took.map(|mut of| percentile(&mut of, 0.5)));
     }
-    Ok(())
+    Ok(measured)
+}
+
+/// What one process measures, in its order, with the unit and the goal: only the usual shape has goals.
+const FIGURES: [(&str, &str, Option<f64>); 8] = [
+    ("memory of a Deployment", "B", Some(300.0)),
+    ("peak of a relist above", "MiB", Some(64.0)),
+    ("nothing is looked up, p50", "µs", None),
+    ("nothing is looked up, p99", "µs", None),
+    ("an identity that nobody has, p50", "µs", None),
+    ("an identity that nobody has, p99", "µs", Some(1.0)),
+    ("the workloads of an identity, p50", "µs", None),
+    ("the workloads of an identity, p99", "µs", None),
+];
+
+/// Each of the processes has its own luck with where its memory is, and the machine has its moods: a figure is the median of
+/// several, minutes apart.
+const PROCESSES: usize = 6;
+
+const SHAPES: [usize; 2] = [5_000, MANY];
+
+/// What a process of its own measures.
+fn child(identities: usize) -> Outcome<Vec<f64>> {
+    let mut child = Command::new(env::current_exe()?);
+    let ended = child.arg(identities.to_string()).output()?;
+    let (said, errors) = (
+        String::from_utf8(ended.stdout)?,
+        String::from_utf8_lossy(&ended.stderr),
+    );
+    if !ended.status.success() {
+        return Err(format!("{identities} identities: {}: {errors}", ended.status).into());
+    }
+    let (told, values) = said.trim_end().rsplit_once('\n').ok_or("it says nothing")?;
+    println!("{identities} identities:\n{told}");
+    let values: Result<Vec<f64>, _> = values.split(' ').map(str::parse).collect();
+    let values = values?;
+    if values.len() != FIGURES.len() {
+        return Err(format!("expected {} figures, found {}", FIGURES.len(), values.len()).into());
+    }
+    Ok(values)
 }
 
 fn main() -> Outcome {
     let shape = env::args().skip(1).find_map(|arg| arg.parse().ok());
     let Some(identities) = shape else {
-        for identities in [5_000, MANY] {
-            let mut child = Command::new(env::current_exe()?);
-            let status = child.arg(identities.to_string()).status()?;
-            if !status.success() {
-                return Err(format!("{identities} identities: {status}").into());
+        let mut measured = SHAPES.map(|_| Vec::new());
+        for _ in 0..PROCESSES {
+            for (identities, processes) in SHAPES.into_iter().zip(&mut measured) {
+                processes.push(child(identities)?);
+            }
+        }
+        for (identities, processes) in SHAPES.into_iter().zip(measured) {
+            for (at, (what, unit, goal)) in FIGURES.into_iter().enumerate() {
+                let values: Vec<f64> = processes.iter().map(|values| values[at]).collect();
+                let goal = goal.filter(|_| identities < MANY);
+                let goal = goal.map_or(Goal::None, Goal::AtMost);
+                let name = format!("index, {identities} identities: {what}");
+                Figure::alone(&name, unit, &values, goal).record()?;
             }
         }
         return Ok(());
@@ -365,5 +395,8 @@ fn main() -> Outcome {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(run(Shape { identities }))
+    let measured = runtime.block_on(run(Shape { identities }))?;
+    let measured: Vec<String> = measured.iter().map(f64::to_string).collect();
+    println!("{}", measured.join(" "));
+    Ok(())
 }

@@ -200,11 +200,8 @@ impl Patch {
 
     /// The inside of a JSON string (RFC 8259, 7).
     fn escaped(&mut self, text: &str) {
-        let is_odd = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-        // Most texts have nothing to escape, which is seen sixteen bytes at a time.
-        let (pieces, end) = text.as_bytes().as_chunks::<16>();
-        let odd = |piece: &[u8; 16]| piece.iter().fold(false, |any, byte| any | is_odd(byte));
-        if !pieces.iter().any(odd) && !end.iter().any(is_odd) {
+        // Most texts have nothing to escape.
+        if !text.bytes().any(|byte| ESCAPED[usize::from(byte)]) {
             return self.raw(text);
         }
         for byte in text.bytes() {
@@ -221,6 +218,19 @@ impl Patch {
         self.0
     }
 }
+
+/// The bytes that a JSON string has no place for.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escaped[byte] = true;
+        byte += 1;
+    }
+    escaped[b'"' as usize] = true;
+    escaped[b'\\' as usize] = true;
+    escaped
+};
 
 /// Bytes of a patch of one container, about.
 const USUAL: usize = 3072;
