@@ -9,10 +9,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-/// Quicker than glibc's in a heap of 100,000 records, and no larger: docs/benchmarks.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     commands::run(args::Args::read())
 }

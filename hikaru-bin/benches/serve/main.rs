@@ -17,10 +17,6 @@ mod stub;
 
 use std::time::{Duration, Instant};
 
-/// As the program has it, for the bare services, too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let args: Vec<String> = std::env::args()
         .skip(1)
