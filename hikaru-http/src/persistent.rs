@@ -93,6 +93,9 @@ mod tests {
 
     #[test]
     fn without_a_runtime_it_is_dropped() {
-        drop(Persistent::new(async {}));
+        let (done, mut seen) = oneshot::channel::<()>();
+        drop(Persistent::new(async { done.send(()) }));
+        let closed = oneshot::error::TryRecvError::Closed;
+        assert_eq!(seen.try_recv(), Err(closed), "it was neither done nor kept");
     }
 }

@@ -177,11 +177,14 @@ async fn when_nothing_matches_the_near_ones_are_named() {
     cluster.put(narrowed);
     let mut request = Request::new(build(NEW));
     request.namespaces = vec!["prod".into()];
-    let misses = near_misses(&cluster, request).await;
+    let misses = near_misses(&cluster, request.clone()).await;
     assert_eq!(
         misses[0],
         "shop/Deployment/web matches, but the call was narrowed to others"
     );
+    request.near_misses = false;
+    let misses = near_misses(&cluster, request).await;
+    assert!(misses.is_empty(), "nobody asked: {misses:?}");
 }
 
 #[tokio::test]
