@@ -1,6 +1,6 @@
 //! The build that somebody posts: an image reference whose tag is a build tag.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
     Text,
@@ -20,7 +20,11 @@ use crate::{
 /// # Ok::<(), hikaru_core::BuildError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Build {
+pub struct Build(Arc<Parts>);
+
+/// Behind one pointer: requests, plans and what is awaited hold a build each, and are moved.
+#[derive(PartialEq, Eq)]
+struct Parts {
     image: Text,
     formats: TagFormats,
     /// `None`: the registry is implied, so it stands nowhere in the text.
@@ -74,7 +78,7 @@ impl Build {
         let read = formats.read(tag)?;
         let repository = reference.repository();
         let place = |part: &str| place_in(image, part).unwrap_or_default();
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             image: image.into(),
             formats: formats.clone(),
             registry: place_in(image, repository.registry()),
@@ -86,43 +90,43 @@ impl Build {
             version: place(read.version().as_str()),
             number: read.build(),
             commit: read.commit().map(place),
-        })
+        })))
     }
 
     /// The text as it was posted: what is written to a cluster.
     pub fn image(&self) -> &Text {
-        &self.image
+        &self.0.image
     }
 
     /// The formats that its tag was read by, and that running tags are read by.
     pub fn formats(&self) -> &TagFormats {
-        &self.formats
+        &self.0.formats
     }
 
     /// The repository, normalized.
     pub fn repository(&self) -> Repository<'_> {
-        let registry = self.registry.as_ref().map(|place| self.part(place));
-        Repository::of_read(registry, self.library, self.part(&self.path))
+        let registry = self.0.registry.as_ref().map(|place| self.part(place));
+        Repository::of_read(registry, self.0.library, self.part(&self.0.path))
     }
 
     /// What its tag says.
     pub fn tag(&self) -> BuildTag<'_> {
         BuildTag::of_read(
-            self.part(&self.tag),
+            self.part(&self.0.tag),
             self.identity(),
-            self.part(&self.version),
-            self.number,
-            self.commit.as_ref().map(|place| self.part(place)),
+            self.part(&self.0.version),
+            self.0.number,
+            self.0.commit.as_ref().map(|place| self.part(place)),
         )
     }
 
     /// The identity in its tag.
     pub(crate) fn identity(&self) -> Identity<'_> {
-        Identity::of_read(self.part(&self.identity), self.fields)
+        Identity::of_read(self.part(&self.0.identity), self.0.fields)
     }
 
     fn part(&self, place: &Range<usize>) -> &str {
-        &self.image[place.clone()]
+        &self.0.image[place.clone()]
     }
 
     /// Whether a workload with these labels is meant: owner, repo and branch are all there, and joined they are the
@@ -143,9 +147,21 @@ impl Build {
 
     /// The reference that an image's text is, if its repository is the posted one.
     pub fn same_repository<'t>(&self, image: &'t str) -> Option<Reference<'t>> {
-        Reference::parse(image)
-            .ok()
-            .filter(|reference| reference.repository() == self.repository())
+        self.same_spelling(image).or_else(|| {
+            Reference::parse(image)
+                .ok()
+                .filter(|reference| reference.repository() == self.repository())
+        })
+    }
+
+    /// The same for an image that is written like the posted one up to its tag, as one is that was upgraded before: nothing
+    /// but the tag has to be read.
+    fn same_spelling<'t>(&self, image: &'t str) -> Option<Reference<'t>> {
+        let parts = &*self.0;
+        let tag = image.strip_prefix(&parts.image[..parts.tag.start])?;
+        let registry = parts.registry.as_ref().map(|place| &image[place.clone()]);
+        let repository = Repository::of_read(registry, parts.library, &image[parts.path.clone()]);
+        Reference::tagged(repository, tag)
     }
 }
 
@@ -153,18 +169,18 @@ impl Build {
 fn place_in(text: &str, part: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     let place = start..start + part.len();
-    (text.get(place.clone()) == Some(part)).then_some(place)
+    text.get(place.clone()).map(|_| place)
 }
 
 impl fmt::Display for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.image)
+        f.write_str(&self.0.image)
     }
 }
 
 impl fmt::Debug for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Build({})", self.image)
+        write!(f, "Build({})", self.0.image)
     }
 }
 
@@ -199,6 +215,60 @@ mod tests {
             assert_eq!(build.to_string(), image);
             assert_eq!(format!("{build:?}"), format!("Build({image})"));
         }
+    }
+
+    #[test]
+    fn the_same_repository_in_whatever_spelling() {
+        let tag = "acme_web_main_1.4.0_7_0123abcd";
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let names = [
+            "web",
+            "web2",
+            "we",
+            "library/web",
+            "docker.io/web",
+            "index.docker.io/library/web",
+            "acme/web",
+            "docker.io/acme/web",
+            "host/acme/web",
+            "localhost/web",
+            "localhost:5000/web",
+            "localhost:5000/acme/web",
+        ];
+        let long = "x".repeat(129);
+        let ends = [
+            "", ":", ":1.0", ":_", ":.", ":-1", ":a b", ":é", ":a:b", ":a/b", ":1.0@", "@",
+        ];
+        let mut ends = ends.map(str::to_owned).to_vec();
+        ends.extend([
+            format!(":{tag}"),
+            format!(":{long}"),
+            format!(":{}", &long[1..]),
+        ]);
+        ends.extend([
+            format!("@{digest}"),
+            format!(":1.0@{digest}"),
+            format!(":1.0@{digest}0"),
+        ]);
+        let mut same = 0;
+        for posted in names {
+            for posted in [
+                format!("{posted}:{tag}"),
+                format!("{posted}:{tag}@{digest}"),
+            ] {
+                let build = Build::parse(&posted, &TagFormats::default()).expect("a build");
+                for image in names
+                    .iter()
+                    .flat_map(|name| ends.iter().map(move |end| format!("{name}{end}")))
+                {
+                    let read = Reference::parse(&image).ok();
+                    let expected = read.filter(|read| read.repository() == build.repository());
+                    assert_eq!(build.same_repository(&image), expected, "{posted} {image}");
+                    same += usize::from(expected.is_some());
+                }
+            }
+        }
+        assert!(same > 200, "{same}");
     }
 
     #[test]

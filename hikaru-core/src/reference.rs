@@ -130,6 +130,15 @@ impl<'t> Reference<'t> {
         Parser { text }.reference()
     }
 
+    /// A repository that was read before, with what should be a tag.
+    pub(crate) fn tagged(repository: Repository<'t>, tag: &'t str) -> Option<Self> {
+        is_tag(tag).then_some(Self {
+            repository,
+            tag: Some(tag),
+            digest: None,
+        })
+    }
+
     /// Registry and path, normalized.
     pub fn repository(&self) -> Repository<'t> {
         self.repository
@@ -253,6 +262,45 @@ fn cut(text: &str, by: u8) -> Option<(&str, &str)> {
     Some((&text[..at], &text[at + 1..]))
 }
 
+/// The two sides of the first `@`. Most images have none, which is seen of sixteen bytes at once.
+fn cut_digest(text: &str) -> Option<(&str, &str)> {
+    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+    let has_at = |bytes: &[u8]| bytes.iter().fold(false, |found, b| found | (*b == b'@'));
+    if blocks.iter().any(|block| has_at(block)) || rest.contains(&b'@') {
+        cut(text, b'@')
+    } else {
+        None
+    }
+}
+
+/// Whether all of a domain is a host, in one go: what else it may be, or lack, is found out part by part.
+fn is_host(domain: &str) -> bool {
+    let mut before = b'.';
+    for b in domain.bytes() {
+        let allowed = match b {
+            b'.' => before != b'.' && before != b'-',
+            b'-' => before != b'.',
+            _ => CLASSES[usize::from(b)] & HOST != 0,
+        };
+        if !allowed {
+            return false;
+        }
+        before = b;
+    }
+    before != b'.' && before != b'-'
+}
+
+/// Whether a text is a tag. What is wrong with it is found out afterwards.
+fn is_tag(tag: &str) -> bool {
+    tag.as_bytes().first().is_some_and(is_first_of_tag)
+        && tag.len() <= MAX_TAG
+        && first_not(TAG, tag.as_bytes()).is_none()
+}
+
+fn is_first_of_tag(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || *b == b'_'
+}
+
 struct Parser<'t> {
     text: &'t str,
 }
@@ -267,7 +315,7 @@ impl<'t> Parser<'t> {
             return Err(ReferenceError::ImageId);
         }
         // The order that avoids the trap of a port taken for a tag: digest, then registry, then tag.
-        let (named, digest) = match cut(text, b'@') {
+        let (named, digest) = match cut_digest(text) {
             None => (text, None),
             Some((named, digest)) => {
                 if let Some(second) = digest.bytes().position(|b| b == b'@') {
@@ -354,6 +402,9 @@ impl<'t> Parser<'t> {
             }
             close + 1
         } else {
+            if is_host(domain) {
+                return Ok(());
+            }
             let (host, _) = cut(domain, b':').unwrap_or((domain, ""));
             let mut at = 0;
             for component in host.as_bytes().split(|b| *b == b'.') {
@@ -433,17 +484,16 @@ impl<'t> Parser<'t> {
                 at,
             })
         };
-        let is_first = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-        if !tag.as_bytes().first().is_some_and(is_first) {
+        if is_tag(tag) {
+            return Ok(());
+        }
+        if !tag.as_bytes().first().is_some_and(is_first_of_tag) {
             return wrong("a letter, digit or `_` first", start);
         }
         if let Some(bad) = first_not(TAG, tag.as_bytes()) {
             return wrong("letters, digits, `_`, `.` or `-`", start + bad);
         }
-        if tag.len() > MAX_TAG {
-            return Err(ReferenceError::TagTooLong { length: tag.len() });
-        }
-        Ok(())
+        Err(ReferenceError::TagTooLong { length: tag.len() })
     }
 
     fn digest(&self, start: usize) -> Result<(), ReferenceError> {

@@ -170,7 +170,7 @@ impl<'t> Identity<'t> {
         let separators = bytes.iter().filter(|b| **b == b'_').count();
         if separators + 1 == fields {
             let mut at = 0;
-            for (segment, part) in self.fields.iter().zip(self.text.split('_')) {
+            for (segment, part) in self.fields.iter().zip(bytes.split(|b| *b == b'_')) {
                 if let Some((expected, offset)) = part_fault(part) {
                     return Some((Some(segment), expected, at + offset));
                 }
@@ -178,7 +178,7 @@ impl<'t> Identity<'t> {
             }
             return None;
         }
-        if let Some((expected, offset)) = part_fault(self.text) {
+        if let Some((expected, offset)) = part_fault(bytes) {
             return Some((None, expected, offset));
         }
         let cuts = bytes.windows(3).filter(|around| is_cut(around, 1)).count();
@@ -225,6 +225,9 @@ impl<'t> Identity<'t> {
     /// # Ok::<(), hikaru_core::TagError>(())
     /// ```
     pub fn too_long(&self) -> Option<TooLong> {
+        if self.text.len() <= LABEL_LONGEST {
+            return None;
+        }
         let fits = |part: Option<&str>| part.is_none_or(|part| part.len() <= LABEL_LONGEST);
         let one_fits = self
             .readings()
@@ -270,8 +273,7 @@ impl<'t> Identity<'t> {
 }
 
 /// What keeps a text from being a label value, its length aside (Kubernetes): what is expected, at which byte.
-fn part_fault(part: &str) -> Option<(&'static str, usize)> {
-    let bytes = part.as_bytes();
+fn part_fault(bytes: &[u8]) -> Option<(&'static str, usize)> {
     if let Some(at) = bytes.iter().position(|b| !is_label_byte(*b)) {
         return Some(("letters, digits, `-`, `_` or `.`", at));
     }
