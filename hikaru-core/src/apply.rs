@@ -33,7 +33,7 @@ const IN_HAND: usize = 256;
 /// # }).unwrap();
 /// ```
 pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
-    let mut report = Report::of(&plan);
+    let mut report = Report::of(plan.request.clone());
     let attempts: Vec<Attempts> = Attempts::of(plan).collect();
     let each = attempts
         .into_iter()

@@ -94,19 +94,18 @@ pub struct Report {
 
 impl Report {
     /// The report of a plan that nobody carried out.
-    pub fn planned(mut plan: Plan) -> Self {
-        let entries = std::mem::take(&mut plan.entries);
-        let mut report = Self::of(&plan);
+    pub fn planned(plan: Plan) -> Self {
+        let entries = plan.entries.into_iter();
+        let mut report = Self::of(plan.request);
         report.entries = entries
-            .into_iter()
             .map(|entry| Reported::new(entry, Outcome::Unchanged))
             .collect();
         report
     }
 
-    pub(crate) fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(request: Request) -> Self {
         Self {
-            request: plan.request.clone(),
+            request,
             entries: Vec::new(),
             near_misses: Vec::new(),
             faults: Vec::new(),

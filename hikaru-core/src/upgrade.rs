@@ -3,16 +3,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::ready,
     sync::Arc,
     time::Duration,
 };
+
+use futures_util::future::Either;
 
 use crate::{
     Text,
     apply::apply,
     build::Build,
-    policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Freshness, Mode, Scope, Select, Severity},
+    policy::{Plan, Request, plan},
+    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
     report::{Report, near_misses},
     tag::TagFormats,
@@ -44,15 +47,27 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// assert_eq!(report.entries[0].outcome, Outcome::Unchanged);
 /// # }).unwrap();
 /// ```
-pub async fn upgrade(
+pub fn upgrade(
     port: &dyn ClusterPort,
     request: Request,
     mode: Mode,
-) -> Result<Report, ClusterError> {
-    check_fresh(port)?;
-    let found = port.find(&scope(&request)).await?;
-    let report = apply(port, plan(request, found.workloads), mode).await;
-    complete(port, report, found.faults).await
+) -> impl Future<Output = Result<Report, ClusterError>> + Send {
+    // Not an async function: one would hold its arguments twice.
+    let scope = scope(&request);
+    async move {
+        check_fresh(port)?;
+        let Found { workloads, faults } = port.find(&scope).await?;
+        let mut report = if workloads.is_empty() {
+            Report::of(request)
+        } else {
+            carry_out(port, plan(request, workloads), mode).await
+        };
+        add_faults(&mut report, faults);
+        if wants_near_misses(&report) {
+            Box::pin(add_near_misses(port, &mut report)).await?;
+        }
+        Ok(report)
+    }
 }
 
 /// Says what [`upgrade`] would do. Nothing is changed.
@@ -79,9 +94,13 @@ pub async fn upgrade(
 /// ```
 pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
     check_fresh(port)?;
-    let found = port.find(&scope(&request)).await?;
-    let report = Report::planned(plan(request, found.workloads));
-    complete(port, report, found.faults).await
+    let Found { workloads, faults } = port.find(&scope(&request)).await?;
+    let mut report = Report::planned(plan(request, workloads));
+    add_faults(&mut report, faults);
+    if wants_near_misses(&report) {
+        add_near_misses(port, &mut report).await?;
+    }
+    Ok(report)
 }
 
 /// A view that is known to be out of date gives no answer rather than a wrong one.
@@ -105,36 +124,51 @@ fn scope(request: &Request) -> Scope {
     }
 }
 
-/// Adds what could not be read, and, if nothing matched and somebody wants to know, what nearly did: the commonest fault is a
-/// misspelt label.
-async fn complete(
+/// What is seldom awaited is boxed, here and below: a post that nobody has a workload for, as most of a busy CI's, need not
+/// carry the room for it.
+fn carry_out(
     port: &dyn ClusterPort,
-    mut report: Report,
-    faults: Vec<Fault>,
-) -> Result<Report, ClusterError> {
+    plan: Plan,
+    mode: Mode,
+) -> impl Future<Output = Report> + Send {
+    if plan.is_due() {
+        Either::Left(Box::pin(apply(port, plan, mode)))
+    } else {
+        Either::Right(ready(Report::planned(plan)))
+    }
+}
+
+/// Adds what could not be read.
+fn add_faults(report: &mut Report, faults: Vec<Fault>) {
     report.faults.extend(faults);
-    if report.nothing_matched() {
-        if let Some(too_long) = report.build().tag().identity().too_long() {
-            let place = report.build().image().clone();
-            let fault = Fault::new(Severity::Warning, place, too_long.to_string());
+    if !report.nothing_matched() {
+        return;
+    }
+    if let Some(too_long) = report.build().tag().identity().too_long() {
+        let place = report.build().image().clone();
+        let fault = Fault::new(Severity::Warning, place, too_long.to_string());
+        report.faults.push(fault);
+    }
+}
+
+/// Whether somebody wants to know what nearly matched, as nothing did: the commonest fault is a misspelt label.
+fn wants_near_misses(report: &Report) -> bool {
+    report.nothing_matched() && report.request.near_misses
+}
+
+async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) -> Result<(), ClusterError> {
+    let near = Scope::new(Select::Near(report.build().clone()));
+    let found = match port.find(&near).await {
+        Err(ClusterError::Unsupported(_)) => return Ok(()),
+        found => found?,
+    };
+    report.near_misses = near_misses(&report.request, found.workloads);
+    for fault in found.faults {
+        if !report.faults.contains(&fault) {
             report.faults.push(fault);
         }
-        if !report.request.near_misses {
-            return Ok(report);
-        }
-        let near = Scope::new(Select::Near(report.build().clone()));
-        let found = match port.find(&near).await {
-            Err(ClusterError::Unsupported(_)) => return Ok(report),
-            found => found?,
-        };
-        report.near_misses = near_misses(&report.request, found.workloads);
-        for fault in found.faults {
-            if !report.faults.contains(&fault) {
-                report.faults.push(fault);
-            }
-        }
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Who uses an image: the names of workloads, by namespace.

@@ -305,6 +305,11 @@ pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> 
 }
 
 impl Plan {
+    /// Whether anything is to be written.
+    pub fn is_due(&self) -> bool {
+        self.entries.iter().any(|entry| entry.change.is_some())
+    }
+
     /// Judges a workload again that was found changed. `None`: the request no longer means it.
     pub fn judge_again(&self, workload: Workload) -> Option<Entry> {
         if !self.request.admits(&workload) {
