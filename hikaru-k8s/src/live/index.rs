@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use hikaru_core::{
-    Build, Change, ClusterError, Fault, Found, Scope, Segment, Select, Severity, Text, Workload,
-    WorkloadId,
+    Build, Change, ClusterError, Fault, Found, IdentityFields, Scope, Select, Severity, Text,
+    Workload, WorkloadId,
 };
 
 use super::object::Malformed;
@@ -194,19 +194,18 @@ impl Index {
 
     /// How far it can be trusted.
     pub(super) fn trust(&self, now: Instant) -> Trust {
-        let open = || {
-            self.sources
-                .iter()
-                .filter(|s| !matches!(s.state, State::Closed { .. }))
-        };
-        if open().any(|source| source.state == State::New) {
-            return Trust::Syncing;
-        }
-        match open().map(|source| source.alive).min() {
-            Some(alive) if now.saturating_duration_since(alive) > self.patience => {
-                Trust::Stale(alive)
+        let mut oldest = now;
+        for source in &self.sources {
+            match source.state {
+                State::New => return Trust::Syncing,
+                State::Listed => oldest = oldest.min(source.alive),
+                State::Closed { .. } => {}
             }
-            _ => Trust::Fresh,
+        }
+        if now.saturating_duration_since(oldest) > self.patience {
+            Trust::Stale(oldest)
+        } else {
+            Trust::Fresh
         }
     }
 
@@ -353,24 +352,19 @@ impl<'b> Identities<'b> {
     /// `None`: the tag's format lacks a field, or has them in another order.
     fn of(build: &'b Build) -> Option<Self> {
         let identity = build.tag().identity();
-        let fields = identity.fields();
-        if !fields
-            .iter()
-            .eq([Segment::Owner, Segment::Repo, Segment::Branch])
-        {
+        if identity.fields() != IdentityFields::ALL {
             return None;
         }
         let text = identity.as_str();
-        // Hardly any: a look for one is quicker than one for all.
-        let with_git = if text.contains(".git_") { text } else { "" };
-        let without_git = with_git.match_indices(".git_").map(|(at, git)| {
-            let rest = &text[at + git.len() - 1..];
-            format!("{}{rest}", &text[..at])
-        });
-        Some(Self {
-            text,
-            without_git: without_git.collect(),
-        })
+        let mut without_git = Vec::new();
+        // Hardly any has one: a look for a dot is quicker than one for all.
+        if text.bytes().any(|b| b == b'.') {
+            without_git.extend(text.match_indices(".git_").map(|(at, git)| {
+                let rest = &text[at + git.len() - 1..];
+                format!("{}{rest}", &text[..at])
+            }));
+        }
+        Some(Self { text, without_git })
     }
 }
 

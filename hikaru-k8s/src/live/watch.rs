@@ -219,7 +219,7 @@ impl ClusterPort for WatchedCluster {
             Select::Build(build) if found.workloads.is_empty() && self.view.settings.live_look => {
                 let (namespaces, workloads) = (scope.namespaces.clone(), scope.workloads.clone());
                 let key = (build.image().clone(), namespaces, workloads);
-                match self.view.looks.look(key, &self.view.live, scope).await {
+                match Box::pin(self.view.looks.look(key, &self.view.live, scope)).await {
                     Some(Ok(seen)) => Ok(with_faults(found, seen)),
                     // Up to date is what is a moment old, and in that moment something may have been made: without a look
                     // nobody can say that there is nothing.
