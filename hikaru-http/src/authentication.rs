@@ -109,16 +109,16 @@ impl Token {
 impl Padded {
     /// The first bytes decide; the length is the whole one, so that a longer text is never equal to its beginning.
     fn of(text: &[u8]) -> Self {
-        let mut words = [0; MAX_TOKEN / WORD];
-        for (word, sent) in words.iter_mut().zip(text.chunks(WORD)) {
+        let mut padded = Self {
+            words: [0; MAX_TOKEN / WORD],
+            length: text.len() as u64,
+        };
+        for (word, sent) in padded.words.iter_mut().zip(text.chunks(WORD)) {
             let mut bytes = [0; WORD];
             bytes[..sent.len()].copy_from_slice(sent);
             *word = u64::from_le_bytes(bytes);
         }
-        Self {
-            words,
-            length: text.len() as u64,
-        }
+        padded
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::pending, pin::Pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -41,11 +42,10 @@ pub(crate) async fn serve(
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let working = progress.begin(!request.body().is_end_stream());
         let answer = api::answer(shared.clone(), origin, request);
-        async move {
-            let answer = answer.await;
+        answer.map(|answer| {
             drop(working);
             Ok::<_, Infallible>(answer)
-        }
+        })
     });
     let header_time = if origin.crowded {
         limits.header_time.min(CROWDED_TIME)
@@ -70,6 +70,7 @@ pub(crate) async fn serve(
     let ended = loop {
         let awaited = drain.awaits();
         tokio::select! {
+            biased;
             ended = &mut connection => break ended,
             stage = reached(&mut stage, awaited) => match stage {
                 Stage::Aborted => return,

@@ -9,11 +9,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
-use hikaru_core::{JobName, Report, Verdict};
+use hikaru_core::{Build, JobName, Report, Text, Verdict};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
+
+use tokio::time::Instant;
 
 use crate::{Metrics, authentication::Caller};
 
@@ -35,7 +36,12 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(crate) fn next(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}", self.secret.hash_one(count))
+        let id = self.secret.hash_one(count);
+        let mut digits = [0; 16];
+        for (at, digit) in digits.iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(id >> (60 - 4 * at) & 0xf) as usize];
+        }
+        String::from_utf8_lossy(&digits).into_owned()
     }
 
     /// The caller's own id if it is one short word, so that it can be followed through proxies; else a new one.
@@ -57,16 +63,19 @@ pub(crate) struct RequestLine {
     pub(crate) id: String,
     method: Option<Method>,
     peer: SocketAddr,
-    started: Instant,
+    /// When it had come.
+    pub(crate) started: Instant,
     /// The route's pattern.
     pub(crate) route: &'static str,
     /// Who called, once it is known.
     pub(crate) caller: Option<Caller>,
-    image: Option<String>,
+    image: Option<Text>,
     /// The Job that it is about, once its name is known to be one.
     pub(crate) job: Option<JobName>,
     counts: Option<Counts>,
     status: Option<StatusCode>,
+    /// Something of the request is not read: it would stand between this request and the next one.
+    pub(crate) unread: bool,
     metrics: Option<Arc<dyn Metrics>>,
 }
 
@@ -80,8 +89,14 @@ struct Counts {
 }
 
 impl RequestLine {
-    pub(crate) fn new(id: String, method: Option<Method>, peer: SocketAddr) -> Self {
-        Self {
+    /// Of what is told here the metrics get their figures, too. Boxed: it goes from hand to hand.
+    pub(crate) fn new(
+        id: String,
+        method: Option<Method>,
+        peer: SocketAddr,
+        metrics: Option<Arc<dyn Metrics>>,
+    ) -> Box<Self> {
+        Box::new(Self {
             id,
             method,
             peer,
@@ -92,22 +107,13 @@ impl RequestLine {
             job: None,
             counts: None,
             status: None,
-            metrics: None,
-        }
-    }
-
-    /// What is told here is counted there, too.
-    pub(crate) fn counted_by(mut self, metrics: Option<Arc<dyn Metrics>>) -> Self {
-        self.metrics = metrics;
-        self
+            unread: false,
+            metrics,
+        })
     }
 
     /// The image that is asked for, quoted: it may be anything.
     pub(crate) fn image(&mut self, image: &str) {
-        if image.len() <= LONGEST_IMAGE && image.bytes().all(|b| b.is_ascii_graphic()) {
-            self.image = Some(image.to_owned());
-            return;
-        }
         let mut quoted = String::new();
         for (at, c) in image.chars().enumerate() {
             if at == LONGEST_IMAGE {
@@ -121,7 +127,17 @@ impl RequestLine {
                 quoted.write_char(c)
             };
         }
-        self.image = Some(quoted);
+        self.image = Some(quoted.into());
+    }
+
+    /// The build that is asked for: its image is known to be one, and hardly ever long.
+    pub(crate) fn build(&mut self, build: &Build) {
+        let image = build.image();
+        if image.len() <= LONGEST_IMAGE {
+            self.image = Some(image.clone());
+        } else {
+            self.image(image);
+        }
     }
 
     /// What came of it; each container's code at debug level.
@@ -158,7 +174,7 @@ impl RequestLine {
     }
 
     /// The request is answered.
-    pub(crate) fn ended(mut self, status: StatusCode) {
+    pub(crate) fn ended(mut self: Box<Self>, status: StatusCode) {
         self.status = Some(status);
         if let Some(metrics) = &self.metrics {
             metrics.answered(self.route, status.as_u16(), self.started.elapsed());
@@ -179,6 +195,7 @@ impl Drop for RequestLine {
             job,
             counts,
             status,
+            unread: _,
             metrics: _,
         } = self;
         let counts = counts.as_ref();
@@ -209,7 +226,10 @@ impl Drop for RequestLine {
                 line!(debug, "answered")
             }
             Some(_) => line!(info, "answered"),
-            None => line!(info, "not answered: the client hung up"),
+            None => line!(
+                info,
+                "not answered: the client hung up, or hikaru was stopped"
+            ),
         }
     }
 }
@@ -254,7 +274,7 @@ mod tests {
     #[test]
     fn an_image_is_quoted_and_cut() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut line = RequestLine::new("x".into(), None, peer);
+        let mut line = RequestLine::new("x".into(), None, peer, None);
         line.image("a\n\u{1b}[31mb");
         assert_eq!(line.image.as_deref(), Some("a\\n\\u{1b}[31mb"));
         line.image(&"x".repeat(5000));

@@ -124,16 +124,15 @@ fn bad_name(error: NameError) -> Box<Refusal> {
     Refusal::new(Kind::BadName, error.to_string())
 }
 
-/// Answers a call. `whole` says whether its body was read to the end.
+/// Answers a call.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
-    line: RequestLine,
+    line: Box<RequestLine>,
     call: Call,
     body: Incoming,
-    whole: &mut bool,
 ) -> Answer {
     if let Call::Run(call) = call {
-        return run(shared, line, call, body, whole).await;
+        return run(shared, line, call, body).await;
     }
     drop(body);
     let outcome = within(&shared, ask(&shared, call)).await;
@@ -187,13 +186,7 @@ fn log(text: String) -> Answer {
 
 /// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one and creating the
 /// next. Before that nothing has begun, and afterwards who waits only waits: both go with their client.
-async fn run(
-    shared: Arc<Shared>,
-    line: RequestLine,
-    run: Run,
-    body: Incoming,
-    whole: &mut bool,
-) -> Answer {
+async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: Incoming) -> Answer {
     let Run { from, parameters } = run;
     // The turn is held until the definition is out of memory.
     let turn = timeout(shared.limits.body_time, shared.jobs.clone().acquire_owned());
@@ -206,7 +199,7 @@ async fn run(
         From::Definition(_) => (Doing::Creating, String::new()),
         From::Template(name, _) => (Doing::CreatingFrom, name.to_string()),
     };
-    let read = source(&shared, from, body, whole).await;
+    let read = source(&shared, from, body, &mut line.unread).await;
     let mut request = match read {
         Ok(source) => JobRequest::new(source),
         Err(refusal) => return finish(line, Err(refusal)),
@@ -244,7 +237,7 @@ async fn run(
     });
     let (line, created) = match timeout_at(deadline, &mut task).await {
         Ok(Ok(done)) => done,
-        Ok(Err(_)) => return respond(&id, Err(internal())),
+        Ok(Err(_)) => return respond(&id, false, Err(internal())),
         Err(_) => {
             tracing::warn!(
                 request_id = id,
@@ -256,7 +249,7 @@ async fn run(
                 }
             });
             let detail = "the job is still being created: look (GET /api/job/{namespace}) before repeating the call";
-            return respond(&id, Err(Refusal::new(Kind::Timeout, detail)));
+            return respond(&id, false, Err(Refusal::new(Kind::Timeout, detail)));
         }
     };
     let outcome = match (created, parameters.wait) {
@@ -267,12 +260,12 @@ async fn run(
     finish(line, outcome)
 }
 
-/// What a body defines.
+/// What a body defines; `unread` is taken back once it is read to its end.
 async fn source(
     shared: &Shared,
     from: From,
     body: Incoming,
-    whole: &mut bool,
+    unread: &mut bool,
 ) -> Result<JobSource, Box<Refusal>> {
     let limits = &shared.limits;
     let most = match &from {
@@ -280,7 +273,7 @@ async fn source(
         From::Template(..) => limits.body_bytes,
     };
     let bytes = body::read(body, most, limits.body_time).await?;
-    *whole = true;
+    *unread = false;
     match from {
         From::Definition(media) => {
             let text = wire::job::definition(&bytes).map_err(|error| {

@@ -168,6 +168,24 @@ async fn an_abort_waits_for_nothing() {
 }
 
 #[tokio::test]
+async fn an_abort_ends_upgrades_whose_clients_are_gone() {
+    let (gate, server, client) = waiting().await;
+    drop(client);
+    works(server.address()).await;
+    let mut draining = server.drain();
+    let early = timeout(Duration::from_millis(200), draining.finished()).await;
+    assert!(early.is_err(), "the write still waits");
+    assert_eq!(draining.abort(), 1);
+    let dropped = async {
+        while gate.dropped.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, dropped).await.expect("the write is given up");
+    assert_eq!(runs(&gate.cluster), BEFORE);
+}
+
+#[tokio::test]
 async fn a_server_that_is_dropped_is_aborted() {
     let (gate, server, mut client) = waiting().await;
     let address = server.address();
