@@ -57,15 +57,13 @@ pub fn upgrade(
     async move {
         check_fresh(port)?;
         let Found { workloads, faults } = port.find(&scope).await?;
+        // The usual post of a busy CI: there is nothing to plan.
         let mut report = if workloads.is_empty() {
             Report::of(request)
         } else {
             carry_out(port, plan(request, workloads), mode).await
         };
-        add_faults(&mut report, faults);
-        if wants_near_misses(&report) {
-            Box::pin(add_near_misses(port, &mut report)).await?;
-        }
+        complete(port, &mut report, faults).await?;
         Ok(report)
     }
 }
@@ -96,10 +94,7 @@ pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Repo
     check_fresh(port)?;
     let Found { workloads, faults } = port.find(&scope(&request)).await?;
     let mut report = Report::planned(plan(request, workloads));
-    add_faults(&mut report, faults);
-    if wants_near_misses(&report) {
-        add_near_misses(port, &mut report).await?;
-    }
+    complete(port, &mut report, faults).await?;
     Ok(report)
 }
 
@@ -124,8 +119,7 @@ fn scope(request: &Request) -> Scope {
     }
 }
 
-/// What is seldom awaited is boxed, here and below: a post that nobody has a workload for, as most of a busy CI's, need not
-/// carry the room for it.
+/// What is seldom awaited is boxed, here and below: a post that nobody has a workload for need not carry the room for it.
 fn carry_out(
     port: &dyn ClusterPort,
     plan: Plan,
@@ -138,22 +132,26 @@ fn carry_out(
     }
 }
 
-/// Adds what could not be read.
-fn add_faults(report: &mut Report, faults: Vec<Fault>) {
+/// Adds what could not be read, and, if nothing matched and somebody wants to know, what nearly did: the commonest fault is a
+/// misspelt label.
+async fn complete(
+    port: &dyn ClusterPort,
+    report: &mut Report,
+    faults: Vec<Fault>,
+) -> Result<(), ClusterError> {
     report.faults.extend(faults);
     if !report.nothing_matched() {
-        return;
+        return Ok(());
     }
     if let Some(too_long) = report.build().tag().identity().too_long() {
         let place = report.build().image().clone();
         let fault = Fault::new(Severity::Warning, place, too_long.to_string());
         report.faults.push(fault);
     }
-}
-
-/// Whether somebody wants to know what nearly matched, as nothing did: the commonest fault is a misspelt label.
-fn wants_near_misses(report: &Report) -> bool {
-    report.nothing_matched() && report.request.near_misses
+    if report.request.near_misses {
+        Box::pin(add_near_misses(port, report)).await?;
+    }
+    Ok(())
 }
 
 async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) -> Result<(), ClusterError> {

@@ -104,8 +104,13 @@ pub(crate) fn answer(
                 Ok(Call::Live) => json(&wire::Health { status: "alive" }),
                 Ok(Call::Ready) => readiness(&shared),
                 Ok(Call::Metrics(metrics)) => Ok(figures(&*metrics)),
-                // The others are answered above.
-                Ok(_) => Err(internal()),
+                // They are answered above.
+                Ok(
+                    Call::Upgrade { .. }
+                    | Call::Candidates { .. }
+                    | Call::Find { .. }
+                    | Call::Job(_),
+                ) => Err(internal()),
             };
             ready(finish(line, outcome)).boxed()
         }

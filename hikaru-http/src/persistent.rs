@@ -82,9 +82,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, time::Duration};
 
-    use tokio::sync::oneshot;
+    use tokio::{sync::oneshot, time::timeout};
 
     use super::*;
 
@@ -134,7 +134,8 @@ mod tests {
         let open = Err(oneshot::error::TryRecvError::Empty);
         assert_eq!(seen.try_recv(), open, "it is kept");
         drop(stop);
-        assert!(seen.await.is_err(), "it was dropped undone");
+        let seen = timeout(Duration::from_secs(10), seen).await;
+        assert!(seen.expect("the end").is_err(), "it was dropped undone");
     }
 
     #[test]

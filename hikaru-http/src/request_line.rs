@@ -228,7 +228,7 @@ impl Drop for RequestLine {
             Some(_) => line!(info, "answered"),
             None => line!(
                 info,
-                "not answered: the client hung up, or hikaru was stopped"
+                "not finished: the client hung up, or hikaru was stopped"
             ),
         }
     }

@@ -306,7 +306,7 @@ pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> 
 
 impl Plan {
     /// Whether anything is to be written.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.entries.iter().any(|entry| entry.change.is_some())
     }
 

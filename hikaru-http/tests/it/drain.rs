@@ -152,12 +152,7 @@ async fn an_abort_waits_for_nothing() {
     let early = timeout(Duration::from_millis(50), draining.finished()).await;
     assert!(early.is_err());
     assert_eq!(draining.abort(), 1);
-    assert!(
-        client
-            .answer_to("POST")
-            .await
-            .is_none_or(|answer| answer.status == 503)
-    );
+    assert!(client.answer_to("POST").await.is_none(), "it is cut off");
     let dropped = async {
         while gate.dropped.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
@@ -190,12 +185,7 @@ async fn a_server_that_is_dropped_is_aborted() {
     let (gate, server, mut client) = waiting().await;
     let address = server.address();
     drop(server);
-    assert!(
-        client
-            .answer_to("POST")
-            .await
-            .is_none_or(|answer| answer.status == 503)
-    );
+    assert!(client.answer_to("POST").await.is_none(), "it is cut off");
     let unreachable = async {
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;

@@ -278,8 +278,13 @@ async fn an_answer_that_takes_too_long() {
     let mut limits = Limits::default();
     limits.answer = SOON;
     let server = serve_with(gate.clone(), Authentication::Loopback, limits).await;
-    let answer = call(server.address(), "POST", POST).await;
+    let mut client = Client::connect(server.address()).await;
+    let head = request("POST", POST, &["Content-Length: 2"]);
+    client.send(format!("{head}{{}}")).await;
+    let answer = client.answer().await;
     assert_eq!((answer.status, &*answer.problem().0), (504, "timeout"));
+    let close = answer.header("connection");
+    assert_eq!(close, Some("close"), "its body is not read");
     assert_eq!(runs(&gate.cluster), BEFORE);
     gate.gate.add_permits(1);
     server.drain().finished().await;

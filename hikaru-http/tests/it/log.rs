@@ -230,7 +230,7 @@ async fn a_client_that_hangs_up_while_it_waits_has_its_line_and_no_upgrade() {
     let lines = log.lines(Level::INFO);
     assert_eq!(
         lines[0]["message"],
-        "not answered: the client hung up, or hikaru was stopped"
+        "not finished: the client hung up, or hikaru was stopped"
     );
     assert_eq!(lines[0].get("status"), None);
     gate.gate.add_permits(2);
