@@ -19,6 +19,16 @@ async fn over(draining: &mut Draining) {
     timeout(LONG, draining.finished()).await.expect("the end");
 }
 
+/// The write that waits at the gate is dropped.
+async fn given_up(gate: &Gate) {
+    let dropped = async {
+        while gate.dropped.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, dropped).await.expect("the write is given up");
+}
+
 /// A server, and a client whose upgrade waits at the gate.
 async fn waiting() -> (Arc<Gate>, hikaru_http::Serving, Client) {
     let gate = Gate::new(shop());
@@ -153,12 +163,7 @@ async fn an_abort_waits_for_nothing() {
     assert!(early.is_err());
     assert_eq!(draining.abort(), 1);
     assert!(client.answer_to("POST").await.is_none(), "it is cut off");
-    let dropped = async {
-        while gate.dropped.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(LONG, dropped).await.expect("the write is given up");
+    given_up(&gate).await;
     assert_eq!(runs(&gate.cluster), BEFORE);
 }
 
@@ -171,12 +176,7 @@ async fn an_abort_ends_upgrades_whose_clients_are_gone() {
     let early = timeout(Duration::from_millis(200), draining.finished()).await;
     assert!(early.is_err(), "the write still waits");
     assert_eq!(draining.abort(), 1);
-    let dropped = async {
-        while gate.dropped.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(LONG, dropped).await.expect("the write is given up");
+    given_up(&gate).await;
     assert_eq!(runs(&gate.cluster), BEFORE);
 }
 
