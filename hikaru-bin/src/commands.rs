@@ -10,7 +10,7 @@ mod upgrade;
 
 use std::process::ExitCode;
 
-use hikaru_core::{BuildError, ClusterPort, Reference, TagFormats};
+use hikaru_core::{BuildError, ClusterPort, Escaped, Reference, TagFormats};
 use serde::Serialize;
 
 use crate::{
@@ -104,7 +104,20 @@ fn on(
     end
 }
 
+/// A value as JSON. What could move a terminal's cursor is written as JSON's own escape, which programs read as the same.
 fn json(value: &impl Serialize) -> String {
     // Text and lists alone: they always have a JSON form.
-    serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    let text = serde_json::to_string_pretty(value);
+    let text = text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // All of them are below U+10000. A line feed is never inside a string of JSON.
+            c if c != '\n' && Escaped::escapes(c) => {
+                shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
 }

@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use hikaru_core::Escaped;
 
 /// The longest line of progress, in characters: terminals are seldom narrower.
 const WIDTH: usize = 79;
@@ -24,7 +25,7 @@ fn write_out(text: &str) -> Result<(), String> {
     }
 }
 
-/// Tells a person something that is no result.
+/// Tells a person something that is no result: one line, whatever a file or an image is called.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(text));
 }
@@ -53,11 +54,7 @@ impl Progress {
         let mut out = io::stderr().lock();
         if out.is_terminal() {
             // Cut, since a line that wraps is not written over as a whole.
-            let text: String = printable(text)
-                .replace('\n', " ")
-                .chars()
-                .take(WIDTH)
-                .collect();
+            let text: String = printable(text).chars().take(WIDTH).collect();
             let _ = write!(out, "\r\x1b[2K{text}").and_then(|()| out.flush());
             self.shown = true;
         }
@@ -73,29 +70,23 @@ impl Drop for Progress {
     }
 }
 
-/// Text of somebody else's as it is, but on a terminal, which its control characters could move.
+/// A text of many lines from outside: as it is where a program reads it. On a terminal its line feeds and tabs stay, and
+/// what could move the cursor is escaped.
 pub(crate) fn print_raw(text: &str) -> Result<(), String> {
     if is_one() {
-        let tame = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
         let text = text.replace("\r\n", "\n");
-        let shown = text.chars().map(|c| match c {
-            c if tame(c) => c.escape_default().to_string(),
-            c => c.to_string(),
+        let pieces = text.split_inclusive(['\n', '\t']).map(|piece| {
+            let end = piece.len() - usize::from(piece.ends_with(['\n', '\t']));
+            format!("{}{}", Escaped(&piece[..end]), &piece[end..])
         });
-        return write_out(&shown.collect::<String>());
+        return write_out(&pieces.collect::<String>());
     }
     write_out(text)
 }
 
-/// Control characters could move a terminal's cursor: they are shown as escapes. Line breaks of our own stay.
+/// A text as it can stand in a line: see [`Escaped`].
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' => c.to_string(),
-            c if c.is_control() => c.escape_default().to_string(),
-            c => c.to_string(),
-        })
-        .collect()
+    Escaped(text).to_string()
 }
 
 /// A table without borders: as wide as the terminal, or one line a row where there is none, for `grep`.
@@ -122,7 +113,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> String {
 
 /// A cell of a table: one line, whatever a file is called.
 pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
-    Cell::new(printable(text.as_ref()).replace('\n', "\\n"))
+    Cell::new(printable(text.as_ref()))
 }
 
 /// A verdict, or how far a Job is, in its color.

@@ -1,14 +1,17 @@
-//! A bounded quotation of bad input, for error messages: nobody wants 5,000 characters in a log line.
+//! A bounded quotation of bad input, for error messages: nobody wants 5,000 characters in a log line. What is escaped in it
+//! is said in `escape`.
 
 use std::fmt;
+
+use crate::escape::{Escaped, write_escaped};
 
 /// The longest quotation, in characters.
 const LONGEST: usize = 40;
 /// The longest text in a sentence, in characters.
 const LONGEST_CUT: usize = 200;
 
-/// A piece of input as an error quotes it: what stands at a place, cut after 40 characters, control characters
-/// escaped; *the end* where nothing stands there.
+/// A piece of input as an error quotes it: what stands at a place, cut after 40 characters, escaped as by
+/// [`Escaped`]; *the end* where nothing stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(Box<str>);
 
@@ -27,18 +30,14 @@ impl Excerpt {
     }
 }
 
-/// A text of somebody's in a sentence: cut after 200 characters, control characters escaped.
+/// A text from outside in a sentence: cut after 200 characters, escaped as by [`Escaped`].
 pub(crate) struct Cut<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut chars = self.0.chars();
         for c in chars.by_ref().take(LONGEST_CUT) {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                write!(f, "{c}")?;
-            }
+            write_escaped(f, c)?;
         }
         match chars.next() {
             Some(_) => f.write_str("…"),
@@ -52,15 +51,7 @@ impl fmt::Display for Excerpt {
         if self.0.is_empty() {
             f.write_str("the end")
         } else {
-            f.write_str("`")?;
-            for c in self.0.chars() {
-                if c.is_control() {
-                    write!(f, "{}", c.escape_default())?;
-                } else {
-                    write!(f, "{c}")?;
-                }
-            }
-            f.write_str("`")
+            write!(f, "`{}`", Escaped(&self.0))
         }
     }
 }

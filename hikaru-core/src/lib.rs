@@ -98,6 +98,7 @@ mod build;
 mod change;
 #[cfg(feature = "mock")]
 pub mod contract;
+mod escape;
 mod excerpt;
 mod job;
 #[cfg(feature = "mock")]
@@ -115,6 +116,7 @@ pub use apply::apply;
 pub use attempts::{ATTEMPTS, Attempts, Step};
 pub use build::{Build, BuildError};
 pub use change::{Change, Edit, SETTINGS};
+pub use escape::Escaped;
 pub use excerpt::Excerpt;
 pub use job::{
     ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobLog, JobName, JobPolicy,

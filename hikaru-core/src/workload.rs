@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Text, excerpt::Excerpt, tag::Reading};
+use crate::{Text, escape::Escaped, excerpt::Excerpt, tag::Reading};
 
 /// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`. For
 /// [`Workload::read_metadata`].
@@ -78,9 +78,10 @@ impl WorkloadId {
 }
 
 impl fmt::Display for WorkloadId {
-    /// `namespace/Kind/name`.
+    /// `namespace/Kind/name`, escaped: in a folder a name can be any text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+        let [namespace, kind, name] = [&self.namespace, &self.kind, &self.name].map(|t| Escaped(t));
+        write!(f, "{namespace}/{kind}/{name}")
     }
 }
 
@@ -419,11 +420,15 @@ pub enum Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Helm { release } => write!(f, "the Helm release {release}"),
-            Self::ArgoCd { application } => write!(f, "the Argo CD application {application}"),
-            Self::Flux { kind, name } => write!(f, "the Flux {kind} {name}"),
-            Self::Controller { kind, name } => write!(f, "the controller of {kind} {name}"),
-            Self::Applier { manager } => write!(f, "the field manager {manager}"),
+            Self::Helm { release } => write!(f, "the Helm release {}", Escaped(release)),
+            Self::ArgoCd { application } => {
+                write!(f, "the Argo CD application {}", Escaped(application))
+            }
+            Self::Flux { kind, name } => write!(f, "the Flux {} {}", Escaped(kind), Escaped(name)),
+            Self::Controller { kind, name } => {
+                write!(f, "the controller of {} {}", Escaped(kind), Escaped(name))
+            }
+            Self::Applier { manager } => write!(f, "the field manager {}", Escaped(manager)),
         }
     }
 }

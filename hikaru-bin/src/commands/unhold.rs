@@ -12,10 +12,8 @@ pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, St
         other => other.to_string(),
     })?;
     for (container, mark) in &removed {
-        terminal::print(&format!(
-            "{}: removed the mark of {container}, {mark}",
-            args.workload
-        ))?;
+        let line = format!("{}: removed the mark of {container}, {mark}", args.workload);
+        terminal::print(&terminal::printable(&line))?;
     }
     if removed.is_empty() {
         let of = match &args.container {

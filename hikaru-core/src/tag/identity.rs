@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Segment, TagError};
-use crate::excerpt::Excerpt;
+use crate::{escape::Escaped, excerpt::Excerpt};
 
 /// The longest value of a label, in bytes (Kubernetes).
 pub(crate) const LABEL_LONGEST: usize = 63;
@@ -108,7 +108,7 @@ impl fmt::Display for Reading<'_> {
         let mut joint = "";
         for (name, value) in parts {
             if let Some(value) = value {
-                write!(f, "{joint}{name} {value}")?;
+                write!(f, "{joint}{name} {}", Escaped(value))?;
                 joint = ", ";
             }
         }
