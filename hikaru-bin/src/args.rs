@@ -132,7 +132,7 @@ pub(crate) enum Command {
 /// The API's tokens have no flag: HIKARU_API_TOKEN or the file HIKARU_API_TOKEN_FILE, one token a line; two may be
 /// valid while they are rotated. Without one hikaru listens on a loopback address only.
 ///
-/// SIGTERM or SIGINT: what was begun is finished; a second one aborts.
+/// SIGTERM or SIGINT: what was begun is finished; a second one aborts. SIGHUP changes nothing.
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
     /// Where to listen
@@ -144,6 +144,15 @@ pub(crate) struct Serve {
         hide_env_values = true
     )]
     pub(crate) listen: SocketAddr,
+    /// Where to answer probes and metrics alone, besides: connections of the API cannot exhaust this one
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        value_parser = listen,
+        env = "HIKARU_PROBE_LISTEN",
+        hide_env_values = true
+    )]
+    pub(crate) probe_listen: Option<SocketAddr>,
     /// Let everybody call who reaches the address: for networks that are protected by other means
     #[arg(long, env = "HIKARU_INSECURE_NO_AUTH", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) insecure_no_auth: bool,

@@ -43,6 +43,8 @@ pub(crate) struct Origin {
     pub(crate) peer: SocketAddr,
     /// Whether its connection is one too many: it is told so, unless it is a probe.
     pub(crate) crowded: bool,
+    /// Whether it came to the listener that answers probes and metrics only.
+    pub(crate) probes: bool,
 }
 
 /// What is asked for, once it is known to be allowed and sound.
@@ -87,13 +89,14 @@ pub(crate) fn answer(
             return Either::Left(upgrade(shared, line, build, parameters));
         }
         (Ok(Call::Candidates { build, parameters }), _) => async move {
-            let plan = candidates(&shared, &mut line, build, parameters);
+            let plan = in_turn(&shared, candidates(&shared, &mut line, build, parameters));
             let outcome = within(&shared, plan).await;
             finish(line, outcome)
         }
         .boxed(),
         (Ok(Call::Find { image }), _) => async move {
-            let outcome = within(&shared, find(&shared, &image)).await;
+            let found = in_turn(&shared, find(&shared, &image));
+            let outcome = within(&shared, found).await;
             finish(line, outcome)
         }
         .boxed(),
@@ -158,6 +161,10 @@ fn read(
         return Err(Refusal::new(Kind::BodyTooLarge, detail));
     }
     let route = route.filter(|route| *route != Route::Metrics || shared.metrics.is_some());
+    if origin.probes && !route.is_some_and(|route| route.is_probe() || route == Route::Metrics) {
+        let detail = "expected /livez, /readyz or /metrics: the API has an address of its own";
+        return Err(Refusal::new(Kind::UnknownRoute, detail));
+    }
     let Some(route) = route else {
         return Err(Refusal::new(
             Kind::UnknownRoute,
@@ -250,6 +257,13 @@ async fn within(shared: &Shared, work: impl Future<Output = Outcome>) -> Outcome
             format!("no answer after {:?}", shared.limits.answer),
         )),
     }
+}
+
+/// What reads the cluster, and holds all that it finds, waits for its turn.
+async fn in_turn(shared: &Shared, work: impl Future<Output = Outcome>) -> Outcome {
+    // It is never closed, so there is no error.
+    let _turn = shared.reads.acquire().await;
+    work.await
 }
 
 fn internal() -> Box<Refusal> {

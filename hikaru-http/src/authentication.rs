@@ -18,6 +18,9 @@ use crate::{
 /// The longest token, in bytes: what is sent is compared at this length, so that time tells nothing of a token's own.
 pub const MAX_TOKEN: usize = 1024;
 
+/// The shortest token, in bytes: a shorter one can be guessed.
+pub const MIN_TOKEN: usize = 16;
+
 /// Who may call. Probes are for everybody.
 #[derive(Clone, Debug)]
 pub enum Authentication {
@@ -66,6 +69,9 @@ pub enum TokenError {
     /// It is empty.
     #[error("the token is empty")]
     Empty,
+    /// It is shorter than [`MIN_TOKEN`].
+    #[error("the token has {0} bytes: expected at least {MIN_TOKEN}")]
+    TooShort(usize),
     /// It is longer than [`MAX_TOKEN`].
     #[error("the token has {0} bytes: expected at most {MAX_TOKEN}")]
     TooLong(usize),
@@ -80,7 +86,8 @@ impl Token {
     /// Takes a token. It is compared as it is: nothing is trimmed.
     ///
     /// # Errors
-    /// When no caller could send it: it is empty, longer than [`MAX_TOKEN`], or not made of visible ASCII characters.
+    /// When it can be guessed or no caller could send it: it is empty, shorter than [`MIN_TOKEN`], longer than
+    /// [`MAX_TOKEN`], or not made of visible ASCII characters.
     pub fn new(text: &SecretString) -> Result<Self, TokenError> {
         let bytes = text.expose_secret().as_bytes();
         match bytes.len() {
@@ -90,6 +97,9 @@ impl Token {
         }
         if let Some(at) = bytes.iter().position(|b| !b.is_ascii_graphic()) {
             return Err(TokenError::Unprintable(at));
+        }
+        if bytes.len() < MIN_TOKEN {
+            return Err(TokenError::TooShort(bytes.len()));
         }
         Ok(Self {
             padded: SecretBox::new(Box::new(Padded::of(bytes))),
@@ -238,6 +248,9 @@ mod tests {
             ("a\n", Some(TokenError::Unprintable(1))),
             ("a b", Some(TokenError::Unprintable(1))),
             ("\u{e9}", Some(TokenError::Unprintable(0))),
+            ("s3cret", Some(TokenError::TooShort(6))),
+            ("fifteen-letters", Some(TokenError::TooShort(15))),
+            ("sixteen-letters!", None),
             (&longest, None),
             (&longer, Some(TokenError::TooLong(MAX_TOKEN + 1))),
         ] {
@@ -250,26 +263,26 @@ mod tests {
         let sound = |text| token(text).expect("a token");
         let longest = "x".repeat(MAX_TOKEN);
         let longer = "x".repeat(MAX_TOKEN + 1);
-        let tokens = Tokens::new(sound("s3cret"), Some(sound(&longest)));
+        let tokens = Tokens::new(sound("s3cret-of-16-byt"), Some(sound(&longest)));
         for (sent, expected) in [
-            ("s3cret", Some(Caller::FirstToken)),
+            ("s3cret-of-16-byt", Some(Caller::FirstToken)),
             (&*longest, Some(Caller::SecondToken)),
             (&*longer, None),
             ("", None),
-            ("s3cre", None),
-            ("s3cret\0", None),
-            ("s3crets", None),
-            ("S3cret", None),
+            ("s3cret-of-16-by", None),
+            ("s3cret-of-16-byt\0", None),
+            ("s3cret-of-16-byts", None),
+            ("S3cret-of-16-byt", None),
         ] {
             assert_eq!(tokens.which(sent.as_bytes()), expected, "{sent:?}");
         }
-        let alone = Tokens::new(sound("s3cret"), None);
+        let alone = Tokens::new(sound("s3cret-of-16-byt"), None);
         assert_eq!(alone.which(b""), None, "no second token is no empty token");
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let tokens = Tokens::new(token("s3cret").expect("a token"), None);
+        let tokens = Tokens::new(token("s3cret-of-16-byt").expect("a token"), None);
         let shown = format!("{:?}", Authentication::Tokens(tokens));
         assert_eq!(
             shown,

@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     api::{self, Origin},
     limits::HEADERS,
+    places::Place,
     problem::Kind,
     server::{Shared, Stage},
     transport::{Progress, Transport},
@@ -32,18 +33,19 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: TcpStream,
     origin: Origin,
+    place: Place,
     mut stage: watch::Receiver<Stage>,
 ) {
     let limits = shared.limits;
     // An answer is written whole: nothing is won by waiting for more. Where it cannot be set, it is just slower.
     let _ = stream.set_nodelay(true);
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress::new(place));
     let transport = Transport::new(stream, origin.peer, shared.clone(), progress.clone());
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let working = progress.begin(!request.body().is_end_stream());
         let answer = api::answer(shared.clone(), origin, request);
         answer.map(|answer| {
-            drop(working);
+            working.answered(answer.body().size_hint().exact());
             Ok::<_, Infallible>(answer)
         })
     });

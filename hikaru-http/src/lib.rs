@@ -11,6 +11,7 @@ mod connection;
 mod limits;
 mod metrics;
 mod persistent;
+mod places;
 mod problem;
 mod query;
 mod request_line;
@@ -19,7 +20,7 @@ mod server;
 mod transport;
 pub mod wire;
 
-pub use authentication::{Authentication, MAX_TOKEN, Token, TokenError, Tokens};
+pub use authentication::{Authentication, MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
 pub use limits::{HEADERS, Limits};
 pub use metrics::Metrics;
 pub use server::{BindError, Bound, Draining, Serving};

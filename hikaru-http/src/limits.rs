@@ -1,5 +1,5 @@
-//! The limits of the server, each with the reason for its default. Where they are enforced: `server`, `connection`,
-//! `transport` and `api`.
+//! The limits of the server, each with the reason for its default. Where they are enforced: `server`, `places`,
+//! `connection`, `transport` and `api`.
 
 use std::time::Duration;
 
@@ -44,11 +44,22 @@ pub struct Limits {
     /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. Who waits for a Job to end
     /// has the time that was asked for besides.
     pub answer: Duration,
-    /// How long a client may take no byte of an answer that is being sent. Default 30 s.
+    /// How long a client may take until it has a whole answer; then its connection is closed. Default 60 s: an answer of a
+    /// megabyte in that time is a slow line.
     pub write_time: Duration,
+    /// How many bytes of answers are held for clients that have not taken them yet, all together; beyond it the connection
+    /// that has been taking its answer the longest is closed. Default 16 MiB.
+    pub answer_bytes: usize,
     /// How many connections are open at once. Default 512: each takes a file descriptor, of which a process often has
-    /// 1,024. An eighth more is accepted, on which probes are answered, and everything else is 503 with `Retry-After`.
+    /// 1,024, and up to [`Limits::header_bytes`] of memory. For one more the connection is closed that has sent no whole
+    /// head of a request for the longest. If all are busy with requests, an eighth more is accepted, on which probes are
+    /// answered, and everything else is 503 with `Retry-After`.
     pub connections: usize,
+    /// The same for the listener of probes and metrics, where there is one. Default 64.
+    pub probe_connections: usize,
+    /// How many requests read the cluster at once for `/api/candidates` and `/api/image`; more wait their turn. Default
+    /// 16: each holds all that it finds, until its answer is made. At least 1.
+    pub reads: usize,
     /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 64: they outlive their
     /// connections, so the limit on those does not bound them. At
     /// least 1.
@@ -69,8 +80,11 @@ impl Default for Limits {
             body_time: Duration::from_secs(30),
             jobs: 8,
             answer: Duration::from_secs(300),
-            write_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(60),
+            answer_bytes: 16 * 1024 * 1024,
             connections: 512,
+            probe_connections: 64,
+            reads: 16,
             upgrades: 64,
             drain_delay: Duration::ZERO,
         }

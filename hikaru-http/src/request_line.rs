@@ -225,6 +225,8 @@ impl Drop for RequestLine {
             Some(_) if matches!(*route, "/livez" | "/readyz" | "/metrics") => {
                 line!(debug, "answered")
             }
+            // Anybody can leave a request unfinished, over and over: the log is not theirs to fill.
+            Some(StatusCode::REQUEST_TIMEOUT) if caller.is_none() => line!(debug, "answered"),
             Some(_) => line!(info, "answered"),
             None => line!(
                 info,

@@ -18,7 +18,10 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{Authentication, Limits, Metrics, api::Origin, connection, request_line::RequestIds};
+use crate::{
+    Authentication, Limits, Metrics, api::Origin, connection, places::Places,
+    request_line::RequestIds,
+};
 
 /// How long the accept loop sleeps when there are no file descriptors left: trying again at once would only burn time.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -47,9 +50,13 @@ pub(crate) struct Shared {
     pub(crate) upgrades: Arc<Semaphore>,
     /// The turns to send and create a Job.
     pub(crate) jobs: Arc<Semaphore>,
+    /// The turns to read the cluster.
+    pub(crate) reads: Semaphore,
     under_way: AtomicUsize,
     /// Each task holds a receiver, so the last one that ends is seen.
     stage: watch::Sender<Stage>,
+    /// The same for the listener of probes: it answers until all else is over.
+    probes: watch::Sender<Stage>,
 }
 
 impl Shared {
@@ -68,13 +75,22 @@ impl Shared {
         Running(self.clone())
     }
 
-    fn advance(&self, to: Stage) {
-        self.stage.send_if_modified(|stage| {
-            let later = *stage < to;
-            *stage = to.max(*stage);
-            later
-        });
+    fn drain(&self) {
+        advance(&self.stage, Stage::Draining);
     }
+
+    fn abort(&self) {
+        advance(&self.stage, Stage::Aborted);
+        advance(&self.probes, Stage::Aborted);
+    }
+}
+
+fn advance(stage: &watch::Sender<Stage>, to: Stage) {
+    stage.send_if_modified(|stage| {
+        let later = *stage < to;
+        *stage = to.max(*stage);
+        later
+    });
 }
 
 /// An upgrade or the creation of a Job runs.
@@ -106,6 +122,7 @@ pub enum BindError {
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    probes: Option<TcpListener>,
     cluster: Arc<dyn ClusterPort>,
     authentication: Authentication,
     formats: TagFormats,
@@ -130,6 +147,7 @@ impl Bound {
         Ok(Self {
             listener,
             address,
+            probes: None,
             cluster,
             authentication,
             formats: TagFormats::default(),
@@ -141,6 +159,13 @@ impl Bound {
     /// Who keeps its figures; `/metrics` is not there without.
     pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
+        self
+    }
+
+    /// A listener for probes and metrics alone. It has its own connections, so that those of the API cannot exhaust it,
+    /// and it answers until the server is over. Any address will do: who may read the metrics is the same everywhere.
+    pub fn probes(mut self, listener: TcpListener) -> Self {
+        self.probes = Some(listener);
         self
     }
 
@@ -175,11 +200,16 @@ impl Bound {
             ids: RequestIds::default(),
             upgrades: Arc::new(Semaphore::new(self.limits.upgrades.max(1))),
             jobs: Arc::new(Semaphore::new(self.limits.jobs.max(1))),
+            reads: Semaphore::new(self.limits.reads.max(1)),
             under_way: AtomicUsize::new(0),
             stage: watch::Sender::new(Stage::Serving),
+            probes: watch::Sender::new(Stage::Serving),
         });
         let stage = shared.subscribe();
         tokio::spawn(accept(shared.clone(), self.listener, stage));
+        if let Some(listener) = self.probes {
+            tokio::spawn(accept_probes(shared.clone(), listener));
+        }
         Serving {
             address: self.address,
             life: Life(shared),
@@ -192,7 +222,7 @@ struct Life(Arc<Shared>);
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.0.advance(Stage::Aborted);
+        self.0.abort();
     }
 }
 
@@ -212,7 +242,7 @@ impl Serving {
     /// Begins the end: `/readyz` answers 503, nothing new is accepted ([`Limits::drain_delay`] later), idle connections
     /// are closed, and what has been begun is finished.
     pub fn drain(self) -> Draining {
-        self.life.0.advance(Stage::Draining);
+        self.life.0.drain();
         Draining { life: self.life }
     }
 }
@@ -240,9 +270,13 @@ impl Draining {
 
 /// Accepts connections until the drain, and survives whatever accepting fails with.
 async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Receiver<Stage>) {
-    let most = shared.limits.connections;
-    let places = Arc::new(Semaphore::new(most));
-    let extra = Arc::new(Semaphore::new((most / 8).max(1)));
+    let limits = &shared.limits;
+    let most = limits.connections;
+    let door = Door {
+        places: Places::new(most, (most / 8).max(1), limits.answer_bytes),
+        shared: shared.clone(),
+        probes: false,
+    };
     // The server is not over as long as this task may still accept.
     let _alive = stage.clone();
     let mut over = std::pin::pin!({
@@ -272,37 +306,69 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Re
             () = sleep(SETTLED), if left.is_some() => return,
         };
         left = left.map(|left| left - 1);
+        door.admit(accepted).await;
+    }
+}
+
+/// Accepts connections for probes and metrics until the server is over.
+async fn accept_probes(shared: Arc<Shared>, listener: TcpListener) {
+    let limits = &shared.limits;
+    let door = Door {
+        places: Places::new(limits.probe_connections, 0, limits.answer_bytes),
+        shared: shared.clone(),
+        probes: true,
+    };
+    let mut stage = shared.probes.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stage.wait_for(|stage| *stage == Stage::Aborted) => return,
+            accepted = listener.accept() => accepted,
+        };
+        door.admit(accepted).await;
+    }
+}
+
+/// What the connections of one listener have in common.
+struct Door {
+    shared: Arc<Shared>,
+    places: Arc<Places>,
+    /// Only probes and metrics are answered.
+    probes: bool,
+}
+
+impl Door {
+    /// Serves a connection in a task of its own, if there is a place for it.
+    async fn admit(&self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             // The client was gone before it was accepted.
-            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) if is_of_one_connection(&error) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
+                // There may be no file descriptors left, and whoever only waits holds some.
+                self.places.make_room();
                 sleep(NO_DESCRIPTORS).await;
-                continue;
+                return;
             }
         };
-        let (place, crowded) = match places.clone().try_acquire_owned() {
-            Ok(place) => (place, false),
-            Err(_) => match extra.clone().try_acquire_owned() {
-                Ok(place) => (place, true),
-                Err(_) => {
-                    tracing::debug!(%peer, "too many connections: closed without a word");
-                    drop::<TcpStream>(stream);
-                    continue;
-                }
-            },
+        let Some((place, crowded)) = self.places.take() else {
+            tracing::debug!(%peer, "too many connections: closed without a word");
+            return;
         };
-        let serving = connection::serve(
-            shared.clone(),
-            stream,
-            Origin { peer, crowded },
-            shared.subscribe(),
-        );
-        tokio::spawn(async move {
-            serving.await;
-            drop(place);
-        });
+        let origin = Origin {
+            peer,
+            crowded,
+            probes: self.probes,
+        };
+        let stage = match self.probes {
+            true => self.shared.probes.subscribe(),
+            false => self.shared.subscribe(),
+        };
+        let id = place.id();
+        let serving = connection::serve(self.shared.clone(), stream, origin, place, stage);
+        let task = tokio::spawn(serving).abort_handle();
+        self.places.served_by(id, task);
     }
 }
 

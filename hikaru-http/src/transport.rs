@@ -1,9 +1,9 @@
-//! The bytes of one connection, between the socket and hyper. Here is what hyper leaves to its IO: a client that takes no
-//! byte, a close that lets the answer arrive, and a sentence in the place of hyper's empty answers to what is no request.
+//! The bytes of one connection, between the socket and hyper. Here is what hyper leaves to its IO: a client that takes its
+//! answer too slowly, a close that lets the answer arrive, and a sentence in the place of hyper's empty answers to what is no request.
 
 use std::{
     future::poll_fn,
-    io,
+    io::{self, IoSlice},
     net::SocketAddr,
     pin::{Pin, pin},
     sync::{
@@ -23,6 +23,7 @@ use tokio::{
 
 use crate::{
     api::{self, Answer},
+    places::Place,
     problem::Kind,
     server::Shared,
 };
@@ -36,8 +37,8 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 const HEAD_START: Duration = Duration::from_secs(1);
 
 /// What a connection's parts know of each other.
-#[derive(Debug, Default)]
 pub(crate) struct Progress {
+    place: Place,
     /// A request is in hand, or its answer not wholly sent.
     answering: AtomicBool,
     /// A request is in hand.
@@ -53,8 +54,21 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    pub(crate) fn new(place: Place) -> Self {
+        Self {
+            place,
+            answering: AtomicBool::default(),
+            working: AtomicBool::default(),
+            heard: AtomicBool::default(),
+            linger: AtomicBool::default(),
+            begun: AtomicBool::default(),
+            sent: AtomicU64::default(),
+        }
+    }
+
     /// A request has come. It is in hand until the value is dropped.
     pub(crate) fn begin(self: &Arc<Self>, has_body: bool) -> Working {
+        self.place.request_begun();
         self.begun.store(true, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
         self.working.store(true, Ordering::Relaxed);
@@ -92,6 +106,14 @@ impl Progress {
 /// A request is in hand.
 pub(crate) struct Working(Arc<Progress>);
 
+impl Working {
+    /// It is answered, with so many bytes.
+    pub(crate) fn answered(self, bytes: Option<u64>) {
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        self.0.place.answer_made(bytes.unwrap_or_default());
+    }
+}
+
 impl Drop for Working {
     fn drop(&mut self) {
         self.0.working.store(false, Ordering::Relaxed);
@@ -105,8 +127,8 @@ pub(crate) struct Transport {
     peer: SocketAddr,
     shared: Arc<Shared>,
     progress: Arc<Progress>,
-    /// Since when the client takes nothing: until then it has time.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// Until when the client has to have taken all that is to be sent.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// What is sent in the place of hyper's own words, and how much of it is.
     own: Option<(Vec<u8>, usize)>,
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
@@ -124,7 +146,7 @@ impl Transport {
             peer,
             shared,
             progress,
-            stalled: None,
+            deadline: None,
             own: None,
             lingering: None,
         }
@@ -166,19 +188,23 @@ impl Transport {
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, bytes) {
             Poll::Ready(sent) => {
-                self.stalled = None;
                 if let Ok(sent) = sent {
                     self.progress.sent.fetch_add(sent as u64, Ordering::Relaxed);
+                    self.progress.place.bytes_sent(sent);
                 }
                 Poll::Ready(sent)
             }
             Poll::Pending => {
                 let time = self.shared.limits.write_time;
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(time)));
-                ready!(stalled.as_mut().poll(cx));
+                let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(time)));
+                ready!(deadline.as_mut().poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -189,7 +215,7 @@ impl Transport {
             if done == bytes.len() {
                 break;
             }
-            match self.poll_send(cx, &bytes[done..]) {
+            match self.poll_send(cx, &[IoSlice::new(&bytes[done..])]) {
                 Poll::Ready(sent) => self.own = Some((bytes, done + sent?)),
                 Poll::Pending => {
                     self.own = Some((bytes, done));
@@ -258,13 +284,28 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some((kind, detail)) = self.automatic(bytes) {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    /// hyper keeps an answer in one piece then, and lets go of it once it is sent. Otherwise it would copy it into a buffer
+    /// that lives as long as the connection.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bytes.first().map_or(&[][..], |first| first);
+        if let Some((kind, detail)) = self.automatic(first) {
             self.refuse(kind, &detail);
-            return Poll::Ready(Ok(bytes.len()));
+            return Poll::Ready(Ok(bytes.iter().map(|bytes| bytes.len()).sum()));
         }
         self.poll_send(cx, bytes)
     }
@@ -272,9 +313,13 @@ impl AsyncWrite for Transport {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_own(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // hyper flushes when it has written everything it has.
+        self.deadline = None;
         if !self.progress.is_working() && self.progress.sent() > 0 {
-            // hyper flushes when it has written everything it has: the answer is out.
-            self.progress.answering.store(false, Ordering::Relaxed);
+            // The answer is out.
+            if self.progress.answering.swap(false, Ordering::Relaxed) {
+                self.progress.place.answer_sent();
+            }
         }
         Poll::Ready(Ok(()))
     }

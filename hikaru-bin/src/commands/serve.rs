@@ -2,7 +2,8 @@
 
 use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
-use hikaru_http::{Authentication, Bound, Draining, Token, Tokens};
+use hikaru_http::{Authentication, Bound, Draining, Limits, Token, Tokens};
+use rustix::process::{Resource, getrlimit};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     net::TcpListener,
@@ -49,13 +50,37 @@ async fn serve(args: &Serve) -> Result<End, String> {
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    let probes = match args.probe_listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            Some(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
+        }
+        None => None,
+    };
     if matches!(authentication, Authentication::Insecure) {
         warn!("no authentication: whoever reaches this address can deploy");
     }
-    let bound = Bound::new(listener, cluster, authentication)
+    let mut limits = Limits::default();
+    let descriptors = getrlimit(Resource::Nofile).current;
+    limits.connections = connections(descriptors, limits.connections);
+    if limits.connections < Limits::default().connections {
+        warn!(
+            descriptors,
+            connections = limits.connections,
+            "RLIMIT_NOFILE is low: fewer connections are served at once"
+        );
+    }
+    let mut bound = Bound::new(listener, cluster, authentication)
         .map_err(|error| error.to_string())?
         .formats(formats)
+        .limits(limits)
         .metrics(figures);
+    if let Some(listener) = probes {
+        let address = listener.local_addr();
+        let address = address.map_err(|error| format!("the listener has no address: {error}"))?;
+        info!(%address, "listening for probes and metrics");
+        bound = bound.probes(listener);
+    }
     info!(address = %bound.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     let serving = bound.serve();
     let first = signals.next().await;
@@ -77,10 +102,18 @@ async fn serve(args: &Serve) -> Result<End, String> {
     }
 }
 
-/// SIGTERM and SIGINT.
+/// How many connections are served at once: at most half of the file descriptors that the process may have, the other half
+/// is for the cluster and for files.
+fn connections(descriptors: Option<u64>, usual: usize) -> usize {
+    let half = descriptors.map(|all| usize::try_from(all / 2).unwrap_or(usize::MAX));
+    half.unwrap_or(usual).clamp(1, usual)
+}
+
+/// SIGTERM and SIGINT, which end the service, and SIGHUP, which does not.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -88,13 +121,18 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
+    /// The next one that ends the service. The closing of a terminal and a habitual `kill -HUP` do not.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => info!(signal = "SIGHUP", "nothing is read again on this signal"),
+            }
         }
     }
 }
@@ -215,12 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn connections_follow_the_limit_on_file_descriptors() {
+        for (descriptors, expected) in [
+            (None, 512),
+            (Some(1_048_576), 512),
+            (Some(1024), 512),
+            (Some(1022), 511),
+            (Some(256), 128),
+            (Some(0), 1),
+        ] {
+            assert_eq!(connections(descriptors, 512), expected, "{descriptors:?}");
+        }
+    }
+
+    #[test]
     fn who_may_call() {
         let ok = |text: &str| Ok(text.to_owned());
         assert_eq!(check(&[], &[]), ok("Loopback"));
         assert_eq!(check(&[], &["--insecure-no-auth"]), ok("Insecure"));
-        assert_eq!(check(&[(TOKEN, "secret")], &[]), ok("tokens"));
-        assert_eq!(check(&[(TOKEN, "old\nnew")], &[]), ok("tokens"));
+        assert_eq!(check(&[(TOKEN, "a-secret-of-20-bytes")], &[]), ok("tokens"));
+        assert_eq!(
+            check(
+                &[(TOKEN, "the-old-token-of-a-team\nthe-new-token-of-a-team")],
+                &[]
+            ),
+            ok("tokens")
+        );
         for (variables, flags, message) in [
             (
                 vec![(TOKEN, " ")],
@@ -236,6 +294,11 @@ mod tests {
                 vec![(TOKEN, "se cret")],
                 vec![],
                 "expected a token of visible ASCII characters",
+            ),
+            (
+                vec![(TOKEN, "fifteen-letters")],
+                vec![],
+                "HIKARU_API_TOKEN or HIKARU_API_TOKEN_FILE: the token has 15 bytes: expected at least 16",
             ),
             (
                 vec![(TOKEN, "a")],

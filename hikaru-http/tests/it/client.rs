@@ -79,6 +79,11 @@ impl Client {
         }
     }
 
+    /// Its bytes, from now on read by somebody else.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = timeout(LONG, self.stream.write_all(bytes.as_ref())).await;
         sent.expect("in time").expect("sent");

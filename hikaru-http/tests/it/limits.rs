@@ -1,13 +1,13 @@
 //! The limits: bodies, headers, time, connections, upgrades. Whoever meets one is told, and nobody else notices.
 
-use std::{fmt::Write as _, net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use hikaru_http::{Authentication, Limits, Serving};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{
-    client::{Client, LONG, call, request},
-    cluster::{BEFORE, Gate, POSTED, memory, runs, serve, serve_with, shop, workload, works},
+    client::{Client, call, request},
+    cluster::{BEFORE, Gate, POSTED, runs, serve, serve_with, shop, works},
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -184,69 +184,6 @@ async fn a_header_that_takes_too_long() {
     assert_eq!(idle.answer().await.status, 200);
     assert!(idle.is_closed().await);
     works(server.address()).await;
-}
-
-#[tokio::test]
-async fn a_client_that_takes_no_answer_is_let_go() {
-    let workloads = (0..3000).map(|i| {
-        let name = format!("web-{i}");
-        workload("shop", "Deployment", &name, &[("web", BEFORE)])
-    });
-    let mut limits = Limits::default();
-    limits.write_time = SOON;
-    limits.connections = 1;
-    let server = serve_with(memory(workloads), Authentication::Loopback, limits).await;
-    let target = POST.replace("/api/image", "/api/candidates");
-    let mut client = Client::connect(server.address()).await;
-    // Pipelined, so that the answers fill every buffer on the way.
-    client
-        .try_send(request("GET", &target, &[]).repeat(20))
-        .await;
-    // Its place is free again once it is let go.
-    free_again(server.address(), "GET", "/api/image/acme/proxy").await;
-}
-
-/// Until a call finds a place again: the server sees the end of a connection when it sees it.
-async fn free_again(server: SocketAddr, method: &str, target: &str) {
-    let served = async {
-        loop {
-            let answer = call(server, method, target).await;
-            match answer.status {
-                200 => break,
-                503 => sleep(Duration::from_millis(20)).await,
-                _ => panic!("{answer:?}"),
-            }
-        }
-    };
-    timeout(LONG, served).await.expect("a free place");
-}
-
-#[tokio::test]
-async fn one_connection_too_many_is_told_and_probes_are_answered() {
-    let server = limited(|limits| limits.connections = 2).await;
-    let mut kept = Vec::new();
-    for _ in 0..2 {
-        let mut client = Client::connect(server.address()).await;
-        client.send(request("GET", "/livez", &[])).await;
-        assert_eq!(client.answer().await.status, 200);
-        kept.push(client);
-    }
-    let answer = call(server.address(), "POST", POST).await;
-    assert_eq!((answer.status, &*answer.problem().0), (503, "busy"));
-    assert_eq!(answer.header("connection"), Some("close"));
-    works(server.address()).await;
-
-    // One more than those is closed without a word, and nobody else is harmed.
-    let waiting = Client::connect(server.address()).await;
-    let mut beyond = Client::connect(server.address()).await;
-    beyond.try_send(request("GET", "/livez", &[])).await;
-    assert!(beyond.is_closed().await);
-    drop(waiting);
-    let mut first = kept.remove(0);
-    first.send(request("POST", POST, &[])).await;
-    assert_eq!(first.answer().await.status, 200);
-    drop((first, kept));
-    free_again(server.address(), "POST", POST).await;
 }
 
 #[tokio::test]

@@ -102,20 +102,23 @@ fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 async fn one_line_a_request() {
     let (log, _guard) = Log::start();
     let token = |text: &str| Token::new(&text.into()).expect("a token");
-    let tokens = Tokens::new(token("s3cret"), Some(token("n3xt")));
+    let tokens = Tokens::new(
+        token("s3cret-t0ken-of-ours"),
+        Some(token("n3xt-t0ken-of-ours")),
+    );
     let cluster = memory([
         workload("shop", "Deployment", "web", &[("web", BEFORE)]),
         workload("shop", "Deployment", "same", &[("web", POSTED)]),
     ]);
     let server = serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await;
-    let good = ["Authorization: Bearer n3xt"];
+    let good = ["Authorization: Bearer n3xt-t0ken-of-ours"];
     call_with(server.address(), "POST", POST, &good).await;
     let target = "/api/image/a%0ab?secret=s3cret";
     call_with(
         server.address(),
         "GET",
         target,
-        &["Authorization: Bearer s3cret"],
+        &["Authorization: Bearer s3cret-t0ken-of-ours"],
     )
     .await;
     call_with(server.address(), "GET", "/api/image/a%0ab", &good).await;
@@ -183,6 +186,24 @@ async fn one_line_a_request() {
     for secret in ["s3cret", "n3xt", "wr0ng"] {
         assert!(!all.contains(secret), "{secret} in the log");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_is_never_finished_is_no_line_for_an_operator() {
+    let (log, _guard) = Log::start();
+    let mut limits = Limits::default();
+    limits.header_time = std::time::Duration::from_millis(20);
+    let server = serve_with(shop(), Authentication::Loopback, limits).await;
+    let mut client = Client::connect(server.address()).await;
+    client.send("GET /livez HTTP/1.1\r\nHo").await;
+    assert_eq!(client.answer().await.status, 408);
+    assert_eq!(log.lines(Level::INFO), []);
+    let line = fields(&[
+        ("message", "answered"),
+        ("route", "none"),
+        ("status", "408"),
+    ]);
+    assert!(log.lines(Level::DEBUG).contains(&line));
 }
 
 #[tokio::test]

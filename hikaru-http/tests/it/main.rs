@@ -5,6 +5,7 @@ mod bad_input;
 mod browsers;
 mod client;
 mod cluster;
+mod crowd;
 mod drain;
 mod jobs;
 mod limits;

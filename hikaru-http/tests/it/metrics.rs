@@ -87,13 +87,13 @@ async fn each_answer_and_each_report_is_told() {
 
 #[tokio::test]
 async fn figures_need_a_token_as_the_api_does() {
-    let token = Token::new(&"s3cret".into()).expect("a token");
+    let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
     let tokens = Authentication::Tokens(Tokens::new(token, None));
     let bound = Bound::new(listener().await, shop(), tokens).expect("a server");
     let server = bound.metrics(Arc::new(Told::default())).serve();
     let address = server.address();
     assert_eq!(call(address, "GET", "/metrics").await.status, 401);
-    let header = ["Authorization: Bearer s3cret"];
+    let header = ["Authorization: Bearer s3cret-t0ken-of-ours"];
     let answer = call_with(address, "GET", "/metrics", &header).await;
     assert_eq!(answer.status, 200);
 }

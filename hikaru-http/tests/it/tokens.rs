@@ -18,7 +18,10 @@ fn token(text: &str) -> Token {
 }
 
 async fn guarded(cluster: Arc<MemoryCluster>) -> Serving {
-    let tokens = Tokens::new(token("s3cret"), Some(token("n3xt")));
+    let tokens = Tokens::new(
+        token("s3cret-t0ken-of-ours"),
+        Some(token("n3xt-t0ken-of-ours")),
+    );
     serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await
 }
 
@@ -26,8 +29,16 @@ async fn guarded(cluster: Arc<MemoryCluster>) -> Serving {
 async fn only_a_valid_token_is_let_in() {
     for (headers, status, challenge) in [
         (&[][..], 401, Some("Bearer")),
-        (&["Authorization: Basic s3cret"], 401, Some("Bearer")),
-        (&["Authorization: s3cret"], 401, Some("Bearer")),
+        (
+            &["Authorization: Basic s3cret-t0ken-of-ours"],
+            401,
+            Some("Bearer"),
+        ),
+        (
+            &["Authorization: s3cret-t0ken-of-ours"],
+            401,
+            Some("Bearer"),
+        ),
         (&["Authorization:"], 401, Some("Bearer")),
         (&["Authorization: Bearer"], 401, Some("Bearer")),
         (
@@ -36,34 +47,34 @@ async fn only_a_valid_token_is_let_in() {
             Some("Bearer error=\"invalid_token\""),
         ),
         (
-            &["Authorization: Bearer s3cret n3xt"],
+            &["Authorization: Bearer s3cret-t0ken-of-ours n3xt-t0ken-of-ours"],
             401,
             Some("Bearer error=\"invalid_token\""),
         ),
         (
-            &["Authorization: Bearer s3cre"],
+            &["Authorization: Bearer s3cret-t0ken-of-our"],
             401,
             Some("Bearer error=\"invalid_token\""),
         ),
         (
-            &["Authorization: Bearer s3crets"],
+            &["Authorization: Bearer s3cret-t0ken-of-ours-"],
             401,
             Some("Bearer error=\"invalid_token\""),
         ),
         (
             &[
-                "Authorization: Bearer s3cret",
-                "Authorization: Bearer s3cret",
+                "Authorization: Bearer s3cret-t0ken-of-ours",
+                "Authorization: Bearer s3cret-t0ken-of-ours",
             ],
             400,
             None,
         ),
-        (&["Authorization: Bearer s3cret"], 200, None),
-        (&["authorization: bEaReR   n3xt"], 200, None),
+        (&["Authorization: Bearer s3cret-t0ken-of-ours"], 200, None),
+        (&["authorization: bEaReR   n3xt-t0ken-of-ours"], 200, None),
         // A token is enough: whoever has it may be a browser, and need not be on this machine.
         (
             &[
-                "Authorization: Bearer n3xt",
+                "Authorization: Bearer n3xt-t0ken-of-ours",
                 "Origin: https://ci.example",
                 "Sec-Fetch-Site: cross-site",
             ],
@@ -84,7 +95,7 @@ async fn only_a_valid_token_is_let_in() {
 
 #[tokio::test]
 async fn an_empty_token_never_matches() {
-    let tokens = Tokens::new(token("s3cret"), None);
+    let tokens = Tokens::new(token("s3cret-t0ken-of-ours"), None);
     let server = serve_with(shop(), Authentication::Tokens(tokens), Limits::default()).await;
     for header in [
         "Authorization: Bearer ",

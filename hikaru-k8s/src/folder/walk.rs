@@ -302,7 +302,7 @@ fn error_fault<'e>(
             let message = format!("is a symlink that leads back to {to}: not followed");
             Fault::new(Severity::Warning, place, message)
         }
-        Reason::Io(error) if link => {
+        Reason::Io(error) if link && !super::write::is_scarce(error) => {
             let message = format!("is a symlink that leads nowhere: {error}");
             Fault::new(Severity::Warning, place, message)
         }

@@ -389,8 +389,26 @@ pub(super) fn refused(error: io::Error, file: &str, done: &str) -> ClusterError 
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             ClusterError::Forbidden(message)
         }
+        _ if is_scarce(&error) => ClusterError::Unavailable {
+            message,
+            retry_after: None,
+        },
         _ => ClusterError::Invalid(message),
     }
+}
+
+/// Whether the machine has too little of something now: space or file descriptors. The same call can succeed later.
+pub(super) fn is_scarce(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kind = error.kind();
+    if kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded {
+        return true;
+    }
+    // The library for temporary files keeps the system's words, but not its number.
+    let words = error.to_string();
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|code| words.starts_with(&io::Error::from(*code).to_string()))
 }
 
 #[cfg(test)]
@@ -447,11 +465,31 @@ mod tests {
             ),
             (
                 28,
-                "refused: web.yaml: cannot be written: No space left on device (os error 28)",
+                "unavailable: web.yaml: cannot be written: No space left on device (os error 28)",
+            ),
+            (
+                122,
+                "unavailable: web.yaml: cannot be written: Disk quota exceeded (os error 122)",
+            ),
+            (
+                24,
+                "unavailable: web.yaml: cannot be written: Too many open files (os error 24)",
+            ),
+            (
+                21,
+                "refused: web.yaml: cannot be written: Is a directory (os error 21)",
             ),
         ] {
             let error = refused(io::Error::from_raw_os_error(code), "web.yaml", "written");
             assert_eq!(error.to_string(), expected);
         }
+        // So does the library for temporary files say it.
+        let wrapped = io::Error::other("Too many open files (os error 24) at path \"/srv/.tmpX\"");
+        let expected =
+            "unavailable: web.yaml: cannot be written: Too many open files (os error 24)";
+        assert_eq!(
+            refused(wrapped, "web.yaml", "written").to_string(),
+            expected
+        );
     }
 }

@@ -47,9 +47,9 @@ fn a_line_is_logged_for_each_request() {
     let (_guard, shop) = example("shop");
     let server = Server::start(
         &["--manifests", &shop],
-        &[("HIKARU_API_TOKEN", "s3cret-t0ken")],
+        &[("HIKARU_API_TOKEN", "s3cret-t0ken-of-ours")],
     );
-    let token = "Authorization: Bearer s3cret-t0ken\r\n";
+    let token = "Authorization: Bearer s3cret-t0ken-of-ours\r\n";
     let answer = server
         .request("POST", &format!("/api/image/{NEW}"), token)
         .expect("an answer")
@@ -70,6 +70,54 @@ fn a_line_is_logged_for_each_request() {
         "{log}"
     );
     assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn a_token_that_can_be_guessed_is_refused() {
+    let (_guard, shop) = example("shop");
+    let mut serve = command(&["serve", "--manifests", &shop, "--listen", "127.0.0.1:0"]);
+    let output = serve.env("HIKARU_API_TOKEN", "fifteen-letters").output();
+    let output = output.expect("hikaru runs");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("the token has 15 bytes: expected at least 16"),
+        "{told}"
+    );
+    assert!(!told.contains("fifteen-letters"), "{told}");
+}
+
+#[test]
+fn probes_have_a_listener_of_their_own_and_sighup_ends_nothing() {
+    let (_guard, shop) = example("shop");
+    let args = ["--manifests", &shop, "--probe-listen", "127.0.0.1:0"];
+    let server = Server::start(&args, &[("HIKARU_API_TOKEN", "s3cret-t0ken-of-ours")]);
+    let log = server.log();
+    let events = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let probes = events
+        .filter(|event| event["message"] == "listening for probes and metrics")
+        .find_map(|event| Some(event["address"].as_str()?.to_owned()));
+    let probes = probes.expect("the address of the probes");
+    let status = |path: &str, head: &str| {
+        let answer = request(&probes, "GET", path, head);
+        answer.expect("an answer").status
+    };
+    let token = "Authorization: Bearer s3cret-t0ken-of-ours\r\n";
+    assert_eq!(status("/livez", ""), 200);
+    assert_eq!(status("/readyz", ""), 200);
+    assert_eq!(status("/metrics", ""), 401);
+    assert_eq!(status("/metrics", token), 200);
+    assert_eq!(status(&format!("/api/image/{NEW}"), token), 404);
+
+    server.signal("HUP");
+    while !server.log().contains("SIGHUP") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(status("/livez", ""), 200);
+    server.signal("TERM");
+    assert!(server.end().success());
 }
 
 #[test]

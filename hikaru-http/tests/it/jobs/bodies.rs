@@ -257,7 +257,7 @@ async fn who_asks_before_sending_is_told_to_go_on() {
 
 #[tokio::test]
 async fn a_body_is_not_read_before_its_sender_is_known() {
-    let token = Token::new(&"s3cret".into()).expect("a token");
+    let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
     let mut cluster = MockClusterPort::new();
     cluster.expect_run_job().returning(|_, _| Ok(created()));
     let tokens = Authentication::Tokens(Tokens::new(token, None));
@@ -269,7 +269,10 @@ async fn a_body_is_not_read_before_its_sender_is_known() {
         (&[CHUNKED], 401),
         (&["Content-Length: 9", "Expect: 100-continue"], 401),
         (
-            &["Content-Length: 999999999", "Authorization: Bearer s3cret"],
+            &[
+                "Content-Length: 999999999",
+                "Authorization: Bearer s3cret-t0ken-of-ours",
+            ],
             413,
         ),
     ] {
@@ -279,7 +282,7 @@ async fn a_body_is_not_read_before_its_sender_is_known() {
         client.send(request("POST", "/api/job", &headers)).await;
         assert_eq!(client.answer().await.status, status, "{headers:?}");
     }
-    let headers = ["Authorization: Bearer s3cret", YAML];
+    let headers = ["Authorization: Bearer s3cret-t0ken-of-ours", YAML];
     let answer = call_with_body(server.address(), "/api/job", &headers, "kind: Job").await;
     assert_eq!(answer.status, 201);
 }
