@@ -151,9 +151,9 @@ impl Figures {
         }
     }
 
-    fn written(&self, outcome: &Result<(), ClusterError>, took: Duration) {
+    fn written(&self, outcome: &Result<hikaru_core::Written, ClusterError>, took: Duration) {
         let outcome = match outcome {
-            Ok(()) => "written",
+            Ok(_) => "written",
             Err(error) => outcome_of(error),
         };
         self.writes.get_or_create(&Written { outcome }).inc();
@@ -308,7 +308,11 @@ impl ClusterPort for Measured {
         self.cluster.read(id).await
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(
+        &self,
+        change: &Change,
+        mode: Mode,
+    ) -> Result<hikaru_core::Written, ClusterError> {
         let _flight = InFlight::new(&self.figures.in_flight);
         let begun = Instant::now();
         let outcome = self.cluster.write(change, mode).await;

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use hikaru_core::{
     Build, Change, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels, Mode,
-    Request, Scope, TagFormats, Workload, WorkloadId, upgrade,
+    Request, Scope, TagFormats, Workload, WorkloadId, Written, upgrade,
 };
 
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl ClusterPort for Shelf {
         Ok(self.services().iter().find(|s| s.id == *id).cloned())
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let mut services = self.services();
         let mut named = services.iter_mut().filter(|s| s.id == change.judged().id);
         let service = named.next().ok_or(ClusterError::NotFound)?;
@@ -68,7 +68,7 @@ impl ClusterPort for Shelf {
                 }
             }
         }
-        Ok(())
+        Ok(Written::default())
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::{
     change::Change,
-    policy::{Entry, Plan},
-    port::ClusterError,
+    policy::{Entry, Plan, Warning},
+    port::{ClusterError, Written},
     report::{Outcome, Reported},
     workload::{Workload, WorkloadId},
 };
@@ -22,7 +22,7 @@ pub const ATTEMPTS: usize = 20;
 /// workload than the one that was to be read ends it as failed.
 ///
 /// ```
-/// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, plan};
+/// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, Written, plan};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:latest"));
@@ -35,7 +35,7 @@ pub const ATTEMPTS: usize = 20;
 ///             // it only tests.
 ///             Step::Write(change) => {
 ///                 assert_eq!(change.edits().len(), 1);
-///                 attempts.written(Ok(()));
+///                 attempts.written(Ok(Written::default()));
 ///             }
 ///             // Here the workload is read, as it is now.
 ///             Step::Read(_) => attempts.read(Ok(None)),
@@ -110,13 +110,18 @@ impl Attempts {
     }
 
     /// What came of a write.
-    pub fn written(&mut self, answer: Result<(), ClusterError>) {
+    pub fn written(&mut self, answer: Result<Written, ClusterError>) {
         if !matches!(self.step(), Step::Write(_)) {
             return;
         }
         self.left = self.left.saturating_sub(1);
         self.state = match answer {
-            Ok(()) => State::Done(Outcome::Upgraded),
+            Ok(written) => {
+                let warnings = written.warnings.into_iter();
+                let warnings = warnings.map(|words| Warning::OfCluster { words });
+                self.entry.warnings.extend(warnings);
+                State::Done(Outcome::Upgraded)
+            }
             Err(error) if error.is_conflict() => State::Refused {
                 lost: matches!(error, ClusterError::Lost(_)),
             },

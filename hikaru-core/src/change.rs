@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     Text,
-    workload::{Container, Place, Workload},
+    container::Container,
+    workload::{Place, Workload},
 };
 
 /// The keys of the settings that verdicts read, after [`SETTING_PREFIX`](crate::SETTING_PREFIX): a write tests each of

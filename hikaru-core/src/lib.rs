@@ -96,10 +96,12 @@ mod apply;
 mod attempts;
 mod build;
 mod change;
+mod container;
 #[cfg(feature = "mock")]
 pub mod contract;
 mod escape;
 mod excerpt;
+mod hindrance;
 mod job;
 #[cfg(feature = "mock")]
 mod memory;
@@ -116,8 +118,10 @@ pub use apply::apply;
 pub use attempts::{ATTEMPTS, Attempts, Step};
 pub use build::{Build, BuildError};
 pub use change::{Change, Edit, SETTINGS};
+pub use container::{Container, PodList, mark_key, marked_name};
 pub use escape::Escaped;
 pub use excerpt::Excerpt;
+pub use hindrance::Hindrance;
 pub use job::{
     ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobLog, JobName, JobPolicy,
     JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
@@ -130,7 +134,9 @@ pub use policy::{
 };
 #[cfg(feature = "mock")]
 pub use port::MockClusterPort;
-pub use port::{ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity};
+pub use port::{
+    ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity, Written,
+};
 pub use reference::{MAX_PATH, MAX_TAG, Reference, ReferenceError, Repository};
 pub use report::{Miss, NearMiss, Outcome, Report, Reported, near_misses};
 pub use tag::{
@@ -140,8 +146,9 @@ pub use tag::{
 pub use upgrade::{FindError, Users, candidates, find, upgrade};
 pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};
 pub use workload::{
-    Container, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Owner, Place,
-    Progress, SETTING_PREFIX, Setting, Workload, WorkloadId, WorkloadName, check_namespace,
+    CHANGE_CAUSE, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Owner, Place,
+    Progress, SETTING_PREFIX, Setting, StraySetting, Workload, WorkloadId, WorkloadName,
+    check_namespace,
 };
 
 use std::sync::Arc;

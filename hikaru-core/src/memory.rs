@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::{
     Text,
     change::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope},
+    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Written},
     workload::{Workload, WorkloadId, WorkloadName},
 };
 
@@ -95,7 +95,7 @@ impl ClusterPort for MemoryCluster {
         Ok(self.get(id))
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let mut state = self.state();
         let now = state.workloads.get_mut(&change.judged().id);
         let now = now.ok_or(ClusterError::NotFound)?;
@@ -112,7 +112,7 @@ impl ClusterPort for MemoryCluster {
                 }
             }
         }
-        Ok(())
+        Ok(Written::default())
     }
 
     async fn unhold(
@@ -124,7 +124,7 @@ impl ClusterPort for MemoryCluster {
         let named = state.workloads.values_mut().find(|w| workload.names(&w.id));
         let containers = named.ok_or(ClusterError::NotFound)?.containers.iter_mut();
         Ok(containers
-            .filter(|c| container.as_ref().is_none_or(|name| *name == c.name))
+            .filter(|c| container.as_ref().is_none_or(|name| c.is_called(name)))
             .filter_map(|c| Some((c.name.clone(), c.mark.take()?)))
             .collect())
     }

@@ -7,9 +7,11 @@ mod plan;
 mod sentence;
 mod settings;
 mod verdict;
+mod warning;
 
 pub use mark::{MARK_LONGEST, Mark, MarkError};
-pub use plan::{Entry, Judged, Plan, Request, Warning, plan};
+pub use plan::{Entry, Judged, Plan, Request, plan};
 pub use sentence::Sentence;
 pub use settings::{OnFailure, Rules, UnreadableSetting};
 pub use verdict::{Code, Force, ForceError, Reason, Verdict};
+pub use warning::Warning;

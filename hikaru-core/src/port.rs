@@ -136,6 +136,21 @@ impl Found {
     }
 }
 
+/// What came of a write that was applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// What the cluster warned of, in its own words.
+    pub warnings: Vec<Text>,
+}
+
+impl Written {
+    /// A write that the cluster warned of.
+    pub fn warned(warnings: Vec<Text>) -> Self {
+        Self { warnings }
+    }
+}
+
 /// Whether a write is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -218,14 +233,17 @@ impl ClusterError {
 ///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
 /// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
 ///   requests are in flight is the adapter's business.
-/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE).
+/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE) and
+///   [`CHANGE_CAUSE`](crate::CHANGE_CAUSE).
 /// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
 ///
 /// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
 ///
 /// ```
 /// use std::sync::Mutex;
-/// use hikaru_core::{Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId};
+/// use hikaru_core::{
+///     Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
+/// };
 ///
 /// struct One(Mutex<Workload>);
 ///
@@ -241,7 +259,7 @@ impl ClusterError {
 ///     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
 ///         Ok(Some(self.0.lock().unwrap().clone()).filter(|one| one.id == *id))
 ///     }
-///     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+///     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
 ///         let mut one = self.0.lock().unwrap();
 ///         if !change.holds_for(&one) {
 ///             return Err(ClusterError::Stale);
@@ -254,7 +272,7 @@ impl ClusterError {
 ///                 }
 ///             }
 ///         }
-///         Ok(())
+///         Ok(Written::default())
 ///     }
 /// }
 /// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, TagFormats, upgrade};
@@ -290,7 +308,7 @@ pub trait ClusterPort: Send + Sync {
     ///
     /// # Errors
     /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError>;
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError>;
 
     /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives
     /// the containers whose marks were there, with their values.

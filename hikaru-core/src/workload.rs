@@ -2,7 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Text, escape::Escaped, excerpt::Excerpt, tag::Reading};
+use crate::{
+    Text,
+    container::{Container, mark_key},
+    escape::Escaped,
+    excerpt::Excerpt,
+    hindrance::Hindrance,
+    tag::Reading,
+};
 
 /// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`. For
 /// [`Workload::read_metadata`].
@@ -38,11 +45,15 @@ impl Default for IdentityKeys {
 
 /// The prefix of the settings' keys, as labels or annotations: `hikaru.dev/upgrade`.
 pub const SETTING_PREFIX: &str = "hikaru.dev/";
-/// The prefix of the high-water marks' labels: `high-water.hikaru.dev/{container}`.
+/// The prefix of the high-water marks' labels: `high-water.hikaru.dev/{container}`. What follows it is
+/// [`Container::mark_key`].
 pub const MARK_PREFIX: &str = "high-water.hikaru.dev/";
 /// The annotation that an upgrade leaves on the workload: JSON, `{"at": RFC 3339, "previous": {container: image}}`. An
 /// adapter to a live cluster writes it in the same patch as the images. It is no setting.
 pub const LAST_UPGRADE: &str = "hikaru.dev/last-upgrade";
+/// The annotation in which `kubectl rollout history` looks for why a revision was made. An adapter to a live cluster writes
+/// it in the same patch as the images.
+pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 /// Names one workload of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -321,33 +332,16 @@ impl Setting {
     }
 }
 
-/// A container of the pod template, or an init container, that has an image.
+/// A label or annotation with the prefix [`SETTING_PREFIX`] that stands below the workload's own metadata, as on its pod
+/// template: it has no effect there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Container {
-    /// Its name, unique in the pod.
-    pub name: Text,
-    /// Whether it is among the init containers (a native sidecar is, too).
-    pub init: bool,
-    /// Its place in its list, 0-based, those without an image counted.
-    pub position: usize,
-    /// Its image, as written.
-    pub image: Text,
-    /// The value of its high-water mark's label, as it stands there.
-    pub mark: Option<Text>,
-}
-
-impl Container {
-    /// A container, its place in its list being 0.
-    pub fn new(name: impl Into<Text>, image: impl Into<Text>) -> Self {
-        Self {
-            name: name.into(),
-            init: false,
-            position: 0,
-            image: image.into(),
-            mark: None,
-        }
-    }
+pub struct StraySetting {
+    /// Label or annotation.
+    pub place: Place,
+    /// The key after the prefix.
+    pub key: Text,
+    /// Which metadata it stands in: `spec.template.metadata`.
+    pub metadata: Text,
 }
 
 /// How far the rollout of a workload's pod template is, as its controller reports it. All counts are of pods. No verdict
@@ -393,8 +387,8 @@ pub enum Owner {
     },
     /// An Argo CD application.
     ArgoCd {
-        /// The application's name.
-        application: Text,
+        /// The application's name, where the object tells it.
+        application: Option<Text>,
     },
     /// A Flux object.
     Flux {
@@ -421,9 +415,10 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Helm { release } => write!(f, "the Helm release {}", Escaped(release)),
-            Self::ArgoCd { application } => {
-                write!(f, "the Argo CD application {}", Escaped(application))
-            }
+            Self::ArgoCd { application } => match application {
+                Some(application) => write!(f, "the Argo CD application {}", Escaped(application)),
+                None => f.write_str("Argo CD"),
+            },
             Self::Flux { kind, name } => write!(f, "the Flux {} {}", Escaped(kind), Escaped(name)),
             Self::Controller { kind, name } => {
                 write!(f, "the controller of {} {}", Escaped(kind), Escaped(name))
@@ -456,7 +451,7 @@ pub struct Workload {
     pub labels: IdentityLabels,
     /// The settings on it, in any order, each key at most once a place.
     pub settings: Vec<Setting>,
-    /// Its containers and init containers.
+    /// Its containers, init containers and image volumes.
     pub containers: Vec<Container>,
     /// How far its rollout is. `None`: its kind has none, or nobody knows.
     pub progress: Option<Progress>,
@@ -464,6 +459,10 @@ pub struct Workload {
     pub last_upgrade: Option<Text>,
     /// Who else writes its image. It is upgraded all the same, with a warning.
     pub owner: Option<Owner>,
+    /// What keeps its pods from following what is written. It is upgraded all the same, with a warning.
+    pub hindrances: Vec<Hindrance>,
+    /// What looks like a setting, but stands where none counts: warned of.
+    pub stray_settings: Vec<StraySetting>,
 }
 
 impl Workload {
@@ -478,6 +477,8 @@ impl Workload {
             progress: None,
             last_upgrade: None,
             owner: None,
+            hindrances: Vec::new(),
+            stray_settings: Vec::new(),
         }
     }
 
@@ -515,8 +516,9 @@ impl Workload {
                     *slot = Some(value.into());
                 }
             }
-            if let Some(name) = key.strip_prefix(MARK_PREFIX) {
-                for container in self.containers.iter_mut().filter(|c| &*c.name == name) {
+            if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
+                let containers = self.containers.iter_mut();
+                for container in containers.filter(|c| mark_key(&c.name) == marked) {
                     container.mark = Some(value.into());
                 }
             }
@@ -546,7 +548,7 @@ impl Workload {
             .map(|s| &s.value)
     }
 
-    /// The container of this name.
+    /// The container, or image volume, that is told by this name.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|c| &*c.name == name)
     }

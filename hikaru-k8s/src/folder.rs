@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobName,
     JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
-    WorkloadName,
+    WorkloadName, Written,
 };
 use std::fs::{self, File};
 use std::io;
@@ -216,7 +216,7 @@ impl ClusterPort for Folder {
             .unwrap_or_else(|| Err(broke_off()))
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let origin = change.judged().id.origin.as_deref();
         let Some((file, _)) = origin.and_then(|origin| origin.rsplit_once('#')) else {
             return Err(ClusterError::NotFound);
@@ -226,7 +226,8 @@ impl ClusterPort for Folder {
             Ok(path) => write::write(&path, file, &inner.terms, changes),
             Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         });
-        self.inner.desks.write(file, change, mode, writer).await
+        let written = self.inner.desks.write(file, change, mode, writer).await;
+        written.map(|()| Written::default())
     }
 
     /// Refused: what people wrote into their files they take out themselves. The error names file and line of each mark.

@@ -22,6 +22,8 @@ pub(crate) struct Kind {
     pub(crate) pod: Vec<Text>,
     /// How the progress of its rollouts is read.
     pub(crate) rollout: Rollout,
+    /// Whether users added it: what Kubernetes checks in the pods of its own kinds may not hold for it.
+    pub(crate) added: bool,
 }
 
 /// How a kind reports its rollouts.
@@ -86,6 +88,7 @@ impl Kinds {
             plural: OnceLock::from(Text::from(plural)),
             pod: pod.split('.').map(Text::from).collect(),
             rollout,
+            added: false,
         });
         let mut kinds: Vec<Arc<Kind>> = ours.into_iter().map(Arc::new).collect();
         for added in added {
@@ -277,6 +280,7 @@ impl AddedKind {
             plural: OnceLock::new(),
             pod,
             rollout: Rollout::None,
+            added: true,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! which is decided in `hikaru-core`; how a caller asks is decided in `hikaru-http` and `hikaru-bin`.
 
 mod folder;
+mod hindrances;
 mod job;
 mod kind;
 mod live;

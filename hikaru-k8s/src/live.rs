@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobLog,
     JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text, Workload,
-    WorkloadId, WorkloadName,
+    WorkloadId, WorkloadName, Written, mark_key, marked_name,
 };
 use http::{Request, header};
 
@@ -37,6 +37,7 @@ mod object;
 mod owner;
 mod patch;
 mod pem;
+mod pod;
 mod refusal;
 mod rollout;
 mod seats;
@@ -116,8 +117,8 @@ impl fmt::Debug for LiveSettings {
 ///
 /// - Deployments, StatefulSets, DaemonSets and CronJobs are workloads.
 /// - A build's workloads are found by one label selector a kind, in pages; never is the whole cluster read for them.
-/// - A write is one JSON patch that tests all that the verdict read and changes images, high-water marks and
-///   `hikaru.dev/last-upgrade`, nothing else.
+/// - A write is one JSON patch that tests all that the verdict read and changes images, high-water marks,
+///   `hikaru.dev/last-upgrade` and `kubernetes.io/change-cause`, nothing else.
 /// - A kind that the server lacks or forbids, and an object that cannot be read, are faults; the others go on.
 ///
 /// Cheap to clone.
@@ -211,7 +212,7 @@ impl LiveCluster {
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
         let answer = api.send(&Lane::Reading, request, Expected::Object).await;
-        let body = answer.map_err(refusal::of_read)?;
+        let body = answer.map_err(refusal::of_read)?.body;
         let text = object::text_of(kind, &body);
         let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
         let seen = object::read(kind, self.keys(), text);
@@ -229,13 +230,14 @@ impl LiveCluster {
         of: &Workload,
         body: Vec<u8>,
         mode: Mode,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<Written, ClusterError> {
         let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
         let api = &self.inner.api;
         let answer = api.send(lane, request, Expected::Object).await;
         let answer = answer.map_err(refusal::of_write)?;
-        object::check_uid(&answer, &of.uid)
-            .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))
+        object::check_uid(&answer.body, &of.uid)
+            .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))?;
+        Ok(Written::warned(answer.warnings))
     }
 
     /// One that cannot be read hides no other; if none can be, there is nothing to say but why.
@@ -304,7 +306,7 @@ impl ClusterPort for LiveCluster {
         }
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let judged = change.judged();
         let kind = self.inner.kinds.named(&judged.id.kind);
         let kind = kind.ok_or(ClusterError::NotFound)?;
@@ -357,18 +359,23 @@ impl ClusterPort for LiveCluster {
         for _ in 0..UNHOLD_ATTEMPTS {
             let seen = self.get(kind, &id).await?;
             let marks = seen.marks.iter();
-            let marks = marks.filter(|(of, _)| container.as_ref().is_none_or(|name| name == *of));
-            let marks: Vec<(Text, Text)> = marks.map(|(c, v)| (c.clone(), v.clone())).collect();
-            if marks.is_empty() {
+            let wanted = container.as_deref().map(mark_key);
+            let marks = marks.filter(|(key, _)| wanted.as_ref().is_none_or(|name| *name == ***key));
+            let labels: Vec<(Text, Text)> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
+            if labels.is_empty() {
                 // They are gone: by our own patch, if its answer was lost.
                 return Ok(sent.unwrap_or_default());
             }
-            let body = patch::of_unhold(&seen, &marks);
+            let body = patch::of_unhold(&seen, &labels);
+            let told = labels.into_iter();
+            let marks: Vec<(Text, Text)> = told
+                .map(|(key, value)| (marked_name(&key).into(), value))
+                .collect();
             match self
                 .patch(&Lane::Marks, kind, &seen.workload, body, Mode::Commit)
                 .await
             {
-                Ok(()) => return Ok(marks),
+                Ok(_) => return Ok(marks),
                 Err(error) if error.is_conflict() => {
                     if matches!(error, ClusterError::Lost(_)) {
                         sent = Some(marks);

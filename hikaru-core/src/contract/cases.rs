@@ -10,12 +10,13 @@ use crate::{
     Text,
     build::Build,
     change::Change,
+    container::{Container, PodList},
     policy::{Force, Request, plan},
     port::{ClusterError, Mode, Scope, Select},
     report::Outcome,
     tag::TagFormats,
     upgrade::upgrade,
-    workload::{Container, IdentityLabels, Place, Setting, Workload, WorkloadId},
+    workload::{IdentityLabels, Place, Setting, Workload, WorkloadId},
 };
 
 type Check = for<'a> fn(&'a dyn Subject) -> BoxFuture<'a, Result<(), String>>;
@@ -138,6 +139,7 @@ impl<'a> Stage<'a> {
         // A rollout goes on while we look, and when it was upgraded and whose it is are no state that verdicts read.
         let plain = |mut workload: Workload| {
             (workload.progress, workload.last_upgrade, workload.owner) = (None, None, None);
+            workload.hindrances.clear();
             workload
         };
         let (read, found) = (plain(read), plain(found));
@@ -165,7 +167,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
-        self.subject.port().write(change, mode).await
+        self.subject.port().write(change, mode).await.map(drop)
     }
 
     fn image_of<'w>(workload: &'w Workload, container: &str) -> Option<&'w str> {
@@ -212,7 +214,7 @@ impl<'a> Stage<'a> {
 
     async fn finds_what_a_build_is_meant_for(self) -> Result<(), String> {
         let mut init = self.workload(1);
-        init.containers[0].init = true;
+        init.containers[0].list = PodList::InitContainers;
         init.containers[1].position = 0;
         self.put(&init).await?;
         let found = self.find(Select::Build(build(2)?)).await?;
@@ -292,7 +294,7 @@ impl<'a> Stage<'a> {
         ];
         workload.containers[0].mark = Some("1.4.0_1_00000000".into());
         let mut init = Container::new("migrate", "registry.example/migrate:1.0");
-        init.init = true;
+        init.list = PodList::InitContainers;
         workload.containers.push(init);
         let mut now = self.put(&workload).await?;
         let mut absent = now.id.clone();
@@ -321,7 +323,7 @@ impl<'a> Stage<'a> {
     async fn writes_several_containers_at_once(self) -> Result<(), String> {
         let mut workload = self.workload(1);
         let mut init = Container::new("migrate", image(0));
-        init.init = true;
+        init.list = PodList::InitContainers;
         workload.containers.push(init);
         let before = self.put(&workload).await?;
         let change = self.change(&before, 2)?;

@@ -11,10 +11,11 @@ use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetti
 use crate::{
     Text,
     build::Build,
+    container::Container,
     reference::Reference,
     tag::{BuildTag, Reading, TagFormats},
     version::Version,
-    workload::{Container, Place},
+    workload::Place,
 };
 
 /// What a running image says of its version.

@@ -2,20 +2,20 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     sync::{Arc, OnceLock},
 };
 
 use super::{
-    Code, Force, Reason, Rules, Sentence, Verdict,
+    Code, Force, Reason, Rules, Sentence, Verdict, Warning,
     judge::{Case, MadeMark, NextMark},
 };
 use crate::{
     Text,
     build::Build,
     change::{Change, Edit},
+    container::Container,
     tag::{Reading, Segment},
-    workload::{Container, MARK_PREFIX, Owner, Place, SETTING_PREFIX, Workload, WorkloadName},
+    workload::{Workload, WorkloadName},
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
@@ -121,84 +121,6 @@ impl Judged {
     /// Its verdict.
     pub fn verdict(&self) -> Verdict {
         self.code().verdict()
-    }
-}
-
-/// What somebody should know of a workload, whatever its verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// A label or annotation with hikaru's prefix that means nothing.
-    UnknownSetting {
-        /// Where it stands.
-        place: Place,
-        /// Its key without the prefix.
-        key: Text,
-    },
-    /// `hikaru.dev/containers` names a container that is not there.
-    UnknownContainer {
-        /// The name.
-        name: Text,
-    },
-    /// The label of a high-water mark has a value that is none: it counts as not there.
-    UnreadableMark {
-        /// The container's name.
-        container: Text,
-        /// The label's value.
-        value: Text,
-    },
-    /// The workload is upgraded although somebody else writes its image, too.
-    Owned(Owner),
-    /// The high-water mark is too long for a label's value and is not written.
-    MarkTooLong {
-        /// The container's name.
-        container: Text,
-        /// How long it would be, in bytes.
-        length: usize,
-    },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownSetting { place, key } => write!(
-                f,
-                "the {place} {SETTING_PREFIX}{key} means nothing: expected one of {}",
-                crate::change::SETTINGS.join(", ")
-            ),
-            Self::UnknownContainer { name } => write!(
-                f,
-                "{SETTING_PREFIX}containers names {name}, but there is no such container"
-            ),
-            Self::UnreadableMark { container, value } => write!(
-                f,
-                "the label {MARK_PREFIX}{container} is {value:?}, which is no high-water mark: it counts as not there"
-            ),
-            Self::Owned(owner) => {
-                let will = match owner {
-                    Owner::Helm { .. } => {
-                        "the next helm upgrade puts its own image back (Helm 3) or fails with a conflict (Helm 4), \
-                         unless it is given the running tag"
-                    }
-                    Owner::ArgoCd { .. } => {
-                        "its next sync puts the image from git back, unless differences in images are ignored there"
-                    }
-                    Owner::Flux { .. } => "its next reconciliation puts the image from git back",
-                    Owner::Controller { .. } => "it may put its own image back",
-                    Owner::Applier { .. } => {
-                        "its next server-side apply fails with a conflict on the image, or puts its own image back if \
-                         it is forced, unless it is given the running tag"
-                    }
-                };
-                write!(f, "{owner} owns it, too: {will}")
-            }
-            Self::MarkTooLong { container, length } => write!(
-                f,
-                "the high-water mark of {container} would be {length} bytes, longer than a label's value may be \
-                 ({}): it is not written, so a rollback by a person would not be seen",
-                super::MARK_LONGEST
-            ),
-        }
     }
 }
 
@@ -374,6 +296,11 @@ impl Plan {
             if reason.code() == Code::Upgrade {
                 let mark = match case.next_mark(marked.as_ref(), &self.mark) {
                     NextMark::Stays => None,
+                    NextMark::Write(_) if container.mark_key().is_none() => {
+                        let container = container.name.clone();
+                        warnings.push(Warning::NoMarkKey { container });
+                        None
+                    }
                     NextMark::Write(mark) => Some(mark),
                     NextMark::TooLong(length) => {
                         warnings.push(Warning::MarkTooLong {
@@ -383,6 +310,11 @@ impl Plan {
                         None
                     }
                 };
+                // In a reference `@` stands before a digest only.
+                if image.digest().is_some() && !build.image().contains('@') {
+                    let container = container.name.clone();
+                    warnings.push(Warning::PinRemoved { container });
+                }
                 edits.push(Edit {
                     container: index,
                     to: build.image().clone(),
@@ -394,8 +326,10 @@ impl Plan {
                 reason,
             });
         }
-        if let (Some(owner), false) = (&workload.owner, edits.is_empty()) {
-            warnings.push(Warning::Owned(owner.clone()));
+        if !edits.is_empty() {
+            warnings.extend(workload.owner.clone().map(Warning::Owned));
+            let hindrances = workload.hindrances.iter().copied();
+            warnings.extend(hindrances.map(Warning::Hindered));
         }
         let change = (!edits.is_empty()).then(|| Change {
             judged: workload.clone(),

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
     build::Build,
+    container::mark_key,
     excerpt::Cut,
     workload::{MARK_PREFIX, SETTING_PREFIX, Workload},
 };
@@ -94,7 +95,7 @@ impl fmt::Display for Sentence<'_> {
                     Some(origin) => write!(
                         f,
                         "remove the label {MARK_PREFIX}{} in {origin}",
-                        container.name
+                        mark_key(&container.name)
                     ),
                     None => write!(
                         f,
@@ -102,7 +103,7 @@ impl fmt::Display for Sentence<'_> {
                         id.namespace,
                         id.kind.to_ascii_lowercase(),
                         id.name,
-                        container.name
+                        mark_key(&container.name)
                     ),
                 }
             }

@@ -9,6 +9,7 @@ use super::Warning;
 use crate::{
     Text,
     change::SETTINGS,
+    container::{PodList, mark_key, marked_name},
     excerpt::Cut,
     version::Version,
     workload::{Place, SETTING_PREFIX, Workload},
@@ -96,6 +97,8 @@ impl Rules {
                 });
             }
         }
+        let strays = workload.stray_settings.iter().cloned();
+        warnings.extend(strays.map(Warning::Stray));
         let mut rules = Self::default();
         let mut on_failure = None;
         for key in SETTINGS {
@@ -165,18 +168,33 @@ impl Rules {
     }
 }
 
-/// A comma-separated list of names that containers can have (RFC 1123 labels).
+/// A comma-separated list of names by which containers and image volumes are told. A label's value cannot hold all of them,
+/// so what their marks' labels say (`volume.assets`, `containers.0`) is taken for them, too.
 fn container_names(text: &str) -> Option<Vec<Text>> {
-    let is_name = |name: &str| {
+    text.split(',')
+        .map(|name| {
+            let key = mark_key(name.trim());
+            is_container_key(&key).then(|| marked_name(&key).into())
+        })
+        .collect()
+}
+
+/// Whether a container or an image volume can have this name, or this place, as the label of its mark spells it.
+fn is_container_key(key: &str) -> bool {
+    // RFC 1123.
+    let is_label = |name: &str| {
         let alnum = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         name.starts_with(alnum)
             && name.ends_with(alnum)
             && name.chars().all(|c| alnum(c) || c == '-')
     };
-    text.split(',')
-        .map(str::trim)
-        .map(|name| is_name(name).then(|| name.into()))
-        .collect()
+    match key.split_once('.') {
+        None => is_label(key),
+        Some(("volume", name)) => is_label(name),
+        Some((list, position)) => {
+            PodList::ALL.iter().any(|known| known.key() == list) && position.parse::<u32>().is_ok()
+        }
+    }
 }
 
 /// The version as the semver crate compares it.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Found, Freshness,
     IdentityLabels, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report, Request, Scope,
-    Setting, TagFormats, Workload, WorkloadId, WorkloadName, upgrade,
+    Setting, TagFormats, Workload, WorkloadId, WorkloadName, Written, upgrade,
 };
 
 fn image(n: u64) -> String {
@@ -83,7 +83,7 @@ impl ClusterPort for Interrupted {
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
         self.cluster.read(id).await
     }
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let between = self.before_writes.lock().expect("lock").pop();
         if let Some(between) = between {
             between(&self.cluster);
@@ -212,7 +212,7 @@ async fn one_failure_does_not_stop_the_others() {
         .times(2)
         .returning(|change, _| match &*change.judged().id.name {
             "web" => Err(ClusterError::Forbidden("deployments is forbidden".into())),
-            _ => Ok(()),
+            _ => Ok(Written::default()),
         });
     let report = post(&port, 2).await;
     let failure = report.entries[0].outcome.failure();

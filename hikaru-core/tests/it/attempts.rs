@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Attempts, Build, ClusterError, Container, IdentityLabels, Outcome, Place, Request, Setting,
-    Step, TagFormats, Workload, WorkloadId, plan,
+    Step, TagFormats, Workload, WorkloadId, Written, plan,
 };
 
 const OLD: &str = "acme/web:acme_web_main_1.4.0_6_0123abcd";
@@ -28,7 +28,7 @@ fn attempts(image: &str, force: &str, judged: Workload) -> Attempts {
     all.next().expect("an entry")
 }
 
-fn lost() -> Result<(), ClusterError> {
+fn lost() -> Result<Written, ClusterError> {
     Err(ClusterError::Lost("connection reset".into()))
 }
 
@@ -84,10 +84,10 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     attempts.read(Ok(None));
     assert!(matches!(attempts.step(), Step::Write(_)));
     attempts.written(Err(ClusterError::Stale));
-    attempts.written(Ok(()));
+    attempts.written(Ok(Written::default()));
     assert!(matches!(attempts.step(), Step::Read(_)));
     attempts.read(Ok(Some(web(OLD))));
-    attempts.written(Ok(()));
+    attempts.written(Ok(Written::default()));
     attempts.written(Err(ClusterError::NotFound));
     attempts.read(Ok(None));
     assert!(matches!(attempts.step(), Step::Done));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, MemoryCluster, Mode, Scope, Text,
-    Workload, WorkloadId, WorkloadName,
+    Workload, WorkloadId, WorkloadName, Written,
     contract::{Abilities, Subject, run},
 };
 
@@ -95,7 +95,7 @@ impl ClusterPort for Faulty {
         let named = container.filter(|_| !matches!(self.fault, Fault::UnholdsAll));
         self.cluster.unhold(workload, named).await
     }
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let id = &change.judged().id;
         let now = self.cluster.get(id).ok_or(ClusterError::NotFound)?;
         if !change.holds_for(&self.without_test(change, &now)) {
@@ -120,7 +120,7 @@ impl ClusterPort for Faulty {
                 }
             });
         }
-        Ok(())
+        Ok(Written::default())
     }
 }
 

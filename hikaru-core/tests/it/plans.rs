@@ -1,8 +1,8 @@
 //! Plans over several workloads: who is judged at all, ambiguity, several containers, near misses.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, MemoryCluster, Mode, Place, Request, Setting, TagFormats,
-    Workload, WorkloadId, candidates, find, plan, upgrade,
+    Build, Container, IdentityLabels, MemoryCluster, Mode, Place, PodList, Request, Setting,
+    TagFormats, Workload, WorkloadId, candidates, find, plan, upgrade,
 };
 
 fn build(image: &str) -> Build {
@@ -77,7 +77,7 @@ fn the_git_of_a_repo_is_no_other_reading() {
 fn only_containers_of_the_repository_are_judged() {
     let mut pod = workload("pod", ["a", "b", "c_d"], OLD);
     let mut init = Container::new("migrate", NEW);
-    init.init = true;
+    init.list = PodList::InitContainers;
     pod.containers.push(Container::new("proxy", "acme/proxy:1"));
     pod.containers
         .push(Container::new("template", "{{ image }}"));
@@ -104,7 +104,7 @@ fn sidecars_and_init_containers_have_verdicts_and_marks_of_their_own() {
     let mut pod = workload("pod", ["a", "b", "c_d"], OLD);
     for (position, name) in ["migrate", "sidecar"].into_iter().enumerate() {
         let mut init = Container::new(name, OLD);
-        (init.init, init.position) = (true, position);
+        (init.list, init.position) = (PodList::InitContainers, position);
         pod.containers.push(init);
     }
     // The sidecar was taken back by a person; the others were not.

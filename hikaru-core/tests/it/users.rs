@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Container, Fault, Found, Freshness, IdentityLabels,
-    MemoryCluster, Mode, Request, Scope, Select, Severity, TagFormats, Workload, WorkloadId, find,
-    upgrade,
+    MemoryCluster, Mode, Request, Scope, Select, Severity, TagFormats, Workload, WorkloadId,
+    Written, find, upgrade,
 };
 
 const BUILD: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -39,7 +39,7 @@ impl ClusterPort for Torn {
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
         self.0.read(id).await
     }
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         self.0.write(change, mode).await
     }
 }

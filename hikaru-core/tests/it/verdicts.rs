@@ -538,7 +538,7 @@ fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
         ),
         (
             Owner::ArgoCd {
-                application: text("shop"),
+                application: Some(text("shop")),
             },
             "the Argo CD application shop owns it, too: its next sync puts the image from git back, unless differences \
              in images are ignored there",

@@ -7,7 +7,7 @@ use std::{
 
 use hikaru_core::{
     ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Place,
-    Setting, Severity, TagFormats,
+    Setting, Severity, TagFormats, Written,
 };
 use hikaru_http::{Authentication, Bound};
 use serde_json::{Value, json};
@@ -397,7 +397,7 @@ async fn writes_that_fail_are_told_beside_those_that_did_not() {
         .expect_write()
         .returning(|change, _| match &*change.judged().id.name {
             "wall" => Err(ClusterError::Invalid("admission webhook denied".into())),
-            _ => Ok(()),
+            _ => Ok(Written::default()),
         });
     let server = serve(Arc::new(cluster)).await;
     let answer = call(server.address(), "POST", POST).await;

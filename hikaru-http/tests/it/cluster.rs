@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels, MemoryCluster,
-    MockClusterPort, Mode, Scope, Workload, WorkloadId,
+    MockClusterPort, Mode, Scope, Workload, WorkloadId, Written,
 };
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -148,7 +148,7 @@ impl ClusterPort for Gate {
         self.cluster.read(id).await
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let mut counted = Counted(Some(self.dropped.clone()));
         self.begun.add_permits(1);
         self.gate.acquire().await.expect("open").forget();

@@ -1,6 +1,6 @@
 //! Where the high-water marks of a workload stand: hikaru writes none into files, and removes none from them.
 
-use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName};
+use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName, mark_key};
 use std::fs::File;
 
 use super::{Inner, read, walk};
@@ -28,10 +28,11 @@ impl Inner {
                     .filter(|o| workload.names(&o.workload.id));
                 for object in named {
                     there = true;
-                    let wanted = |name: &Text| container.is_none_or(|wanted| wanted == name);
-                    for (name, (_, mark)) in object.marks.iter().filter(|(name, _)| wanted(name)) {
+                    let wanted =
+                        |key: &Text| container.is_none_or(|wanted| mark_key(wanted) == **key);
+                    for (key, (_, mark)) in object.marks.iter().filter(|(key, _)| wanted(key)) {
                         let place = read::place(&manifest.file, *mark);
-                        marks.push(format!("{place}: {MARK_PREFIX}{name}"));
+                        marks.push(format!("{place}: {MARK_PREFIX}{key}"));
                     }
                 }
             }

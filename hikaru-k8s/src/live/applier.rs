@@ -1,5 +1,5 @@
 //! Who applies a workload's containers by server-side apply, as `metadata.managedFields` tells. An entry that changed the
-//! image in another way says nothing of what its manager will do next, and is passed over.
+//! image in another way says nothing of what its manager will do next, and is passed over, but for Argo CD's.
 
 use hikaru_core::{Owner, Text};
 use serde::Deserialize;
@@ -22,6 +22,9 @@ struct Entry<'a> {
     fields_v1: Option<&'a RawValue>,
 }
 
+/// How Argo CD's controller calls itself, whether it applies on the server's side (`Apply`) or its own (`Update`).
+const ARGO_CD: &str = "argocd-controller";
+
 /// The first manager but us that applies an entry of the pod's containers, whoever set its image last: after a write of
 /// ours it still applies the rest, and finds the image in our hands. `pod` is the way to the pod's spec.
 ///
@@ -31,21 +34,35 @@ pub(super) fn of(managed_fields: &str, pod: &[Text]) -> Option<Owner> {
     if !managed_fields.contains("\"Apply\"") {
         return None;
     }
+    let applies = |entry: &Entry<'_>| entry.operation == "Apply" && entry.manager != FIELD_MANAGER;
+    let manager = writer(managed_fields, pod, applies)?.into();
+    Some(Owner::Applier { manager })
+}
+
+/// Whether Argo CD has written an entry of the pod's containers.
+pub(super) fn is_argo_cd(managed_fields: &str, pod: &[Text]) -> bool {
+    managed_fields.contains(ARGO_CD)
+        && writer(managed_fields, pod, |entry| entry.manager == ARGO_CD).is_some()
+}
+
+/// The first manager of such an entry that has fields of the pod's containers.
+fn writer(
+    managed_fields: &str,
+    pod: &[Text],
+    wanted: impl Fn(&Entry<'_>) -> bool,
+) -> Option<String> {
     let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).ok()?;
     let mut entries = entries
         .into_iter()
         .filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok());
-    let applier = entries.find(|entry| {
-        entry.operation == "Apply"
+    let found = entries.find(|entry| {
+        wanted(entry)
             && entry.subresource.is_empty()
-            && entry.manager != FIELD_MANAGER
             && entry
                 .fields_v1
                 .is_some_and(|fields| has_containers(fields.get(), pod))
-    })?;
-    Some(Owner::Applier {
-        manager: applier.manager.into(),
-    })
+    });
+    found.map(|entry| entry.manager)
 }
 
 /// Whether a set of fields has one of a container: `f:spec`, …, `f:containers`, `k:{"name":"web"}`.
@@ -64,7 +81,9 @@ fn has_containers(fields: &str, pod: &[Text]) -> bool {
         let list = at.get(list).and_then(Value::as_object);
         list.is_some_and(|list: &Map<String, Value>| list.keys().any(|key| key.starts_with("k:")))
     };
-    has_entry("f:containers") || has_entry("f:initContainers")
+    ["f:containers", "f:initContainers", "f:volumes"]
+        .iter()
+        .any(|list| has_entry(list))
 }
 
 #[cfg(test)]
@@ -131,6 +150,28 @@ mod tests {
             json!([{"manager": 7, "operation": "Apply", "fieldsV1": web}]),
         ] {
             check(&nobody, None);
+        }
+    }
+
+    #[test]
+    fn argo_cd_has_written_containers() {
+        let pod: Vec<Text> = ["spec", "template", "spec"].map(Text::from).into();
+        let web = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {"f:name": {}}}),
+        );
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        for (manager, operation, subresource, fields, expected) in [
+            ("argocd-controller", "Update", "", &web, true),
+            ("argocd-controller", "Apply", "", &web, true),
+            ("argocd-controller", "Update", "status", &web, false),
+            ("argocd-controller", "Update", "", &replicas, false),
+            ("kubectl", "Update", "", &web, false),
+        ] {
+            let fields = json!([{"manager": manager, "operation": operation,
+                "subresource": subresource, "fieldsV1": fields}]);
+            let found = is_argo_cd(&fields.to_string(), &pod);
+            assert_eq!(found, expected, "{fields}");
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::{error::Error, time::Duration};
 
 use futures_util::StreamExt as _;
+use hikaru_core::Text;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyStream;
 use hyper::body::{Bytes, Incoming};
@@ -48,6 +49,9 @@ const EXCERPT: usize = 300;
 
 /// What we repeat of the API server's own words, in characters. Of an invalid object it names every cause.
 const MESSAGE: usize = 4000;
+
+/// Warnings of one answer that are told.
+const WARNINGS: usize = 20;
 
 /// Why a request got no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +155,34 @@ fn ending<T>(answer: &Result<Result<T, RequestError>, Elapsed>, took: Option<Dur
     }
 }
 
+/// A good answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// What the server warns of.
+    pub(super) warnings: Vec<Text>,
+}
+
+/// The texts of `Warning` headers (RFC 7234, 5.5): `299 - "spec.x is deprecated"`. What has another form is passed over.
+fn warnings(headers: &HeaderMap) -> Vec<Text> {
+    let values = headers.get_all(header::WARNING).iter();
+    let texts = values.filter_map(|value| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let (_, rest) = value.split_once('"')?;
+        let mut text = String::new();
+        let mut chars = rest.chars();
+        loop {
+            match chars.next()? {
+                '"' => break,
+                '\\' => text.push(chars.next()?),
+                other => text.push(other),
+            }
+        }
+        Some(short(&text).into())
+    });
+    texts.take(WARNINGS).collect()
+}
+
 /// What is asked for, which says how long it may take and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
@@ -211,7 +243,7 @@ impl ApiClient {
         lane: &Lane,
         request: Request<Vec<u8>>,
         expected: Expected,
-    ) -> Result<Vec<u8>, RequestError> {
+    ) -> Result<Answer, RequestError> {
         // It is cloned for each try.
         let request = request.map(Bytes::from);
         let deadline = self.deadline(expected);
@@ -253,10 +285,13 @@ impl ApiClient {
         &self,
         request: Request<Bytes>,
         expected: Expected,
-    ) -> Result<Vec<u8>, RequestError> {
-        let answer = self.open(request).await?;
-        match whole(answer.into_body(), expected.most()).await {
-            Whole::Read(body) => Ok(body),
+    ) -> Result<Answer, RequestError> {
+        let (head, body) = self.open(request).await?.into_parts();
+        match whole(body, expected.most()).await {
+            Whole::Read(body) => Ok(Answer {
+                body,
+                warnings: warnings(&head.headers),
+            }),
             Whole::TooLong(_) => Err(RequestError::TooLong(expected.most())),
             Whole::Torn(_, words) => Err(RequestError::Lost(words)),
         }

@@ -38,7 +38,8 @@ pub(super) async fn collection(
     }
     let request = Request::get(kind.root()).body(Vec::new());
     let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
-    let body = api.send(&Lane::Reading, request, Expected::Object).await?;
+    let answer = api.send(&Lane::Reading, request, Expected::Object).await?;
+    let body = answer.body;
     let read = serde_json::from_slice::<Resources<'_>>(&body);
     let read = read.map_err(|error| RequestError::Unreadable(error.to_string()))?;
     let plural = plural(kind, read)?;

@@ -17,7 +17,7 @@ use crate::job::{
 
 use super::{
     FIELD_MANAGER, LiveCluster,
-    client::{Expected, RequestError},
+    client::{Answer, Expected, RequestError},
     refusal,
     seats::Lane,
 };
@@ -61,7 +61,7 @@ impl LiveCluster {
         method: Method,
         target: String,
         body: Vec<u8>,
-    ) -> Result<Vec<u8>, RequestError> {
+    ) -> Result<Answer, RequestError> {
         let request = Request::builder().method(method).uri(target);
         let request = request
             .header(header::CONTENT_TYPE, "application/json")
@@ -72,8 +72,8 @@ impl LiveCluster {
     }
 
     async fn read_json<T: DeserializeOwned>(&self, target: String) -> Result<T, ClusterError> {
-        let body = self.ask(Method::GET, target, Vec::new()).await;
-        let body = body.map_err(refusal::of_read)?;
+        let answer = self.ask(Method::GET, target, Vec::new()).await;
+        let body = answer.map_err(refusal::of_read)?.body;
         serde_json::from_slice(&body)
             .map_err(|error| ClusterError::Invalid(format!("the answer cannot be read: {error}")))
     }
@@ -134,9 +134,11 @@ impl LiveCluster {
                 // The server would only say that the name is taken.
                 Mode::DryRun => {
                     definition.rename("generateName", &format!("{}-", name.name()));
-                    self.send_job(&namespace, &definition, mode, &name.to_string())
-                        .await?;
-                    return Ok(JobCreated::new(name, ""));
+                    let shown = name.to_string();
+                    let sent = self.send_job(&namespace, &definition, mode, &shown);
+                    let mut created = sent.await?;
+                    (created.name, created.uid) = (name, "".into());
+                    return Ok(created);
                 }
             }
         }
@@ -165,14 +167,17 @@ impl LiveCluster {
             collection(namespace)
         );
         let answer = self.ask(Method::POST, target, definition.json()).await;
-        let body = answer.map_err(|error| refusal::of_create(error, shown))?;
-        let job: Job = serde_json::from_slice(&body)
+        let answer = answer.map_err(|error| refusal::of_create(error, shown))?;
+        let job: Job = serde_json::from_slice(&answer.body)
             .map_err(|error| ClusterError::Lost(format!("the answer cannot be read: {error}")))?;
         let uid = job.uid().to_owned();
         let status = job.status();
         let status =
             status.ok_or_else(|| ClusterError::Lost("the answer has no name".to_owned()))?;
-        Ok(JobCreated::new(status.name, uid))
+        let mut created = JobCreated::new(status.name, uid);
+        let warnings = answer.warnings.iter();
+        created.warnings = warnings.map(ToString::to_string).collect();
+        Ok(created)
     }
 
     /// Deletes a Job of this name, if there is one, and waits until it is gone with its pods.
@@ -224,7 +229,7 @@ impl LiveCluster {
         }
         let body = options.to_string().into_bytes();
         let answer = self.ask(Method::DELETE, object(name), body).await;
-        let body = answer.map_err(refusal::of_delete)?;
+        let body = answer.map_err(refusal::of_delete)?.body;
         match serde_json::from_slice::<Value>(&body) {
             Ok(Value::Object(_)) => Ok(()),
             _ => Err(ClusterError::Lost(
@@ -377,7 +382,7 @@ impl LiveCluster {
         );
         let answer = self.ask(Method::GET, target, Vec::new()).await;
         match answer {
-            Ok(body) => Ok(String::from_utf8_lossy(&body).into_owned()),
+            Ok(answer) => Ok(String::from_utf8_lossy(&answer.body).into_owned()),
             Err(error) => Err(error.to_string()),
         }
     }

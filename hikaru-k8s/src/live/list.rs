@@ -93,7 +93,8 @@ impl Listing {
     ) -> Result<Read, RequestError> {
         let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
         let request = self.request(collection, limit, next)?;
-        let body = api.send(&Lane::Listing, request, Expected::Page).await?;
+        let answer = api.send(&Lane::Listing, request, Expected::Page).await?;
+        let body = answer.body;
         let unreadable =
             |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());
         let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;

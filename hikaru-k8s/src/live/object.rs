@@ -4,12 +4,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use hikaru_core::{
-    Build, Container, Fault, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Progress, Reference,
+    Build, Fault, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Reference,
     SETTING_PREFIX, Scope, Select, Setting, Severity, Text, Workload, WorkloadId,
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ use crate::kind::{Kind, Rollout};
 use super::{
     applier,
     owner::{self, OwnerReference},
-    rollout,
+    pod, rollout,
 };
 
 /// A page of a list: its objects are read one by one.
@@ -41,7 +41,7 @@ pub(super) struct PageMetadata {
 }
 
 /// Go writes empty lists and maps as `null` where they are not left out.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
@@ -54,7 +54,8 @@ pub(super) struct Seen {
     /// Whether the object has annotations at all: a patch that adds one has to know.
     pub(super) annotated: bool,
     pub(super) resource_version: String,
-    /// The labels of its high-water marks: container, value. Also of containers that are no longer there.
+    /// The labels of its high-water marks: the key after the prefix, and the value. Also of containers that are no longer
+    /// there.
     pub(super) marks: BTreeMap<Text, Text>,
 }
 
@@ -65,7 +66,7 @@ pub(super) struct Malformed {
     pub(super) id: WorkloadId,
     /// What was expected and what was found.
     pub(super) message: String,
-    /// Every text in it that stands under a key `image`: whether it matters to somebody.
+    /// Every text in it that stands where an image can: whether it matters to somebody.
     images: Vec<Text>,
 }
 
@@ -115,6 +116,8 @@ struct Metadata<'a> {
     resource_version: String,
     #[serde(default, deserialize_with = "nullable")]
     generation: i64,
+    #[serde(default)]
+    deletion_timestamp: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "nullable")]
     labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "nullable")]
@@ -158,63 +161,6 @@ impl<'de> Deserialize<'de> for Ours {
             }
         }
         deserializer.deserialize_map(Pick)
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Pod {
-    #[serde(default, deserialize_with = "nullable")]
-    containers: Vec<PodContainer>,
-    #[serde(default, deserialize_with = "nullable")]
-    init_containers: Vec<PodContainer>,
-}
-
-#[derive(Deserialize)]
-struct PodContainer {
-    name: String,
-    #[serde(default, deserialize_with = "nullable")]
-    image: String,
-}
-
-/// The pod's spec, found by its path in one pass; absent parts on the way give an empty one.
-struct PodAt<'p>(&'p [Text]);
-
-impl<'de> DeserializeSeed<'de> for PodAt<'_> {
-    type Value = Pod;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Pod, D::Error> {
-        match self.0 {
-            [] => Option::<Pod>::deserialize(deserializer).map(Option::unwrap_or_default),
-            _ => deserializer.deserialize_any(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for PodAt<'_> {
-    type Value = Pod;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a map with {}", self.0.join("."))
-    }
-
-    fn visit_unit<E>(self) -> Result<Pod, E> {
-        Ok(Pod::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pod, A::Error> {
-        let Some((key, rest)) = self.0.split_first() else {
-            return Ok(Pod::default());
-        };
-        let mut pod = Pod::default();
-        while let Some(found) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            if *found == **key {
-                pod = map.next_value_seed(PodAt(rest))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(pod)
     }
 }
 
@@ -279,8 +225,8 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
                 *slot = Some(value());
             }
         }
-        if let Some(container) = key.strip_prefix(MARK_PREFIX) {
-            marks.insert(Text::from(container), value());
+        if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
+            marks.insert(Text::from(marked), value());
         } else if let Some(setting) = key.strip_prefix(SETTING_PREFIX)
             && key != LAST_UPGRADE
         {
@@ -289,12 +235,14 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
                 .push(Setting::new(Place::Label, setting, value()));
         }
     }
+    let managed_fields = metadata.managed_fields.map_or("", RawValue::get);
     workload.owner = owner::of(
         &metadata.labels,
         &metadata.annotations.ours,
         &metadata.owner_references,
+        applier::is_argo_cd(managed_fields, &kind.pod),
     )
-    .or_else(|| applier::of(metadata.managed_fields?.get(), &kind.pod));
+    .or_else(|| applier::of(managed_fields, &kind.pod));
     for (key, value) in metadata.annotations.ours {
         if key == LAST_UPGRADE {
             workload.last_upgrade = Some(value.into());
@@ -304,55 +252,36 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
                 .push(Setting::new(Place::Annotation, setting, value));
         }
     }
-    if let Some(spec) = object.spec {
-        // The first step, `spec`, was taken when the object was read.
-        let path = kind.pod.get(1..).unwrap_or_default();
-        let mut json = serde_json::Deserializer::from_str(spec.get());
-        let pod = PodAt(path).deserialize(&mut json)?;
-        for (init, list) in [(false, pod.containers), (true, pod.init_containers)] {
-            for (position, read) in list.into_iter().enumerate() {
-                if read.image.is_empty() {
-                    continue;
-                }
-                let mut container = Container::new(read.name, read.image);
-                container.init = init;
-                container.position = position;
-                container.mark = marks.get(&container.name).cloned();
-                workload.containers.push(container);
-            }
-        }
+    let spec = object.spec.map_or("null", RawValue::get);
+    let template = pod::read(kind, spec)?;
+    (workload.containers, workload.stray_settings) = (template.containers, template.stray_settings);
+    for container in &mut workload.containers {
+        let mark = container.mark_key().and_then(|key| marks.get(&*key));
+        container.mark = mark.cloned();
     }
-    workload.progress = progress(
-        kind.rollout,
-        metadata.generation,
-        object.spec,
-        object.status,
-    )?;
+    let spec: rollout::Spec = match serde_json::from_str::<Option<_>>(spec) {
+        Ok(spec) => spec.unwrap_or_default(),
+        // What an added kind calls so may be something else.
+        Err(_) if kind.rollout == Rollout::None => rollout::Spec::default(),
+        Err(error) => return Err(error),
+    };
+    let status: rollout::Status = match object.status {
+        Some(status) if kind.rollout != Rollout::None => {
+            serde_json::from_str::<Option<_>>(status.get())?.unwrap_or_default()
+        }
+        _ => rollout::Status::default(),
+    };
+    workload.progress = rollout::progress(kind.rollout, metadata.generation, &spec, &status);
+    workload.hindrances = rollout::hindrances(&spec);
+    if metadata.deletion_timestamp.is_some() {
+        workload.hindrances.push(Hindrance::Terminating);
+    }
     Ok(Seen {
         workload,
         annotated: metadata.annotations.any,
         resource_version: metadata.resource_version,
         marks,
     })
-}
-
-fn progress(
-    rollout: Rollout,
-    generation: i64,
-    spec: Option<&RawValue>,
-    status: Option<&RawValue>,
-) -> Result<Option<Progress>, serde_json::Error> {
-    if rollout == Rollout::None {
-        return Ok(None);
-    }
-    let spec = spec
-        .map(|spec| serde_json::from_str(spec.get()))
-        .transpose()?;
-    let status = status
-        .map(|status| serde_json::from_str(status.get()))
-        .transpose()?;
-    let (spec, status) = (spec.unwrap_or_default(), status.unwrap_or_default());
-    Ok(rollout::progress(rollout, generation, &spec, &status))
 }
 
 fn malformed(kind: &Kind, json: &str, error: &serde_json::Error) -> Malformed {
@@ -379,7 +308,7 @@ fn images_in(value: &serde_json::Value, images: &mut Vec<Text>) {
         serde_json::Value::Object(map) => {
             for (key, value) in map {
                 match value {
-                    serde_json::Value::String(text) if key == "image" => {
+                    serde_json::Value::String(text) if key == "image" || key == "reference" => {
                         images.push(text.as_str().into());
                     }
                     value => images_in(value, images),

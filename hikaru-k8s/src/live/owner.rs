@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 use hikaru_core::Owner;
 use serde::Deserialize;
 
-/// `app:group/Kind:namespace/name`, on every object that Argo CD tracks by annotation (its default).
-pub(super) const ARGO_CD: &str = "argocd.argoproj.io/tracking-id";
+/// `app:group/Kind:namespace/name`, on every object that Argo CD tracks by annotation (its default from version 3 on).
+const ARGO_CD: &str = "argocd.argoproj.io/tracking-id";
+/// The application's name, on every object that Argo CD tracks by label (its default before version 3). Helm charts write it,
+/// too, so alone it tells of nobody.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+/// How the labels end that people let Argo CD track by instead, because of that: `argocd.argoproj.io/instance`.
+const ARGO_CD_INSTANCE: &str = "argoproj.io/instance";
 /// The release's name, on every object that Helm 3 and 4 install.
-pub(super) const HELM: &str = "meta.helm.sh/release-name";
+const HELM: &str = "meta.helm.sh/release-name";
 /// On every object that Flux's kustomize-controller and helm-controller apply.
 const FLUX: [(&str, &str); 2] = [
     ("kustomize.toolkit.fluxcd.io/name", "Kustomization"),
@@ -32,18 +37,27 @@ pub(super) fn tells(key: &str) -> bool {
     key == ARGO_CD || key == HELM
 }
 
-/// The owner, if there is one. `annotations` are those that tell of owners.
+/// The owner, if there is one. `annotations` are those that tell of owners; `argo_cd`: Argo CD has written the containers.
 pub(super) fn of(
     labels: &BTreeMap<String, String>,
     annotations: &[(String, String)],
     references: &[OwnerReference],
+    argo_cd: bool,
 ) -> Option<Owner> {
     let annotation = |key: &str| {
         let found = annotations.iter().find(|(known, _)| known == key);
         found.map(|(_, value)| value.as_str())
     };
-    if let Some(tracked) = annotation(ARGO_CD) {
-        let application = tracked.split(':').next().unwrap_or(tracked).into();
+    let tracked = annotation(ARGO_CD).map(|id| id.split(':').next().unwrap_or(id));
+    let labeled = || {
+        let mut labels = labels.iter();
+        let own = labels.find(|(key, _)| key.ends_with(ARGO_CD_INSTANCE));
+        own.map(|(_, application)| application.as_str())
+    };
+    let application = tracked.or_else(labeled);
+    if application.is_some() || argo_cd {
+        let application = application.or_else(|| labels.get(INSTANCE).map(String::as_str));
+        let application = application.map(Into::into);
         return Some(Owner::ArgoCd { application });
     }
     for (label, kind) in FLUX {
@@ -71,6 +85,17 @@ mod tests {
 
     #[track_caller]
     fn check(labels: &[&str], annotations: &[(&str, &str)], references: &str, expected: &str) {
+        check_with(false, labels, annotations, references, expected);
+    }
+
+    #[track_caller]
+    fn check_with(
+        argo_cd: bool,
+        labels: &[&str],
+        annotations: &[(&str, &str)],
+        references: &str,
+        expected: &str,
+    ) {
         let labels = labels
             .iter()
             .map(|key| ((*key).to_owned(), "apps".to_owned()))
@@ -80,7 +105,7 @@ mod tests {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let references: Vec<OwnerReference> = serde_json::from_str(references).expect("JSON");
-        let found = of(&labels, &annotations, &references);
+        let found = of(&labels, &annotations, &references, argo_cd);
         assert_eq!(
             found.map_or("nobody".to_owned(), |owner| owner.to_string()),
             expected
@@ -113,5 +138,23 @@ mod tests {
             "[]",
             "the Argo CD application shop",
         );
+    }
+
+    #[test]
+    fn argo_cd_is_known_by_what_it_writes() {
+        let argo = "the Argo CD application apps";
+        // A Helm chart writes this label, too.
+        check(&[INSTANCE], &[], "[]", "nobody");
+        check(&[INSTANCE], &[(HELM, "web")], "[]", "the Helm release web");
+        check(&["argocd.argoproj.io/instance"], &[], "[]", argo);
+        check(
+            &["infra.argoproj.io/instance"],
+            &[(HELM, "web")],
+            "[]",
+            argo,
+        );
+        check_with(true, &[INSTANCE], &[], "[]", argo);
+        check_with(true, &[INSTANCE], &[(HELM, "web")], "[]", argo);
+        check_with(true, &[], &[], "[]", "Argo CD");
     }
 }

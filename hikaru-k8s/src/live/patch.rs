@@ -1,11 +1,11 @@
-//! The bodies of what is written: JSON patches that test everything that was read and then change images, marks and
-//! `hikaru.dev/last-upgrade`, and nothing else. Values, built without a server; how they are sent is said in `live`.
+//! The bodies of what is written: JSON patches that test everything that was read and then change images, marks,
+//! `hikaru.dev/last-upgrade` and `kubernetes.io/change-cause`, and nothing else. Values, built without a server; how they are sent is said in `live`.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
 use hikaru_core::{
-    Change, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Progress, SETTING_PREFIX, SETTINGS,
-    Text, Workload,
+    CHANGE_CAUSE, Change, Container, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, PodList,
+    Progress, Reference, SETTING_PREFIX, SETTINGS, Text, Workload,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -40,62 +40,73 @@ pub(super) fn of_change(
 ) -> Vec<u8> {
     let judged = change.judged();
     let mut patch = Patch::new();
-    patch.test((METADATA, &["uid"]), Some(&judged.uid));
+    patch.test((METADATA, &["uid"]), Some(&*judged.uid));
     for (key, value) in [
         (&keys.owner, &judged.labels.owner),
         (&keys.repo, &judged.labels.repo),
         (&keys.branch, &judged.labels.branch),
     ] {
-        patch.test((LABELS, &[key]), value.as_ref());
+        patch.test((LABELS, &[key]), value.as_deref());
     }
     if annotations == Annotations::Absent {
         patch.test((METADATA, &["annotations"]), None);
     }
     for key in SETTINGS {
         let full = [SETTING_PREFIX, key];
-        patch.test((LABELS, &full), judged.setting(Place::Label, key));
+        let value = judged.setting(Place::Label, key);
+        patch.test((LABELS, &full), value.map(|value| &**value));
         if annotations == Annotations::There {
             let value = judged.setting(Place::Annotation, key);
-            patch.test((ANNOTATIONS, &full), value);
+            patch.test((ANNOTATIONS, &full), value.map(|value| &**value));
         }
     }
     for container in change.containers() {
-        let at = container_at(kind, container.init, container.position);
-        patch.test((&at, &["name"]), Some(&container.name));
-        patch.test((&at, &["image"]), Some(&container.image));
-        let mark = [MARK_PREFIX, &*container.name];
-        patch.test((LABELS, &mark), container.mark.as_ref());
+        let at = container_at(kind, container);
+        patch.test((&at, &["name"]), container.own_name());
+        let (map, key) = image_at(&at, container.list);
+        patch.test((&map, &[key]), Some(&*container.image));
+        if let Some(mark) = container.mark_key() {
+            patch.test((LABELS, &[MARK_PREFIX, &mark]), container.mark.as_deref());
+        }
     }
     if annotations == Annotations::There {
         // The new value is made of this one.
-        patch.test((ANNOTATIONS, &[LAST_UPGRADE]), judged.last_upgrade.as_ref());
+        patch.test(
+            (ANNOTATIONS, &[LAST_UPGRADE]),
+            judged.last_upgrade.as_deref(),
+        );
     }
 
     for (container, edit) in change.edited() {
-        let at = container_at(kind, container.init, container.position);
-        patch.set("replace", (&at, &["image"]), edit.to());
-        if let Some(value) = edit.mark() {
-            let mark = [MARK_PREFIX, &*container.name];
-            patch.set("add", (LABELS, &mark), value);
+        let at = container_at(kind, container);
+        let (map, key) = image_at(&at, container.list);
+        patch.set("replace", (&map, &[key]), edit.to());
+        if let (Some(value), Some(mark)) = (edit.mark(), container.mark_key()) {
+            patch.set("add", (LABELS, &[MARK_PREFIX, &mark]), value);
         }
     }
-    let last = last_upgrade(change, now);
+    let (cause, last) = (change_cause(change), last_upgrade(change, now));
+    let added = [(CHANGE_CAUSE, &*cause), (LAST_UPGRADE, &*last)];
     match annotations {
-        Annotations::There => patch.set("add", (ANNOTATIONS, &[LAST_UPGRADE]), &last),
-        Annotations::Absent => patch.add_map((METADATA, &["annotations"]), LAST_UPGRADE, &last),
+        Annotations::There => {
+            for (key, value) in added {
+                patch.set("add", (ANNOTATIONS, &[key]), value);
+            }
+        }
+        Annotations::Absent => patch.add_map((METADATA, &["annotations"]), &added),
     }
     patch.done()
 }
 
-/// The patch that removes marks, if they still stand so.
+/// The patch that removes marks, by the keys of their labels, if they still stand so.
 pub(super) fn of_unhold(seen: &Seen, marks: &[(Text, Text)]) -> Vec<u8> {
     let mut patch = Patch::new();
-    patch.test((METADATA, &["uid"]), Some(&seen.workload.uid));
-    for (container, value) in marks {
-        patch.test((LABELS, &[MARK_PREFIX, container]), Some(value));
+    patch.test((METADATA, &["uid"]), Some(&*seen.workload.uid));
+    for (key, value) in marks {
+        patch.test((LABELS, &[MARK_PREFIX, key]), Some(&**value));
     }
-    for (container, _) in marks {
-        patch.remove((LABELS, &[MARK_PREFIX, container]));
+    for (key, _) in marks {
+        patch.remove((LABELS, &[MARK_PREFIX, key]));
     }
     patch.done()
 }
@@ -107,16 +118,24 @@ const METADATA: &str = "/metadata";
 const LABELS: &str = "/metadata/labels";
 const ANNOTATIONS: &str = "/metadata/annotations";
 
-fn container_at(kind: &Kind, init: bool, position: usize) -> String {
-    let list = if init { "initContainers" } else { "containers" };
+fn container_at(kind: &Kind, container: &Container) -> String {
     let mut pointer = String::with_capacity(64);
+    let list = container.list.key();
     for part in kind.pod.iter().map(|part| &**part).chain([list]) {
         pointer.push('/');
         pointer.push_str(part);
     }
     pointer.push('/');
-    pointer.push_str(&position.to_string());
+    pointer.push_str(&container.position.to_string());
     pointer
+}
+
+/// Where in a container, or in a volume, its image stands: the map and the key.
+fn image_at(container: &str, list: PodList) -> (String, &'static str) {
+    match list {
+        PodList::Volumes => (format!("{container}/image"), "reference"),
+        _ => (container.to_owned(), "image"),
+    }
 }
 
 /// The text of a patch, operation by operation. Written at once: twenty operations as trees of JSON values are hundreds of
@@ -145,7 +164,7 @@ impl Patch {
     }
 
     /// `None`: it must be absent. A `test` with `null` passes for an absent key.
-    fn test(&mut self, at: At<'_>, value: Option<&Text>) {
+    fn test(&mut self, at: At<'_>, value: Option<&str>) {
         match value {
             Some(value) => self.set("test", at, value),
             None => {
@@ -162,13 +181,16 @@ impl Patch {
         self.raw("}");
     }
 
-    /// Adds a map with one key.
-    fn add_map(&mut self, at: At<'_>, key: &str, value: &str) {
+    /// Adds a map.
+    fn add_map(&mut self, at: At<'_>, entries: &[(&str, &str)]) {
         self.begin("add", at);
         self.raw(",\"value\":{");
-        self.string(key);
-        self.raw(":");
-        self.string(value);
+        for (index, (key, value)) in entries.iter().enumerate() {
+            self.raw(if index == 0 { "" } else { "," });
+            self.string(key);
+            self.raw(":");
+            self.string(value);
+        }
         self.raw("}}");
     }
 
@@ -246,6 +268,17 @@ enum Member<'t> {
     Members(Members<'t>),
 }
 
+impl Member<'_> {
+    /// The text that it is.
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Kept(value) => serde_json::from_str(value.get()).ok(),
+            Self::Text(text) => Some((*text).to_owned()),
+            Self::Members(_) => None,
+        }
+    }
+}
+
 /// Of a text that is no object: none.
 fn members(text: &str) -> Members<'_> {
     let read: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
@@ -254,25 +287,56 @@ fn members(text: &str) -> Members<'_> {
         .collect()
 }
 
-/// `{"at": …, "previous": {container: image}}`: when hikaru last upgraded the workload, and for each container the last
-/// image whose rollout was complete. Members that somebody else knows are kept; what cannot be read is replaced.
+/// `{"at": …, "previous": {container: image}, "to": {container: image}}`: when hikaru last upgraded the workload, for each
+/// container the last image whose rollout was complete, and the image that was written. Members that somebody else knows are
+/// kept; what cannot be read is replaced.
+///
+/// An undo of a Deployment puts its old annotations back, one of a StatefulSet or a DaemonSet does not: an earlier `previous`
+/// counts for a container only while it runs what was written with it.
 fn last_upgrade(change: &Change, now: SystemTime) -> String {
     let judged = change.judged();
     let mut last = members(judged.last_upgrade.as_deref().unwrap_or_default());
-    let mut previous = match last.remove("previous") {
-        Some(Member::Kept(previous)) => members(previous.get()),
+    let mut images = |name: &str| match last.remove(name) {
+        Some(Member::Kept(images)) => members(images.get()),
         _ => Members::new(),
     };
-    if judged.progress.as_ref().is_none_or(Progress::is_complete) {
-        for (container, _) in change.edited() {
-            previous.insert(container.name.to_string(), Member::Text(&container.image));
+    let (mut previous, mut to) = (images("previous"), images("to"));
+    let complete = judged.progress.as_ref().is_none_or(Progress::is_complete);
+    for (container, edit) in change.edited() {
+        let name = &*container.name;
+        let image = |of: &Members<'_>| of.get(name).and_then(Member::text);
+        let fits = match image(&to) {
+            Some(written) => written == *container.image,
+            // Before `to` was written: what ran before does not run now.
+            None => image(&previous).is_some_and(|previous| previous != *container.image),
+        };
+        if complete {
+            previous.insert(name.to_owned(), Member::Text(&container.image));
+        } else if !fits {
+            previous.remove(name);
         }
+        to.insert(name.to_owned(), Member::Text(edit.to()));
     }
     let at = rfc3339(now);
     last.insert("previous".into(), Member::Members(previous));
+    last.insert("to".into(), Member::Members(to));
     last.insert("at".into(), Member::Text(&at));
     // Texts and what was read as JSON: it has a JSON form.
     serde_json::to_string(&last).unwrap_or_default()
+}
+
+/// Why a revision was made, for `kubectl rollout history`: `hikaru: web and volume assets to acme_web_main_1.4.0_7_0123abcd`.
+fn change_cause(change: &Change) -> String {
+    let names: Vec<&str> = change.edited().map(|(c, _)| &*c.name).collect();
+    let names = match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    };
+    // One build was posted: all edits write its tag.
+    let to = change.edits().first().map_or("", |edit| edit.to());
+    let tag = Reference::parse(to).ok().and_then(|image| image.tag());
+    format!("hikaru: {names} to {}", tag.unwrap_or(to))
 }
 
 /// `2026-11-23T18:00:00Z`.

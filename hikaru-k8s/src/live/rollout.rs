@@ -1,9 +1,10 @@
-//! How far a rollout is, in the terms of `kubectl rollout status`, from spec and status of each kind.
+//! How far a rollout is, in the terms of `kubectl rollout status`, from spec and status of each kind, and what keeps one from
+//! beginning.
 
-use hikaru_core::Progress;
+use hikaru_core::{Hindrance, Progress};
 use serde::Deserialize;
 
-use crate::kind::Rollout;
+use crate::{hindrances::SpecFacts, kind::Rollout};
 
 /// What is read of a spec.
 #[derive(Default, Deserialize)]
@@ -13,11 +14,17 @@ pub(super) struct Spec {
     replicas: Option<i32>,
     #[serde(default)]
     update_strategy: Option<UpdateStrategy>,
+    #[serde(default)]
+    paused: Option<bool>,
+    #[serde(default)]
+    suspend: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UpdateStrategy {
+    #[serde(default, rename = "type")]
+    name: Option<String>,
     #[serde(default)]
     rolling_update: Option<RollingUpdate>,
 }
@@ -99,6 +106,18 @@ pub(super) fn progress(
         }
     }
     Some(progress)
+}
+
+/// What keeps the pods from following what is written, as far as the spec tells.
+pub(super) fn hindrances(spec: &Spec) -> Vec<Hindrance> {
+    let strategy = spec.update_strategy.as_ref();
+    let facts = SpecFacts {
+        paused: spec.paused == Some(true),
+        suspended: spec.suspend == Some(true),
+        strategy: strategy.and_then(|strategy| strategy.name.as_deref()),
+        partition: strategy.and_then(|strategy| strategy.rolling_update.as_ref()?.partition),
+    };
+    facts.hindrances()
 }
 
 #[cfg(test)]

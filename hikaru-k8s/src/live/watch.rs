@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
-    JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName,
+    JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName, Written,
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
@@ -235,13 +235,13 @@ impl ClusterPort for WatchedCluster {
         self.view.live.read(id).await
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let sent_at = self.view.read().state_of(&change.judged().id);
-        self.view.live.write(change, mode).await?;
+        let written = self.view.live.write(change, mode).await?;
         if mode == Mode::Commit {
             self.view.change(|index| index.written(change, sent_at));
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn unhold(

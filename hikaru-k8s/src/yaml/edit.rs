@@ -89,10 +89,10 @@ fn splice(text: &str, edit: &Edit<'_>) -> Result<Splice, Problem> {
         ));
     };
     let refuse = |why: String| {
-        let name = &container.name;
+        let what = manifest::told(container);
         Problem::at(
             spot.mark,
-            format!("the image of container {name} was not written: {why}"),
+            format!("the image of {what} was not written: {why}"),
         )
     };
     if let Some(detour) = spot.detour {

@@ -3,13 +3,14 @@
 
 use granit_parser::ScalarStyle;
 use hikaru_core::{
-    Container, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, SETTING_PREFIX, Setting, Text, Workload,
-    WorkloadId,
+    Container, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, PodList, SETTING_PREFIX,
+    Setting, StraySetting, Text, Workload, WorkloadId,
 };
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use crate::hindrances::SpecFacts;
 use crate::kind::{Kind, Kinds};
 
 use super::path::{Cursor, Detour, excerpt};
@@ -40,7 +41,7 @@ const LISTS: usize = 4;
 /// walks over containers are quadratic.
 const CONTAINERS: usize = 1_000;
 
-/// The high-water marks among the labels: container, value, and where the value stands.
+/// The high-water marks among the labels: the key after the prefix, the value, and where the value stands.
 pub(crate) type Marks = BTreeMap<Text, (Text, Mark)>;
 
 /// Which object of a file: the document from 1, then, in a list, the item from 1: `2`, `1.3`.
@@ -79,7 +80,7 @@ pub(crate) struct Object {
     pub(crate) workload: Workload,
     /// Where each image stands, in the order of `workload.containers`.
     pub(crate) images: Vec<Spot>,
-    /// The high-water marks among its labels, also those of containers that are not there, by the container's name.
+    /// The high-water marks among its labels, also those of containers that are not there.
     pub(crate) marks: Marks,
 }
 
@@ -115,6 +116,10 @@ struct Reader<'r, 't> {
 impl<'r> Reader<'r, '_> {
     fn is_map(&self, cursor: Cursor) -> bool {
         self.tree.shape(cursor.node) == tree::Shape::Mapping
+    }
+
+    fn is_list(&self, cursor: Cursor) -> bool {
+        self.tree.shape(cursor.node) == tree::Shape::Sequence
     }
 
     /// An object, or a list of them. `typed` is what a typed list says of its items.
@@ -246,7 +251,7 @@ impl<'r> Reader<'r, '_> {
         })
     }
 
-    /// Identity and settings among the labels. Returns the marks: container, value.
+    /// Identity and settings among the labels. Returns the marks.
     fn labels(&self, labels: Option<Cursor>, workload: &mut Workload) -> Result<Marks, Problem> {
         let Some(labels) = labels else {
             return Ok(Marks::new());
@@ -276,8 +281,8 @@ impl<'r> Reader<'r, '_> {
                     *slot = Some(value.clone());
                 }
             }
-            if let Some(container) = key.strip_prefix(MARK_PREFIX) {
-                marks.insert(container.into(), (value, place));
+            if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
+                marks.insert(marked.into(), (value, place));
             } else {
                 setting(hikaru_core::Place::Label, key, value, workload);
             }
@@ -314,7 +319,7 @@ impl<'r> Reader<'r, '_> {
         }
     }
 
-    /// The containers of the pod template. Returns where their images stand.
+    /// The containers and image volumes of the pod template. Returns where their images stand.
     fn pod(
         &self,
         object: Cursor,
@@ -326,55 +331,113 @@ impl<'r> Reader<'r, '_> {
         let mut at = object;
         for (depth, key) in kind.pod.iter().enumerate() {
             let above = &kind.pod[..depth];
-            let [next] = self.tree.fields(at, &Joined(above), [&**key])?;
+            let [next, metadata] = self.tree.fields(at, &Joined(above), [&**key, "metadata"])?;
+            // At depth 0 it is the object's own: what stands there counts.
+            if let Some(metadata) = metadata.filter(|_| depth > 0) {
+                self.stray_settings(metadata, above, workload);
+            }
             // A Kustomize patch names only what it changes.
             let Some(next) = next else {
                 return Ok(spots);
             };
             at = next;
+            if depth == 0 && self.is_map(at) {
+                workload.hindrances = self.hindrances(at);
+            }
         }
-        let [init, containers] =
-            self.tree
-                .fields(at, &Joined(&kind.pod), ["initContainers", "containers"])?;
-        for (list, name, init) in [
-            (containers, "containers", false),
-            (init, "initContainers", true),
+        let [init, containers_at, volumes] = self.tree.fields(
+            at,
+            &Joined(&kind.pod),
+            ["initContainers", "containers", "volumes"],
+        )?;
+        let containers = &mut workload.containers;
+        for (items, list) in [
+            (containers_at, PodList::Containers),
+            (init, PodList::InitContainers),
         ] {
-            let Some(list) = list else { continue };
-            for (position, item) in self.tree.items(list, &name)?.enumerate() {
-                let item = item?;
-                let what = format_args!("{name}[{position}]");
-                let spot =
-                    self.container(item, &what, init, position, marks, &mut workload.containers)?;
-                spots.extend(spot);
+            let Some(items) = items else { continue };
+            for (position, at) in self.tree.items(items, &list)?.enumerate() {
+                let at = at?;
+                let what = format_args!("{list}[{position}]");
+                let [name, image] = self.tree.fields(at, &what, ["name", "image"])?;
+                let item = Item {
+                    at,
+                    list,
+                    position,
+                    name,
+                    image,
+                };
+                spots.extend(self.container(&item, kind, marks, containers)?);
+            }
+        }
+        let volumes = volumes.filter(|volumes| self.is_list(*volumes));
+        for (position, at) in volumes
+            .map(|volumes| self.tree.items(volumes, &"volumes"))
+            .transpose()?
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let at = at?;
+            if let Some(item) = self.image_volume(at, position)? {
+                spots.extend(self.container(&item, kind, marks, containers)?);
             }
         }
         Ok(spots)
     }
 
+    /// A volume that is an image. What else stands among the volumes is nobody's business here.
+    fn image_volume(&self, at: Cursor, position: usize) -> Result<Option<Item>, Problem> {
+        if !self.is_map(at) {
+            return Ok(None);
+        }
+        let what = format_args!("volumes[{position}]");
+        let [name, image] = self.tree.fields(at, &what, ["name", "image"])?;
+        let Some(image) = image.filter(|image| self.is_map(*image)) else {
+            return Ok(None);
+        };
+        let what = format_args!("volumes[{position}].image");
+        let [reference] = self.tree.fields(image, &what, ["reference"])?;
+        Ok(reference.map(|reference| Item {
+            at,
+            list: PodList::Volumes,
+            position,
+            name,
+            image: Some(reference),
+        }))
+    }
+
     fn container(
         &self,
-        item: Cursor,
-        what: &fmt::Arguments<'_>,
-        init: bool,
-        position: usize,
+        item: &Item,
+        kind: &Kind,
         marks: &Marks,
         containers: &mut Vec<Container>,
     ) -> Result<Option<Spot>, Problem> {
         let tree = self.tree;
-        let [name, image] = tree.fields(item, what, ["name", "image"])?;
-        let Some(name) = name else {
-            return Err(Problem::at(
-                tree.mark(item.node),
-                format!("{what} has no name"),
-            ));
+        let mark = tree.mark(item.name.map_or(item.at.node, |name| name.node));
+        let name = item
+            .name
+            .map(|name| tree.string(name, &format_args!("{item}.name")));
+        let mut container = match (name.transpose()?, item.list) {
+            (Some(name), PodList::Volumes) => Container::volume(name, ""),
+            (Some(name), _) => Container::new(name, ""),
+            // Kubernetes checks the pods of its own kinds, not those of others.
+            (None, list) if kind.added && list != PodList::Volumes => {
+                Container::nameless(list, item.position, "")
+            }
+            (None, _) => return Err(Problem::at(mark, format!("{item} has no name"))),
         };
-        let mark = tree.mark(name.node);
-        let name = tree.string(name, &format_args!("{what}.name"))?;
-        if containers.iter().any(|known| *known.name == *name) {
+        (container.list, container.position) = (item.list, item.position);
+        if containers.iter().any(|known| known.name == container.name) {
+            let (what, name) = match item.list {
+                PodList::Volumes => ("volumes", container.own_name()),
+                _ => ("containers", Some(&*container.name)),
+            };
+            let name = excerpt(name.unwrap_or_default());
             return Err(Problem::at(
                 mark,
-                format!("two containers have the name {}", excerpt(name)),
+                format!("two {what} have the name {name}"),
             ));
         }
         if containers.len() >= CONTAINERS {
@@ -383,18 +446,17 @@ impl<'r> Reader<'r, '_> {
                 format!("more than {CONTAINERS} containers in one pod"),
             ));
         }
-        let Some(image) = image else { return Ok(None) };
-        let text = tree.string(
-            image,
-            &format_args!("the image of container {}", excerpt(name)),
-        )?;
+        let Some(image) = item.image else {
+            return Ok(None);
+        };
+        let what = told(&container);
+        let text = tree.string(image, &format_args!("the image of {}", excerpt(&what)))?;
         if text.is_empty() {
             return Ok(None);
         }
-        let mut container = Container::new(name, text);
-        container.init = init;
-        container.position = position;
-        container.mark = marks.get(name).map(|(value, _)| value.clone());
+        container.image = text.into();
+        let key = container.mark_key();
+        container.mark = key.and_then(|key| marks.get(&*key).map(|(value, _)| value.clone()));
         containers.push(container);
         let tree::Shape::Scalar(style) = tree.shape(image.node) else {
             return Ok(None);
@@ -406,6 +468,76 @@ impl<'r> Reader<'r, '_> {
             flow: tree.flow(image.node),
             detour: image.detour,
         }))
+    }
+
+    /// Settings in a metadata below the object's own. What is no map of labels has none: that is for the API server to
+    /// say.
+    fn stray_settings(&self, metadata: Cursor, above: &[Text], workload: &mut Workload) {
+        let what = format!("{}.metadata", Joined(above));
+        let stray = |key: &str| key.starts_with(SETTING_PREFIX) && key != LAST_UPGRADE;
+        let Ok(maps) = self.tree.fields(metadata, &what, ["labels", "annotations"]) else {
+            return;
+        };
+        let places = [hikaru_core::Place::Label, hikaru_core::Place::Annotation];
+        for (place, map) in places.into_iter().zip(maps) {
+            let entries = map.map(|map| self.tree.entries(map, &what, stray));
+            let entries = entries.and_then(Result::ok).unwrap_or_default();
+            workload
+                .stray_settings
+                .extend(entries.into_iter().filter_map(|(key, _)| {
+                    Some(StraySetting {
+                        place,
+                        key: key.strip_prefix(SETTING_PREFIX)?.into(),
+                        metadata: what.as_str().into(),
+                    })
+                }));
+        }
+    }
+
+    /// What keeps pods from following. What has another type than Kubernetes gives it says nothing.
+    fn hindrances(&self, spec: Cursor) -> Vec<Hindrance> {
+        let tree = self.tree;
+        let fields = tree.fields(spec, &"spec", ["paused", "suspend", "updateStrategy"]);
+        let Ok([paused, suspend, strategy]) = fields else {
+            return Vec::new();
+        };
+        let of = |map: Option<Cursor>, key: &str| {
+            let [value] = tree.fields(map?, &"a map", [key]).ok()?;
+            value
+        };
+        let is_true = |cursor: Option<Cursor>| cursor.is_some_and(|cursor| tree.is_true(cursor));
+        let name = of(strategy, "type").and_then(|name| tree.string(name, &"type").ok());
+        let partition = of(of(strategy, "rollingUpdate"), "partition");
+        let facts = SpecFacts {
+            paused: is_true(paused),
+            suspended: is_true(suspend),
+            strategy: name,
+            partition: partition.and_then(|partition| tree.whole_number(partition)),
+        };
+        facts.hindrances()
+    }
+}
+
+/// An item of one of the lists of a pod.
+struct Item {
+    at: Cursor,
+    list: PodList,
+    position: usize,
+    name: Option<Cursor>,
+    image: Option<Cursor>,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.list, self.position)
+    }
+}
+
+/// A container, or a volume, for messages.
+pub(super) fn told(container: &Container) -> String {
+    match container.list {
+        PodList::Volumes => container.name.to_string(),
+        _ => format!("container {}", container.name),
     }
 }
 

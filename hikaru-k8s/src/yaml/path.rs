@@ -2,7 +2,7 @@
 //! reading. Each step remembers whether the value stands where it was looked for, because only
 //! such a value may be written. Which keys matter is not known here (`manifest`).
 
-use super::scalar::{Plain, plain};
+use super::scalar::{Plain, plain, truth};
 use super::tree::{Mark, NodeId, Shape, Tagged, Tree};
 use super::{Problem, tree};
 use granit_parser::ScalarStyle;
@@ -265,6 +265,24 @@ impl Tree<'_> {
         }
         self.copy(node, self.value(node).len())?;
         Ok(self.value(node))
+    }
+
+    /// Whether it is the boolean true.
+    pub(super) fn is_true(&self, cursor: Cursor) -> bool {
+        self.typed(cursor, Plain::Bool).is_some_and(truth)
+    }
+
+    /// The whole number that it is.
+    pub(super) fn whole_number(&self, cursor: Cursor) -> Option<i32> {
+        self.typed(cursor, Plain::Number)?.parse().ok()
+    }
+
+    /// The text of a plain scalar that Kubernetes reads as a value of this type.
+    fn typed(&self, cursor: Cursor, wanted: Plain) -> Option<&str> {
+        let value = self.value(cursor.node);
+        let plainly = self.shape(cursor.node) == Shape::Scalar(ScalarStyle::Plain)
+            && self.tagged(cursor.node) == Tagged::No;
+        (plainly && plain(value) == wanted).then_some(value)
     }
 
     /// "`what` must be `expected`, found …".

@@ -2,7 +2,7 @@
 //! said of the rest) and `writes` (the text after an edit). Properties are in `properties`.
 
 use super::*;
-use hikaru_core::Workload;
+use hikaru_core::{PodList, Workload};
 
 mod edits;
 mod hostile;
@@ -75,7 +75,10 @@ fn line(object: &Object) -> String {
         ));
     }
     for (container, spot) in containers.iter().zip(&object.images) {
-        let init = if container.init { "init:" } else { "" };
+        let init = match container.list {
+            PodList::InitContainers => "init:",
+            _ => "",
+        };
         let mark = container
             .mark
             .as_ref()

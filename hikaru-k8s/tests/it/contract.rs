@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use hikaru_core::contract::{Abilities, Subject, run};
 use hikaru_core::{
-    Build, Change, ClusterError, ClusterPort, Found, Freshness, MARK_PREFIX, Mode, Place, Request,
-    SETTING_PREFIX, Scope, TagFormats, Workload, WorkloadId, plan,
+    Build, Change, ClusterError, ClusterPort, Found, Freshness, MARK_PREFIX, Mode, Place, PodList,
+    Request, SETTING_PREFIX, Scope, TagFormats, Workload, WorkloadId, Written, plan,
 };
 use std::fs;
 
@@ -78,24 +78,26 @@ fn manifest(workload: &Workload) -> String {
             Place::Annotation => annotations.push_str(&line),
         }
     }
-    let mut lists = [String::new(), String::new()];
-    for container in &workload.containers {
-        if let Some(mark) = &container.mark {
-            labels.push_str(&format!(
-                "    {MARK_PREFIX}{}: {}\n",
-                container.name,
-                quote(mark)
-            ));
+    let mut pod = String::new();
+    for list in PodList::ALL {
+        pod.push_str(&format!("      {list}:\n"));
+        let containers = workload.containers.iter();
+        for container in containers.filter(|container| container.list == list) {
+            let (key, image) = (container.mark_key().expect("a key"), &container.image);
+            if let Some(mark) = &container.mark {
+                labels.push_str(&format!("    {MARK_PREFIX}{key}: {}\n", quote(mark)));
+            }
+            let name = container.own_name().expect("a name");
+            pod.push_str(&format!("        - name: {name}\n"));
+            pod.push_str(&match list {
+                PodList::Volumes => format!("          image: {{reference: {image}}} # here\n"),
+                _ => format!("          image: {image} # here\n"),
+            });
         }
-        lists[usize::from(container.init)].push_str(&format!(
-            "        - name: {}\n          image: {} # here\n",
-            container.name, container.image
-        ));
     }
-    let [containers, init] = lists;
     let id = &workload.id;
     format!(
-        "apiVersion: apps/v1\nkind: {}\nmetadata:\n  name: {}\n  namespace: {}\n  labels:\n{labels}  annotations:\n{annotations}spec:\n  template:\n    spec:\n      initContainers:\n{init}      containers:\n{containers}",
+        "apiVersion: apps/v1\nkind: {}\nmetadata:\n  name: {}\n  namespace: {}\n  labels:\n{labels}  annotations:\n{annotations}spec:\n  template:\n    spec:\n{pod}",
         id.kind, id.name, id.namespace
     )
 }
@@ -133,7 +135,7 @@ impl<P: ClusterPort> ClusterPort for Careless<P> {
         self.0.read(id).await
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         match self.0.write(change, mode).await {
             Err(ClusterError::Stale) => {
                 let now = self.0.read(&change.judged().id).await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience};
+use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience, Written};
 use tokio::time::sleep;
 
 use crate::terminal::Progress;
@@ -98,7 +98,7 @@ mod tests {
             Ok(None)
         }
 
-        async fn write(&self, _: &Change, _: Mode) -> Result<(), ClusterError> {
+        async fn write(&self, _: &Change, _: Mode) -> Result<Written, ClusterError> {
             Err(ClusterError::NotFound)
         }
 

@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use hikaru_core::{
     Attempts, Build, Change, ClusterError, ClusterPort as _, Code, Container, Force,
     IdentityLabels, MemoryCluster, Mode, Outcome, Place, Request, Setting, Step, TagFormats,
-    Workload, WorkloadId, plan,
+    Workload, WorkloadId, Written, plan,
 };
 
 use super::scene::{Fault, Hand, IMAGES, Scene};
@@ -242,8 +242,10 @@ impl World {
             let mut next = Attempts::clone(&tables.pursuits.get(pursuit));
             let lost = ClusterError::Lost("connection reset".into());
             next.written(match heard {
-                Heard::Lost if self.scene.fault == Some(Fault::LostCountsAsDone) => Ok(()),
-                Heard::Applied => Ok(()),
+                Heard::Lost if self.scene.fault == Some(Fault::LostCountsAsDone) => {
+                    Ok(Written::default())
+                }
+                Heard::Applied => Ok(Written::default()),
                 Heard::Stale => Err(ClusterError::Stale),
                 Heard::NotFound => Err(ClusterError::NotFound),
                 Heard::Lost => Err(lost),
@@ -363,7 +365,7 @@ fn write(
     cluster.put(seen.clone());
     cluster.edit(&seen.id, |now| now.uid = seen.uid.clone());
     let written = cluster.write(change, Mode::Commit).now_or_never();
-    let written = written.expect("memory answers at once");
+    let written = written.expect("memory answers at once").map(drop);
     let mut after = before.clone();
     if written.is_ok() {
         let done = cluster.get(&seen.id).expect("it is there");

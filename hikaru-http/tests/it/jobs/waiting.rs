@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobName, JobRequest, JobState,
-    JobStatus, Mode, Scope, Workload, WorkloadId,
+    JobStatus, Mode, Scope, Workload, WorkloadId, Written,
 };
 use hikaru_http::{Authentication, Limits};
 use tokio::{sync::Semaphore, time::timeout};
@@ -95,7 +95,7 @@ impl ClusterPort for Gated {
         Ok(None)
     }
 
-    async fn write(&self, _: &Change, _: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, _: &Change, _: Mode) -> Result<Written, ClusterError> {
         Err(ClusterError::NotFound)
     }
 

@@ -10,7 +10,7 @@
 //! ```
 
 use hikaru_core::{
-    Container, Owner, Place, Progress, Reference, Setting, Text, Workload, WorkloadId,
+    Container, Owner, Place, PodList, Progress, Reference, Setting, Text, Workload, WorkloadId,
 };
 
 use super::{
@@ -94,7 +94,9 @@ impl Record {
         for (container, (repository, rest)) in workload.containers.iter().zip(&images) {
             symbols.push(names.take(&container.name));
             let mut head = (container.position as u64) << head::BITS;
-            head |= if container.init { head::INIT } else { 0 };
+            // A volume is not told apart here, so its workload is kept whole.
+            let init = container.list == PodList::InitContainers;
+            head |= if init { head::INIT } else { 0 };
             head |= container.mark.as_ref().map_or(0, |_| head::MARK);
             if let Some(repository) = repository {
                 symbols.push(names.take_part(repository));
@@ -112,7 +114,9 @@ impl Record {
         }
         let owner = workload.owner.as_ref().map(|owner| match owner {
             Owner::Helm { release } => (0, [Some(release), None]),
-            Owner::ArgoCd { application } => (1, [Some(application), None]),
+            Owner::ArgoCd {
+                application: Some(application),
+            } => (1, [Some(application), None]),
             Owner::Flux { kind, name } => (2, [Some(kind), Some(name)]),
             Owner::Controller { kind, name } => (3, [Some(kind), Some(name)]),
             Owner::Applier { manager } => (4, [Some(manager), None]),
@@ -203,7 +207,9 @@ impl Record {
                 phrased.push(repository.clone());
                 Container::new(name, repository)
             };
-            container.init = head & head::INIT != 0;
+            if head & head::INIT != 0 {
+                container.list = PodList::InitContainers;
+            }
             container.position = (head >> head::BITS) as usize;
             if head & head::REST != 0 {
                 container.mark = Some(next()?);
@@ -273,7 +279,7 @@ impl Record {
             workload.owner = Some(match body.byte() {
                 0 => Owner::Helm { release: next()? },
                 1 => {
-                    let application = next()?;
+                    let application = Some(next()?);
                     Owner::ArgoCd { application }
                 }
                 which @ (2 | 3) => {

@@ -1,6 +1,6 @@
 //! What is read of objects, and what is said of those that cannot be.
 
-use hikaru_core::{IdentityLabels, Owner, TagFormats};
+use hikaru_core::{Container, IdentityLabels, Owner, PodList, Progress, TagFormats};
 use serde_json::{Value, json};
 
 use super::*;
@@ -58,11 +58,11 @@ fn what_the_rules_read_is_read() {
     web.position = 1;
     web.mark = Some("1.4.0_1_00000000".into());
     let mut migrate = Container::new("migrate", "web:0");
-    migrate.init = true;
+    migrate.list = PodList::InitContainers;
     expected.containers = vec![web, migrate];
     expected.last_upgrade = Some("{}".into());
     expected.owner = Some(Owner::ArgoCd {
-        application: "apps".into(),
+        application: Some("apps".into()),
     });
     let mut progress = Progress::default();
     (progress.generation, progress.observed, progress.desired) = (3, 3, 2);

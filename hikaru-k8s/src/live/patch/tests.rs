@@ -56,8 +56,8 @@ fn test(path: &str, value: Value) -> Value {
 }
 
 const MARK: &str = "/metadata/labels/high-water.hikaru.dev~1web";
-const LAST: &str =
-    r#"{"at":"2026-01-02T03:04:05Z","previous":{"web":"acme/web:acme_web_main_1.4.0_1_0123abcd"}}"#;
+const LAST: &str = r#"{"at":"2026-01-02T03:04:05Z","previous":{"web":"acme/web:acme_web_main_1.4.0_1_0123abcd"},"to":{"web":"acme/web:acme_web_main_1.4.0_2_0123abcd"}}"#;
+const CAUSE: &str = "hikaru: web to acme_web_main_1.4.0_2_0123abcd";
 
 #[test]
 fn everything_that_the_verdict_read_is_tested() {
@@ -101,6 +101,8 @@ fn everything_that_the_verdict_read_is_tested() {
             json!({"op": "replace", "path": "/spec/template/spec/containers/0/image",
                 "value": image(2)}),
             json!({"op": "add", "path": MARK, "value": mark}),
+            json!({"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause",
+                "value": CAUSE}),
             json!({"op": "add", "path": "/metadata/annotations/hikaru.dev~1last-upgrade",
                 "value": LAST}),
         ]
@@ -123,7 +125,7 @@ fn where_no_annotations_are_their_absence_is_tested() {
         [
             &test("/metadata/annotations", Value::Null),
             &json!({"op": "add", "path": "/metadata/annotations",
-                "value": {"hikaru.dev/last-upgrade": LAST}}),
+                "value": {"hikaru.dev/last-upgrade": LAST, "kubernetes.io/change-cause": CAUSE}}),
         ]
     );
 }
@@ -131,7 +133,7 @@ fn where_no_annotations_are_their_absence_is_tested() {
 #[test]
 fn each_kind_has_its_pod_elsewhere() {
     let mut judged = workload("CronJob");
-    judged.containers[0].init = true;
+    judged.containers[0].list = PodList::InitContainers;
     judged.containers[0].position = 3;
     let operations = patch(judged, Annotations::There);
     let at = "/spec/jobTemplate/spec/template/spec/initContainers/3";
@@ -156,7 +158,24 @@ fn previous_is_the_last_image_whose_rollout_was_complete() {
         judged
     };
     let at = "2026-01-02T03:04:05Z";
+    let running = |to: &str| {
+        entry(&format!(
+            r#"{{"previous": {{"web": "old"}}, "to": {{"web": "{to}"}}}}"#
+        ))
+    };
     let cases = [
+        // A StatefulSet that was undone keeps its annotations: they tell of an image that no longer runs.
+        (going(running(&image(1))), json!({"web": "old"})),
+        (going(running(&image(7))), json!({})),
+        (running(&image(7)), json!({"web": image(1)})),
+        // Without `to`: what ran before runs again.
+        (
+            going(entry(&format!(
+                r#"{{"previous": {{"web": "{}"}}}}"#,
+                image(1)
+            ))),
+            json!({}),
+        ),
         (workload("Deployment"), json!({"web": image(1)})),
         (going(workload("Deployment")), json!({})),
         (
@@ -175,15 +194,73 @@ fn previous_is_the_last_image_whose_rollout_was_complete() {
         let shown = format!("{:?} {:?}", judged.last_upgrade, judged.progress);
         assert_eq!(
             last(judged),
-            json!({"at": at, "previous": previous}),
+            json!({"at": at, "previous": previous, "to": {"web": image(2)}}),
             "{shown}"
         );
     }
     let kept = last(entry(r#"{"at": "then", "by": {"who": "somebody"}}"#));
     assert_eq!(
         kept,
-        json!({"at": at, "by": {"who": "somebody"}, "previous": {"web": image(1)}})
+        json!({"at": at, "by": {"who": "somebody"}, "previous": {"web": image(1)},
+            "to": {"web": image(2)}})
     );
+}
+
+#[test]
+fn an_image_volume_and_a_container_without_a_name_have_their_own_places() {
+    let mut judged = workload("Deployment");
+    let mut volume = Container::volume("assets", image(1));
+    volume.position = 2;
+    judged.containers = vec![
+        volume,
+        Container::nameless(PodList::InitContainers, 1, image(1)),
+    ];
+    let operations = patch(judged, Annotations::There);
+    let at = "/spec/template/spec/volumes/2";
+    let init = "/spec/template/spec/initContainers/1";
+    for expected in [
+        test(&format!("{at}/name"), json!("assets")),
+        test(&format!("{at}/image/reference"), json!(image(1))),
+        test(
+            "/metadata/labels/high-water.hikaru.dev~1volume.assets",
+            json!(null),
+        ),
+        json!({"op": "replace", "path": format!("{at}/image/reference"), "value": image(2)}),
+        test(&format!("{init}/name"), json!(null)),
+        test(&format!("{init}/image"), json!(image(1))),
+        json!({"op": "replace", "path": format!("{init}/image"), "value": image(2)}),
+        json!({"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause",
+            "value": "hikaru: volume assets and initContainers[1] to acme_web_main_1.4.0_2_0123abcd"}),
+    ] {
+        assert!(operations.contains(&expected), "{expected} {operations:?}");
+    }
+    let marks: Vec<&str> = operations
+        .iter()
+        .filter(|operation| operation["op"] == "add")
+        .filter_map(|operation| {
+            operation["path"]
+                .as_str()?
+                .strip_prefix("/metadata/labels/")
+        })
+        .collect();
+    assert_eq!(
+        marks,
+        [
+            "high-water.hikaru.dev~1volume.assets",
+            "high-water.hikaru.dev~1initContainers.1"
+        ]
+    );
+}
+
+/// A volume's name may be as long as a label's key, without `volume.`.
+#[test]
+fn where_no_label_can_have_the_key_of_a_mark_none_is_written() {
+    let mut judged = workload("Deployment");
+    judged.containers = vec![Container::volume(&"x".repeat(57), image(1))];
+    let operations = patch(judged, Annotations::There);
+    let labels = operations.iter().filter_map(|o| o["path"].as_str());
+    let marks = labels.filter(|path| path.contains("high-water"));
+    assert_eq!(marks.count(), 0);
 }
 
 #[test]
@@ -212,14 +289,14 @@ fn texts_are_escaped() {
     patch.test((LABELS, &["a~b/", "c"]), None);
     let odd: String = ('\0'..='\u{100}').collect();
     patch.set("add", (&odd, &[&odd]), &odd);
-    patch.add_map((METADATA, &["x"]), &odd, &odd);
+    patch.add_map((METADATA, &["x"]), &[(&odd, &odd), ("y", "z")]);
     patch.remove((METADATA, &["x"]));
     let read: Value = serde_json::from_slice(&patch.done()).expect("JSON");
     let pointer = odd.replace('~', "~0").replace('/', "~1");
     let expected = json!([
         test("/metadata/labels/a~0b~1c", Value::Null),
         {"op": "add", "path": format!("{odd}/{pointer}"), "value": odd},
-        {"op": "add", "path": "/metadata/x", "value": {&odd: odd}},
+        {"op": "add", "path": "/metadata/x", "value": {&odd: odd, "y": "z"}},
         {"op": "remove", "path": "/metadata/x"},
     ]);
     assert_eq!(read, expected);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, Mode, Outcome, Scope, Select, Workload,
-    WorkloadId, upgrade,
+    WorkloadId, Written, upgrade,
 };
 use hikaru_k8s::LiveCluster;
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ impl ClusterPort for Between<'_> {
         self.port.read(id).await
     }
 
-    async fn write(&self, change: &Change, mode: Mode) -> Result<(), ClusterError> {
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         if !self.done.swap(true, Ordering::SeqCst) {
             (self.meanwhile)().await;
         }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use hikaru_core::{
-    Build, ClusterPort, IdentityKeys, MARK_PREFIX, Mode, Place, Report, Request, SETTING_PREFIX,
-    TagFormats, Workload, WorkloadId, upgrade,
+    Build, ClusterPort, IdentityKeys, MARK_PREFIX, Mode, Place, PodList, Report, Request,
+    SETTING_PREFIX, TagFormats, Workload, WorkloadId, upgrade,
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
 use serde_json::{Map, Value, json};
@@ -153,24 +153,28 @@ pub(super) fn manifest(workload: &Workload) -> Value {
         let key = format!("{SETTING_PREFIX}{}", setting.key);
         map.insert(key, json!(*setting.value));
     }
-    let mut lists = [vec![], vec![]];
+    let mut pod = serde_json::Map::new();
     for container in &workload.containers {
+        let key = container.mark_key().expect("a key");
         if let Some(mark) = &container.mark {
-            labels.insert(format!("{MARK_PREFIX}{}", container.name), json!(**mark));
+            labels.insert(format!("{MARK_PREFIX}{key}"), json!(**mark));
         }
-        let shown = json!({"name": *container.name, "image": *container.image});
-        lists[usize::from(container.init)].push(shown);
+        let name = container.own_name().expect("a name");
+        let shown = match container.list {
+            PodList::Volumes => json!({"name": name, "image": {"reference": *container.image}}),
+            _ => json!({"name": name, "image": *container.image}),
+        };
+        let list = pod.entry(container.list.key()).or_insert(json!([]));
+        list.as_array_mut().expect("a list").push(shown);
     }
-    let [containers, init] = lists;
     let mut object = object(&id.kind, &id.namespace, &id.name);
     object["metadata"]["labels"] = labels.into();
     if !annotations.is_empty() {
         object["metadata"]["annotations"] = annotations.into();
     }
-    let pod = &mut object["spec"]["template"]["spec"];
-    pod["containers"] = containers.into();
-    if !init.is_empty() {
-        pod["initContainers"] = init.into();
+    let spec = &mut object["spec"]["template"]["spec"];
+    for (list, items) in pod {
+        spec[list] = items;
     }
     object
 }

@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, candidates,
-    plan, upgrade,
+    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, Written,
+    candidates, plan, upgrade,
 };
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ async fn written(step: Step) -> (Result<(), ClusterError>, usize) {
     let stub = patched_object(object, move |_| step.clone()).await;
     let (cluster, change) = change(&stub).await;
     let written = cluster.write(&change, Mode::Commit).await;
-    (written, stub.count("PATCH"))
+    (written.map(drop), stub.count("PATCH"))
 }
 
 fn unavailable(message: &str, retry_after: Option<u64>) -> ClusterError {
@@ -175,7 +175,10 @@ async fn a_server_that_asks_for_patience_gets_it() {
     })
     .await;
     let (cluster, change) = change(&stub).await;
-    assert_eq!(cluster.write(&change, Mode::Commit).await, Ok(()));
+    assert_eq!(
+        cluster.write(&change, Mode::Commit).await,
+        Ok(Written::default())
+    );
     assert_eq!(stub.count("PATCH"), 3);
     // But not for ever.
     let (written, times) = written(busy()).await;
@@ -248,7 +251,7 @@ async fn the_patch_is_sent_as_it_should_be() {
     let stub = patched(|_| Step::Accept).await;
     let (cluster, change) = change(&stub).await;
     for mode in [Mode::Commit, Mode::DryRun] {
-        assert_eq!(cluster.write(&change, mode).await, Ok(()));
+        assert_eq!(cluster.write(&change, mode).await, Ok(Written::default()));
     }
     let asked = stub.asked();
     let patches: Vec<_> = asked

@@ -70,7 +70,9 @@ fn everything_comes_back() {
                 "web:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
             ] {
                 let mut container = Container::new("web", image);
-                container.init = image.len() % 2 == 0;
+                if image.len() % 2 == 0 {
+                    container.list = PodList::InitContainers;
+                }
                 container.position = image.len() * 1000;
                 container.mark = Some(image.into()).filter(|_| image.len() % 3 == 0);
                 w.containers.push(container);
@@ -102,7 +104,7 @@ fn everything_comes_back() {
         },
         |w| {
             w.owner = Some(Owner::ArgoCd {
-                application: "shop".into(),
+                application: Some("shop".into()),
             })
         },
         |w| {

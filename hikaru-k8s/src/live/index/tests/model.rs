@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hikaru_core::{Owner, Place, Progress, Setting};
+use hikaru_core::{Owner, Place, PodList, Progress, Setting};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
@@ -92,7 +92,10 @@ fn containers() -> impl Strategy<Value = Container> {
     );
     parts.prop_map(|(name, image, mark, init, position)| {
         let mut container = Container::new(name, image);
-        (container.mark, container.init, container.position) = (mark, init, position);
+        (container.mark, container.position) = (mark, position);
+        if init {
+            container.list = PodList::InitContainers;
+        }
         container
     })
 }

@@ -1,0 +1,133 @@
+//! What somebody should know of a workload, whatever its verdict: warnings as data, and their sentences. When each is due
+//! is decided in `plan` and `settings`.
+
+use std::fmt;
+
+use crate::{
+    Text,
+    container::mark_key,
+    escape::Escaped,
+    hindrance::Hindrance,
+    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting},
+};
+
+/// What somebody should know of a workload, whatever its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A label or annotation with hikaru's prefix that means nothing.
+    UnknownSetting {
+        /// Where it stands.
+        place: Place,
+        /// Its key without the prefix.
+        key: Text,
+    },
+    /// `hikaru.dev/containers` names a container that is not there.
+    UnknownContainer {
+        /// The name.
+        name: Text,
+    },
+    /// The label of a high-water mark has a value that is none: it counts as not there.
+    UnreadableMark {
+        /// The container's name.
+        container: Text,
+        /// The label's value.
+        value: Text,
+    },
+    /// The workload is upgraded although somebody else writes its image, too.
+    Owned(Owner),
+    /// The high-water mark is too long for a label's value and is not written.
+    MarkTooLong {
+        /// The container's name.
+        container: Text,
+        /// How long it would be, in bytes.
+        length: usize,
+    },
+    /// No label can have the key of the high-water mark, so it is not written.
+    NoMarkKey {
+        /// The container's name.
+        container: Text,
+    },
+    /// What looks like a setting stands where none counts.
+    Stray(StraySetting),
+    /// The workload is upgraded, but its pods do not follow.
+    Hindered(Hindrance),
+    /// The digest that pins a container goes, as the posted image has none.
+    PinRemoved {
+        /// The container's name.
+        container: Text,
+    },
+    /// The cluster warned of the write.
+    OfCluster {
+        /// Its own words.
+        words: Text,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSetting { place, key } => write!(
+                f,
+                "the {place} {SETTING_PREFIX}{key} means nothing: expected one of {}",
+                crate::change::SETTINGS.join(", ")
+            ),
+            Self::UnknownContainer { name } => write!(
+                f,
+                "{SETTING_PREFIX}containers names {name}, but there is no such container"
+            ),
+            Self::UnreadableMark { container, value } => write!(
+                f,
+                "the label {MARK_PREFIX}{} is {value:?}, which is no high-water mark: it counts as not there",
+                mark_key(container)
+            ),
+            Self::Owned(owner) => {
+                let will = match owner {
+                    Owner::Helm { .. } => {
+                        "the next helm upgrade puts its own image back (Helm 3) or fails with a conflict (Helm 4), \
+                         unless it is given the running tag"
+                    }
+                    Owner::ArgoCd { .. } => {
+                        "its next sync puts the image from git back, unless differences in images are ignored there"
+                    }
+                    Owner::Flux { .. } => "its next reconciliation puts the image from git back",
+                    Owner::Controller { .. } => "it may put its own image back",
+                    Owner::Applier { .. } => {
+                        "its next server-side apply fails with a conflict on the image, or puts its own image back if \
+                         it is forced, unless it is given the running tag"
+                    }
+                };
+                write!(f, "{owner} owns it, too: {will}")
+            }
+            Self::MarkTooLong { container, length } => write!(
+                f,
+                "the high-water mark of {container} would be {length} bytes, longer than a label's value may be \
+                 ({}): it is not written, so a rollback by a person would not be seen",
+                super::MARK_LONGEST
+            ),
+            Self::NoMarkKey { container } => write!(
+                f,
+                "the high-water mark of {container} is not written, because no label can have the key \
+                 {MARK_PREFIX}{}: a rollback by a person would not be seen",
+                mark_key(container)
+            ),
+            Self::Stray(StraySetting {
+                place,
+                key,
+                metadata,
+            }) => write!(
+                f,
+                "the {place} {SETTING_PREFIX}{} has no effect in {metadata}: settings stand in the metadata of the workload \
+                 itself",
+                Escaped(key)
+            ),
+            Self::Hindered(hindrance) => write!(f, "{hindrance}"),
+            Self::PinRemoved { container } => write!(
+                f,
+                "{container} was pinned to a digest and no longer is, as the posted image has none: post it with its \
+                 digest to keep the pin"
+            ),
+            Self::OfCluster { words } => write!(f, "the API server warns: {}", Escaped(words)),
+        }
+    }
+}

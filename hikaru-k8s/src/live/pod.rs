@@ -1,0 +1,162 @@
+//! The pod template of an object that the API server sent: what names an image in it, and what looks like a setting but
+//! stands where none counts. One pass along the way that the kind's table gives; the rest of the object is `object`'s.
+
+use std::{borrow::Cow, fmt};
+
+use hikaru_core::{Container, LAST_UPGRADE, Place, PodList, SETTING_PREFIX, StraySetting, Text};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::object::nullable;
+use crate::kind::Kind;
+
+/// What is read of a pod template.
+#[derive(Debug, Default)]
+pub(super) struct Template {
+    /// Without marks: those are among the object's labels.
+    pub(super) containers: Vec<Container>,
+    pub(super) stray_settings: Vec<StraySetting>,
+}
+
+/// Reads the pod template of a kind from the text of an object's `spec`.
+pub(super) fn read(kind: &Kind, spec: &str) -> Result<Template, serde_json::Error> {
+    let mut template = Template::default();
+    let mut pod = Pod::default();
+    let on_the_way = OnTheWay {
+        way: &kind.pod,
+        // The first step, `spec`, was taken when the object was read.
+        depth: 1,
+        pod: &mut pod,
+        strays: &mut template.stray_settings,
+    };
+    on_the_way.deserialize(&mut serde_json::Deserializer::from_str(spec))?;
+    let lists = [
+        (PodList::Containers, pod.containers),
+        (PodList::InitContainers, pod.init_containers),
+    ];
+    for (list, items) in lists {
+        for (position, item) in items.into_iter().enumerate() {
+            let mut container = match item.name {
+                Some(name) => Container::new(name, item.image),
+                // The server checks the pods of its own kinds, not those of others.
+                None if kind.added => Container::nameless(list, position, item.image),
+                None => {
+                    let words = format!("{list}[{position}] has no name");
+                    return Err(serde_json::Error::custom(words));
+                }
+            };
+            (container.list, container.position) = (list, position);
+            template.containers.push(container);
+        }
+    }
+    for (position, volume) in pod.volumes.into_iter().enumerate() {
+        let Some(image) = volume.image else { continue };
+        let mut container = Container::volume(&volume.name, image.reference);
+        container.position = position;
+        template.containers.push(container);
+    }
+    template.containers.retain(|c| !c.image.is_empty());
+    Ok(template)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pod {
+    #[serde(default, deserialize_with = "nullable")]
+    containers: Vec<PodContainer>,
+    #[serde(default, deserialize_with = "nullable")]
+    init_containers: Vec<PodContainer>,
+    #[serde(default, deserialize_with = "nullable")]
+    volumes: Vec<PodVolume>,
+}
+
+#[derive(Deserialize)]
+struct PodContainer {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    image: String,
+}
+
+#[derive(Deserialize)]
+struct PodVolume {
+    #[serde(default, deserialize_with = "nullable")]
+    name: String,
+    #[serde(default)]
+    image: Option<VolumeImage>,
+}
+
+#[derive(Deserialize)]
+struct VolumeImage {
+    #[serde(default, deserialize_with = "nullable")]
+    reference: String,
+}
+
+/// A map on the way to the pod's spec, after so many steps of it. Absent parts on the way leave an empty pod.
+struct OnTheWay<'a> {
+    way: &'a [Text],
+    depth: usize,
+    pod: &'a mut Pod,
+    strays: &'a mut Vec<StraySetting>,
+}
+
+impl<'de> DeserializeSeed<'de> for OnTheWay<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.depth < self.way.len() {
+            return deserializer.deserialize_any(self);
+        }
+        *self.pod = Option::deserialize(deserializer)?.unwrap_or_default();
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for OnTheWay<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.way.get(self.depth..).unwrap_or_default();
+        write!(f, "a map with {}", rest.join("."))
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (taken, rest) = self.way.split_at(self.depth.min(self.way.len()));
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if rest.first().is_some_and(|next| **next == *key) {
+                map.next_value_seed(OnTheWay {
+                    depth: self.depth + 1,
+                    way: self.way,
+                    pod: &mut *self.pod,
+                    strays: &mut *self.strays,
+                })?;
+            } else if key == "metadata" {
+                let metadata: Value = map.next_value()?;
+                let at = Text::from(format!("{}.metadata", taken.join(".")));
+                for (place, list) in [(Place::Label, "labels"), (Place::Annotation, "annotations")]
+                {
+                    let keys = metadata.get(list).and_then(Value::as_object);
+                    let keys = keys.into_iter().flatten().map(|(key, _)| key);
+                    self.strays.extend(keys.filter_map(|key| {
+                        let setting = key.strip_prefix(SETTING_PREFIX)?;
+                        (key != LAST_UPGRADE).then(|| StraySetting {
+                            place,
+                            key: setting.into(),
+                            metadata: at.clone(),
+                        })
+                    }));
+                }
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
