@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
-use hikaru_core::{ClusterPort, Excerpt, JobName, JobPolicy, Text, check_namespace};
+use hikaru_core::{ClusterPort, Confined, Excerpt, JobName, JobPolicy, Text, check_namespace};
 use hikaru_k8s::{
     Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
     LiveSettings, WatchSettings, WatchedCluster,
@@ -10,9 +10,12 @@ use hikaru_k8s::{
 
 use crate::{args::Cluster, terminal};
 
-/// The variables of kinds that are looked at besides those of Kubernetes, and of the namespaces that are looked at.
+/// The variable of kinds that are looked at besides those of Kubernetes.
 const KINDS: &str = "HIKARU_KINDS";
-const NAMESPACES: &str = "HIKARU_NAMESPACES";
+
+/// The variable of the namespaces that everything is confined to, and the name that it had.
+const WATCH_NAMESPACES: &str = "HIKARU_WATCH_NAMESPACES";
+const OLD_NAMESPACES: &str = "HIKARU_NAMESPACES";
 
 /// The variables of who may run what.
 const JOB_NAMESPACES: &str = "HIKARU_JOB_NAMESPACES";
@@ -21,37 +24,39 @@ const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 
 /// The cluster that a single command asks.
 pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, String> {
+    let namespaces = watch_namespaces(&variable)?;
     if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir)?;
+        let folder = folder(args, dir, &namespaces)?;
         terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
-        return Ok(Arc::new(folder));
+        return Ok(Arc::new(Confined::new(Arc::new(folder), namespaces)));
     }
-    let (live, connection) = live(args).await?;
+    let (live, connection) = live(args, &namespaces).await?;
     terminal::tell(&format!("cluster: {connection}"));
     if let Some(warning) = connection.warning() {
         terminal::tell(&format!("warning: {warning}"));
     }
-    Ok(Arc::new(live))
+    Ok(Arc::new(Confined::new(Arc::new(live), namespaces)))
 }
 
 /// The cluster that a service works on: a live one is watched.
 pub(crate) async fn watch(args: &Cluster) -> Result<Watched, String> {
+    let namespaces = watch_namespaces(&variable)?;
     if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir)?;
+        let folder = folder(args, dir, &namespaces)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
         return Ok(Watched {
-            port: Arc::new(folder),
+            port: Arc::new(Confined::new(Arc::new(folder), namespaces)),
             view: None,
         });
     }
-    let (live, connection) = live(args).await?;
+    let (live, connection) = live(args, &namespaces).await?;
     tracing::info!(cluster = %connection, "cluster");
     if let Some(warning) = connection.warning() {
         tracing::warn!("{warning}");
     }
     let view = WatchedCluster::start(live, WatchSettings::default());
     Ok(Watched {
-        port: Arc::new(view.clone()),
+        port: Arc::new(Confined::new(Arc::new(view.clone()), namespaces)),
         view: Some(view),
     })
 }
@@ -61,6 +66,23 @@ pub(crate) struct Watched {
     pub(crate) port: Arc<dyn ClusterPort>,
     /// What is known of a live one, for its figures.
     pub(crate) view: Option<WatchedCluster>,
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The namespaces that everything is confined to; none: all.
+fn watch_namespaces(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Text>, String> {
+    if variable(OLD_NAMESPACES).is_some_and(|text| !text.trim().is_empty()) {
+        return Err(format!(
+            "{OLD_NAMESPACES} is set: expected its new name, {WATCH_NAMESPACES}, which confines everything that is read and \
+             written"
+        ));
+    }
+    list(WATCH_NAMESPACES, variable, |namespace| {
+        check_namespace(namespace).map(|()| namespace.into())
+    })
 }
 
 /// A variable's comma-separated list. Empty or not set: nothing.
@@ -119,17 +141,16 @@ fn job_policy(
     Ok(policy)
 }
 
-fn folder(args: &Cluster, dir: &Path) -> Result<Folder, String> {
-    let variable = |name: &str| std::env::var(name).ok();
+fn folder(args: &Cluster, dir: &Path, namespaces: &[Text]) -> Result<Folder, String> {
     let mut settings = FolderSettings::from(args.keys());
     settings.jobs = job_policy(&variable, None)?;
+    settings.jobs.within = namespaces.to_vec();
     settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
     Folder::open(dir, settings).map_err(|error| error.to_string())
 }
 
-async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {
+async fn live(args: &Cluster, namespaces: &[Text]) -> Result<(LiveCluster, Connection), String> {
     let options = ConnectionOptions::new(args.kubeconfig.clone(), args.context.clone());
-    let variable = |name: &str| std::env::var(name).ok();
     let connection = Connection::choose(&options, &variable).await;
     let connection = connection.map_err(|error| match error {
         ConnectionError::None { .. } => {
@@ -139,10 +160,9 @@ async fn live(args: &Cluster) -> Result<(LiveCluster, Connection), String> {
     })?;
     let mut settings = LiveSettings::new(args.keys(), Arc::new(SystemTime::now));
     settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
-    settings.namespaces = list(NAMESPACES, &variable, |namespace| {
-        check_namespace(namespace).map(|()| namespace.into())
-    })?;
+    settings.namespaces = namespaces.to_vec();
     settings.jobs = job_policy(&variable, Some(connection.namespace()))?;
+    settings.jobs.within = namespaces.to_vec();
     let live = LiveCluster::new(&connection, settings)
         .await
         .map_err(|e| e.to_string())?;
@@ -210,23 +230,26 @@ mod tests {
 
     #[test]
     fn lists_of_variables() {
-        let read = |text: Option<&str>| {
-            let variable = |name: &str| text.filter(|_| name == NAMESPACES).map(str::to_owned);
-            list(NAMESPACES, &variable, |namespace| {
-                check_namespace(namespace).map(|()| namespace.to_owned())
-            })
+        let read_as = |name: &str, text: Option<&str>| {
+            let variable = |asked: &str| text.filter(|_| asked == name).map(str::to_owned);
+            watch_namespaces(&variable)
         };
+        let read = |text: Option<&str>| read_as(WATCH_NAMESPACES, text);
         assert_eq!(read(None), Ok(vec![]));
         assert_eq!(read(Some(" , ")), Ok(vec![]));
         assert_eq!(
             read(Some("shop, prod")),
-            Ok(vec!["shop".to_owned(), "prod".to_owned()])
+            Ok(vec!["shop".into(), "prod".into()])
         );
         let error = read(Some("shop,Prod")).expect_err("no namespace");
         assert!(
-            error.starts_with("HIKARU_NAMESPACES: expected a namespace")
+            error.starts_with("HIKARU_WATCH_NAMESPACES: expected a namespace")
                 && error.contains("`Prod`"),
             "{error}"
         );
+        // The name that it had is not passed over: it would confine nothing.
+        assert_eq!(read_as(OLD_NAMESPACES, Some(" ")), Ok(vec![]));
+        let error = read_as(OLD_NAMESPACES, Some("shop")).expect_err("the old name");
+        assert!(error.contains(WATCH_NAMESPACES), "{error}");
     }
 }

@@ -82,6 +82,7 @@ struct View {
     age: Gauge<f64, std::sync::atomic::AtomicU64>,
     fresh: Gauge,
     restarts: Counter,
+    unwatched: Gauge,
 }
 
 fn latencies() -> Histogram {
@@ -179,7 +180,7 @@ fn outcome_of(error: &ClusterError) -> &'static str {
 impl View {
     fn new(cluster: WatchedCluster, registry: &mut Registry) -> Self {
         let (objects, age) = (Gauge::default(), Gauge::default());
-        let (fresh, restarts) = (Gauge::default(), Counter::default());
+        let (fresh, restarts, unwatched) = (Gauge::default(), Counter::default(), Gauge::default());
         registry.register(
             "index_objects",
             "Objects that are known of the cluster",
@@ -201,12 +202,18 @@ impl View {
             "Lists that were begun anew, and watches that broke off",
             restarts.clone(),
         );
+        registry.register(
+            "index_unwatched",
+            "Kinds, each in each of its namespaces, that are not watched: forbidden, not there, or not to be reached",
+            unwatched.clone(),
+        );
         Self {
             cluster,
             objects,
             age,
             fresh,
             restarts,
+            unwatched,
         }
     }
 
@@ -217,6 +224,8 @@ impl View {
         self.age.set(vitals.age.as_secs_f64());
         let fresh = self.cluster.freshness() == Freshness::Fresh;
         self.fresh.set(i64::from(fresh));
+        self.unwatched
+            .set(i64::try_from(vitals.unwatched).unwrap_or(i64::MAX));
         let told = self.restarts.get();
         self.restarts.inc_by(vitals.restarts.saturating_sub(told));
     }
@@ -320,6 +329,10 @@ impl ClusterPort for Measured {
         outcome
     }
 
+    async fn pause(&self, time: Duration) {
+        self.cluster.pause(time).await;
+    }
+
     async fn unhold(
         &self,
         workload: &WorkloadName,
@@ -356,5 +369,54 @@ impl ClusterPort for Measured {
 
     async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
         self.cluster.job_logs(job).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The port has a pause that is none, for clusters that need none: one that is passed on must not become it.
+    #[tokio::test]
+    async fn a_pause_reaches_the_cluster() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use super::*;
+
+        /// It counts how often it is to wait.
+        #[derive(Default)]
+        struct Waits(AtomicUsize);
+
+        #[async_trait]
+        impl ClusterPort for Waits {
+            fn freshness(&self) -> Freshness {
+                Freshness::Fresh
+            }
+
+            async fn find(&self, _: &Scope) -> Result<Found, ClusterError> {
+                Ok(Found::default())
+            }
+
+            async fn read(&self, _: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+                Ok(None)
+            }
+
+            async fn write(
+                &self,
+                _: &Change,
+                _: Mode,
+            ) -> Result<hikaru_core::Written, ClusterError> {
+                Ok(hikaru_core::Written::default())
+            }
+
+            async fn pause(&self, _: Duration) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let waits = Arc::new(Waits::default());
+        let figures = Arc::new(Figures::new(None));
+        let confined = hikaru_core::Confined::new(waits.clone(), Vec::new());
+        let measured = Measured::new(Arc::new(confined), figures);
+        measured.pause(Duration::from_secs(1)).await;
+        assert_eq!(waits.0.load(Ordering::Relaxed), 1);
     }
 }

@@ -13,7 +13,8 @@ use crate::{
 const IN_HAND: usize = 256;
 
 /// Carries out a plan. Each write tests all that its verdict read; a refused one is read and judged again, and stops
-/// when the verdict is no longer *upgrade*. A lost answer is found out by reading. One workload's failure does not stop
+/// when the verdict is no longer *upgrade*. A lost answer is found out by reading; where that fails, too, the outcome is
+/// [`Outcome::Unknown`]. One workload's failure does not stop
 /// the others.
 ///
 /// ```
@@ -60,6 +61,10 @@ pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
 
 async fn apply_one(port: &dyn ClusterPort, mut attempts: Attempts, mode: Mode) -> Reported {
     loop {
+        let pause = attempts.pause();
+        if !pause.is_zero() {
+            port.pause(pause).await;
+        }
         match attempts.step() {
             Step::Write(change) => {
                 let answer = port.write(change, mode).await;

@@ -2,7 +2,7 @@
 //! again, write again. Whoever has a cluster drives it: [`apply`](crate::apply()) over a port; a caller without async
 //! code, or a model checker, step by step.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     change::Change,
@@ -16,9 +16,28 @@ use crate::{
 /// builds posted at once in random order, the highest is refused about ln N times, and hardly ever twice as often.
 pub const ATTEMPTS: usize = 20;
 
+/// How often a workload is written whose answers are lost. Each of them is the cluster's trouble, which more writes do not
+/// help.
+pub const LOST_WRITES: usize = 3;
+
+/// How often a workload is read, while reading fails, to find out what became of a write whose answer was lost.
+pub const LOST_READS: usize = 6;
+
+/// How long to wait before each further write and each further read of these.
+const WRITE_PAUSES: [Duration; LOST_WRITES - 1] =
+    [Duration::from_millis(500), Duration::from_secs(2)];
+const READ_PAUSES: [Duration; LOST_READS - 1] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
 /// The attempts to upgrade one workload.
 ///
-/// Each [`Step`] is answered by the call that it names, once; an answer that nobody waits for changes nothing, and another
+/// Before each [`Step`] there is a [pause](Attempts::pause), which is nothing but after a lost answer. Each step is answered
+/// by the call that it names, once; an answer that nobody waits for changes nothing, and another
 /// workload than the one that was to be read ends it as failed.
 ///
 /// ```
@@ -30,6 +49,7 @@ pub const ATTEMPTS: usize = 20;
 ///
 /// for mut attempts in Attempts::of(plan(Request::new(build), [web])) {
 ///     loop {
+///         std::thread::sleep(attempts.pause());
 ///         match attempts.step() {
 ///             // Here a cluster is asked to write the change, if all that it was judged on still holds. In a dry run
 ///             // it only tests.
@@ -54,7 +74,22 @@ pub struct Attempts {
     entry: Entry,
     /// How many more writes there may be.
     left: usize,
+    /// The last write whose answer was lost, if there is one. Whatever comes later, it may have been applied.
+    lost: Option<Lost>,
+    /// How long to wait before the next step.
+    pause: Duration,
     state: State,
+}
+
+#[derive(Clone, Debug)]
+struct Lost {
+    change: Change,
+    /// What became of the answer.
+    error: ClusterError,
+    /// How many answers to writes were lost so far.
+    writes: usize,
+    /// How many readings have failed since the first of them.
+    reads: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -93,11 +128,19 @@ impl Attempts {
                 plan: plan.clone(),
                 entry,
                 left: attempts,
+                lost: None,
+                pause: Duration::ZERO,
                 state: State::Judged,
             };
             this.judged();
             this
         })
+    }
+
+    /// How long to wait before the next step: longer after each lost answer, so that a cluster in trouble is not asked at
+    /// once for the same again.
+    pub fn pause(&self) -> Duration {
+        self.pause
     }
 
     /// What to do next.
@@ -115,6 +158,7 @@ impl Attempts {
             return;
         }
         self.left = self.left.saturating_sub(1);
+        self.pause = Duration::ZERO;
         self.state = match answer {
             Ok(written) => {
                 let warnings = written.warnings.into_iter();
@@ -122,11 +166,24 @@ impl Attempts {
                 self.entry.warnings.extend(warnings);
                 State::Done(Outcome::Upgraded)
             }
-            Err(error) if error.is_conflict() => State::Refused {
-                lost: matches!(error, ClusterError::Lost(_)),
-            },
+            Err(ClusterError::Stale) => State::Refused { lost: false },
+            Err(error @ ClusterError::Lost(_)) => {
+                self.lose(error);
+                State::Refused { lost: true }
+            }
             Err(error) => State::Done(Outcome::Failed(error)),
         };
+    }
+
+    fn lose(&mut self, error: ClusterError) {
+        let before = self.lost.take();
+        let (writes, reads) = before.map_or((0, 0), |before| (before.writes, before.reads));
+        self.lost = self.entry.change.clone().map(|change| Lost {
+            change,
+            error,
+            writes: writes + 1,
+            reads,
+        });
     }
 
     /// What was read after a write that was refused or whose answer was lost: it is judged again.
@@ -142,20 +199,41 @@ impl Attempts {
             }
             Ok(Some(now)) => now,
             Ok(None) => return self.end(Outcome::Failed(ClusterError::NotFound)),
-            Err(error) => return self.end(Outcome::Failed(error)),
+            Err(error) => return self.unread(error),
         };
-        let lost = matches!(self.state, State::Refused { lost: true });
-        let written = self.entry.change.as_ref().filter(|_| lost);
-        let arrived = written.is_some_and(|change| change.arrived_in(&now));
+        let lost = self.lost.as_ref();
+        let arrived = lost.is_some_and(|lost| lost.change.arrived_in(&now));
         match self.plan.judge_again(now) {
             // The write had been applied: only its answer was lost.
             Some(next) if arrived && next.change.is_none() => self.end(Outcome::Upgraded),
             Some(next) => {
+                self.pause = match (&self.state, lost) {
+                    (State::Refused { lost: true }, Some(lost)) => write_pause(lost.writes),
+                    _ => Duration::ZERO,
+                };
                 self.entry = next;
                 self.state = State::Judged;
                 self.judged();
             }
             None => self.end(Outcome::Withdrawn),
+        }
+    }
+
+    /// It could not be read: where a write may have been applied, that is tried again.
+    fn unread(&mut self, unread: ClusterError) {
+        let Some(lost) = &mut self.lost else {
+            return self.end(Outcome::Failed(unread));
+        };
+        let next = READ_PAUSES.get(lost.reads);
+        match next.filter(|_| unread.is_retryable()) {
+            Some(pause) => {
+                lost.reads += 1;
+                self.pause = *pause;
+            }
+            None => {
+                let lost = lost.error.clone();
+                self.end(Outcome::Unknown { lost, unread });
+            }
         }
     }
 
@@ -171,9 +249,15 @@ impl Attempts {
 
     /// Ends it if there is nothing to write, or no attempt left.
     fn judged(&mut self) {
+        let lost = self.lost.as_ref();
         match &self.entry.change {
             None => self.end(Outcome::Unchanged),
             Some(_) if self.left == 0 => self.end(Outcome::Contended),
+            // It has just been read that none of them was applied.
+            Some(_) if let Some(lost) = lost.filter(|lost| lost.writes >= LOST_WRITES) => {
+                let error = lost.error.clone();
+                self.end(Outcome::Failed(error));
+            }
             Some(_) => {}
         }
     }
@@ -181,4 +265,12 @@ impl Attempts {
     fn end(&mut self, outcome: Outcome) {
         self.state = State::Done(outcome);
     }
+}
+
+/// How long to wait before the write that follows so many lost ones.
+fn write_pause(lost: usize) -> Duration {
+    let pause = lost
+        .checked_sub(1)
+        .and_then(|before| WRITE_PAUSES.get(before));
+    pause.copied().unwrap_or_default()
 }

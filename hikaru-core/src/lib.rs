@@ -96,6 +96,7 @@ mod apply;
 mod attempts;
 mod build;
 mod change;
+mod confined;
 mod container;
 #[cfg(feature = "mock")]
 pub mod contract;
@@ -115,9 +116,10 @@ mod version;
 mod workload;
 
 pub use apply::apply;
-pub use attempts::{ATTEMPTS, Attempts, Step};
+pub use attempts::{ATTEMPTS, Attempts, LOST_READS, LOST_WRITES, Step};
 pub use build::{Build, BuildError};
 pub use change::{Change, Edit, SETTINGS};
+pub use confined::Confined;
 pub use container::{Container, PodList, mark_key, marked_name};
 pub use escape::Escaped;
 pub use excerpt::Excerpt;

@@ -1,7 +1,10 @@
 //! The port to a cluster: what the rules need of it, and its errors. Adapters implement it; nothing here knows of
 //! Kubernetes' API, files or HTTP.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 
@@ -60,6 +63,24 @@ impl Scope {
             namespaces: Vec::new(),
             workloads: Vec::new(),
         }
+    }
+
+    /// Whether a workload of this kind in this namespace (`None`: in any) can be looked for: what an adapter need not ask for,
+    /// and whose faults do not matter.
+    pub fn may_admit(&self, kind: &str, namespace: Option<&str>) -> bool {
+        let here = |other: &str| namespace.is_none_or(|namespace| namespace == other);
+        let fits = |named_kind: &str, named_in: &str| {
+            kind.eq_ignore_ascii_case(named_kind) && here(named_in)
+        };
+        let namespace_admitted =
+            self.namespaces.is_empty() || self.namespaces.iter().any(|other| here(other));
+        let named = self.workloads.is_empty()
+            || self.workloads.iter().any(|w| fits(w.kind(), w.namespace()));
+        let selected = match &self.select {
+            Select::Named(ids) => ids.iter().any(|id| fits(&id.kind, &id.namespace)),
+            _ => true,
+        };
+        namespace_admitted && named && selected
     }
 
     /// Whether a workload is looked for: the one filter that every adapter uses, whatever it asked its cluster for.
@@ -160,19 +181,68 @@ pub enum Mode {
     DryRun,
 }
 
-/// How far a view of the cluster can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a view of the cluster can be trusted. Shown, it is a sentence with the reason.
+///
+/// ```
+/// use hikaru_core::Freshness;
+/// let syncing = Freshness::Syncing { reason: Some("no connection: connection refused".into()) };
+/// assert_eq!(
+///     syncing.to_string(),
+///     "the cluster has not been read completely yet: no connection: connection refused"
+/// );
+/// assert!(!syncing.gives_answers());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
     /// It is up to date.
     Fresh,
+    /// It is up to date but for a part that cannot be read. [`ClusterPort::find`] answers, with a [`Fault`] for that part.
+    Incomplete {
+        /// What cannot be read, and why.
+        reason: String,
+    },
     /// It has not been complete yet.
-    Syncing,
+    Syncing {
+        /// What keeps it from that, where it is known.
+        reason: Option<String>,
+    },
     /// It was, until then.
     Stale {
         /// When it was last known to be up to date.
         since: SystemTime,
+        /// What happened, where it is known.
+        reason: Option<String>,
     },
+}
+
+impl Freshness {
+    /// Whether answers are to be had, be it with faults.
+    pub fn gives_answers(&self) -> bool {
+        matches!(self, Self::Fresh | Self::Incomplete { .. })
+    }
+}
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, reason) = match self {
+            Self::Fresh => ("what is known of the cluster is up to date", None),
+            Self::Incomplete { reason } => ("a part of the cluster cannot be read", Some(reason)),
+            Self::Syncing { reason } => (
+                "the cluster has not been read completely yet",
+                reason.as_ref(),
+            ),
+            Self::Stale { reason, .. } => (
+                "what is known of the cluster is out of date",
+                reason.as_ref(),
+            ),
+        };
+        f.write_str(state)?;
+        match reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a cluster did not do what was asked.
@@ -191,6 +261,9 @@ pub enum ClusterError {
     /// The cluster does not let us.
     #[error("not allowed: {0}")]
     Forbidden(String),
+    /// It is in a namespace that hikaru is told to leave alone; the sentence names the variable. The cluster was not asked.
+    #[error("{0}")]
+    Outside(String),
     /// The cluster refuses the write as such; its own words.
     #[error("refused: {0}")]
     Invalid(String),
@@ -233,6 +306,8 @@ impl ClusterError {
 ///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
 /// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
 ///   requests are in flight is the adapter's business.
+/// - After [`ClusterError::Lost`] it is called again, at most [`LOST_WRITES`](crate::LOST_WRITES) times, with a `pause`
+///   before each.
 /// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE) and
 ///   [`CHANGE_CAUSE`](crate::CHANGE_CAUSE).
 /// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
@@ -309,6 +384,10 @@ pub trait ClusterPort: Send + Sync {
     /// # Errors
     /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError>;
+
+    /// Waits so long before it is asked again, where an answer was lost: the core has no clock. A cluster that is not behind
+    /// a network need not wait.
+    async fn pause(&self, _time: Duration) {}
 
     /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives
     /// the containers whose marks were there, with their values.

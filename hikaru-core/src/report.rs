@@ -22,6 +22,13 @@ pub enum Outcome {
     Failed(ClusterError),
     /// It was to be upgraded, but it changed under each of [`ATTEMPTS`] attempts.
     Contended,
+    /// It was to be upgraded, the answer to the write was lost, and reading failed, too: it may be upgraded or not.
+    Unknown {
+        /// What became of the answer.
+        lost: ClusterError,
+        /// Why it could not be read.
+        unread: ClusterError,
+    },
     /// It stopped matching while the call was under way: nothing was written.
     Withdrawn,
 }
@@ -34,7 +41,19 @@ impl Outcome {
             Self::Contended => Some(format!(
                 "contended: somebody else changed it under each of {ATTEMPTS} attempts; repeating the call is safe"
             )),
+            Self::Unknown { lost, unread } => Some(format!(
+                "unknown whether it is upgraded: {lost}; and it could not be read since: {unread}; repeating the call is safe"
+            )),
             Self::Unchanged | Self::Upgraded | Self::Withdrawn => None,
+        }
+    }
+
+    /// Whether the same call can succeed later, if it failed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_retryable(),
+            Self::Contended | Self::Unknown { .. } => true,
+            Self::Unchanged | Self::Upgraded | Self::Withdrawn => false,
         }
     }
 }
@@ -42,6 +61,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.failure()) {
+            (Self::Unknown { .. }, Some(failure)) => f.write_str(&failure),
             (_, Some(failure)) => write!(f, "failed: {failure}"),
             (Self::Upgraded, _) => f.write_str("upgraded"),
             (Self::Withdrawn, _) => f.write_str("withdrawn"),
@@ -117,7 +137,7 @@ impl Report {
         &self.request.build
     }
 
-    /// Whether a write failed, or something could not be read that may have mattered.
+    /// Whether a write failed or nobody knows what became of it, or something could not be read that may have mattered.
     pub fn has_failures(&self) -> bool {
         self.entries.iter().any(|r| r.outcome.failure().is_some())
             || self.faults.iter().any(|f| f.severity == Severity::Failure)

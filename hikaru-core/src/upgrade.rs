@@ -15,7 +15,7 @@ use crate::{
     apply::apply,
     build::Build,
     policy::{Plan, Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity},
+    port::{ClusterError, ClusterPort, Fault, Found, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
     report::{Report, near_misses},
     tag::TagFormats,
@@ -28,8 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Finds the workloads that a build is meant for, and upgrades those that the policy lets.
 ///
 /// # Errors
-/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
-/// [`Freshness::Fresh`]. What failed for some workloads is in the report.
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view gives no
+/// answers ([`Freshness`](crate::Freshness)). What failed for some workloads is in the report.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -71,8 +71,8 @@ pub fn upgrade(
 /// Says what [`upgrade`] would do. Nothing is changed.
 ///
 /// # Errors
-/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view is not
-/// [`Freshness::Fresh`].
+/// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view gives no
+/// answers ([`Freshness`](crate::Freshness)).
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -100,13 +100,12 @@ pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Repo
 
 /// A view that is known to be out of date gives no answer rather than a wrong one.
 fn check_fresh(port: &dyn ClusterPort) -> Result<(), ClusterError> {
-    let message = match port.freshness() {
-        Freshness::Fresh => return Ok(()),
-        Freshness::Syncing => "the cluster has not been read completely yet",
-        Freshness::Stale { .. } => "what is known of the cluster is out of date",
-    };
+    let freshness = port.freshness();
+    if freshness.gives_answers() {
+        return Ok(());
+    }
     Err(ClusterError::Unavailable {
-        message: message.to_owned(),
+        message: freshness.to_string(),
         retry_after: Some(RETRY_AFTER),
     })
 }
@@ -161,8 +160,11 @@ async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) -> Result<
         found => found?,
     };
     report.near_misses = near_misses(&report.request, found.workloads);
-    for fault in found.faults {
-        if !report.faults.contains(&fault) {
+    for mut fault in found.faults {
+        // What was asked for is known: it matched nothing.
+        fault.severity = Severity::Warning;
+        let known = |told: &Fault| told.place == fault.place && told.message == fault.message;
+        if !report.faults.iter().any(known) {
             report.faults.push(fault);
         }
     }
@@ -196,7 +198,7 @@ pub enum FindError {
 ///
 /// # Errors
 /// When the text is no image reference, or nothing could be found out at all; [`ClusterError::Unavailable`] while the
-/// port's view is not [`Freshness::Fresh`].
+/// port's view gives no answers ([`Freshness`](crate::Freshness)).
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {

@@ -241,9 +241,7 @@ fn readiness(shared: &Shared) -> Outcome {
     }
     match shared.cluster.freshness() {
         Freshness::Fresh => json(&wire::Health { status: "ready" }),
-        Freshness::Syncing => not_ready("the cluster has not been read completely yet"),
-        Freshness::Stale { .. } => not_ready("what is known of the cluster is out of date"),
-        _ => not_ready("what is known of the cluster may be out of date"),
+        other => not_ready(&other.to_string()),
     }
 }
 

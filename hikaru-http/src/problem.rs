@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     ForeignHost,
     Browser,
     JobForbidden,
+    NamespaceForbidden,
     UnknownRoute,
     NoSuchJob,
     MethodNotAllowed,
@@ -57,7 +58,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -68,6 +69,7 @@ impl Kind {
         Self::ForeignHost,
         Self::Browser,
         Self::JobForbidden,
+        Self::NamespaceForbidden,
         Self::UnknownRoute,
         Self::NoSuchJob,
         Self::MethodNotAllowed,
@@ -114,6 +116,9 @@ impl Kind {
             ),
             Self::Browser => ("browser", S::FORBIDDEN, "Sent by a browser for a web page"),
             Self::JobForbidden => ("job-forbidden", S::FORBIDDEN, "Job not allowed"),
+            Self::NamespaceForbidden => {
+                ("namespace-forbidden", S::FORBIDDEN, "Namespace not allowed")
+            }
             Self::UnknownRoute => ("unknown-route", S::NOT_FOUND, "Unknown route"),
             Self::NoSuchJob => ("no-such-job", S::NOT_FOUND, "Not there"),
             Self::MethodNotAllowed => (
@@ -253,6 +258,7 @@ impl From<ClusterError> for Box<Refusal> {
     fn from(error: ClusterError) -> Self {
         let kind = match &error {
             ClusterError::Unsupported(_) => Kind::Unsupported,
+            ClusterError::Outside(_) => Kind::NamespaceForbidden,
             error if error.is_retryable() => Kind::Unavailable,
             _ => Kind::Cluster,
         };

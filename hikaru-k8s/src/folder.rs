@@ -198,6 +198,7 @@ impl ClusterPort for Folder {
         } else {
             Freshness::Stale {
                 since: SystemTime::now(),
+                reason: Some(format!("{} is no folder", self.inner.root.display())),
             }
         }
     }

@@ -22,7 +22,8 @@ pub(crate) struct Kind {
     pub(crate) pod: Vec<Text>,
     /// How the progress of its rollouts is read.
     pub(crate) rollout: Rollout,
-    /// Whether users added it: what Kubernetes checks in the pods of its own kinds may not hold for it.
+    /// Whether users added it: what Kubernetes checks in the pods of its own kinds may not hold for it, and not every server
+    /// has it.
     pub(crate) added: bool,
 }
 

@@ -65,6 +65,9 @@ const FIELD_MANAGER: &str = "hikaru";
 /// How often marks are read and removed again while somebody else keeps changing them.
 const UNHOLD_ATTEMPTS: usize = 5;
 
+/// How long to wait before each further request about marks whose removal got no answer.
+const LOST_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
 /// Most objects without annotations that are remembered. Of others it is found out by a second try.
 const BARE: usize = 20_000;
 
@@ -137,6 +140,13 @@ struct Inner {
     definitions: Definitions,
     /// The uids of objects that had no annotations when they were last read.
     bare: Mutex<HashSet<Text>>,
+}
+
+/// Marks that were removed: container and value.
+struct Removed {
+    marks: Vec<(Text, Text)>,
+    /// The workload as it was read before.
+    from: Workload,
 }
 
 impl fmt::Debug for LiveCluster {
@@ -238,6 +248,69 @@ impl LiveCluster {
         object::check_uid(&answer.body, &of.uid)
             .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))?;
         Ok(Written::warned(answer.warnings))
+    }
+
+    /// Reads marks and removes them, again while somebody else keeps changing them. After a lost answer they are read
+    /// before they are removed once more, a few times and with pauses: the server may be in trouble.
+    async fn remove_marks(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Removed, ClusterError> {
+        let kind = self.inner.kinds.named(workload.kind()).ok_or_else(|| {
+            let kinds = self.inner.kinds.names();
+            let found = workload.kind();
+            ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
+        })?;
+        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
+        let id = WorkloadId::new(namespace, kind.name.clone(), name);
+        // The marks whose removal got no answer, and that answer.
+        let mut lost: Option<(Removed, ClusterError)> = None;
+        let (mut stale, mut pauses) = (0, LOST_PAUSES.iter());
+        loop {
+            let seen = match (self.get(kind, &id).await, &lost) {
+                (Ok(seen), _) => seen,
+                (Err(error), None) => return Err(error),
+                // What became of the removal is not known, whatever the reading failed of.
+                (Err(error), Some((_, words))) => {
+                    match pauses.next().filter(|_| error.is_retryable()) {
+                        Some(pause) => tokio::time::sleep(*pause).await,
+                        None => return Err(words.clone()),
+                    }
+                    continue;
+                }
+            };
+            let marks = seen.marks.iter();
+            let wanted = container.as_deref().map(mark_key);
+            let marks = marks.filter(|(key, _)| wanted.as_ref().is_none_or(|name| *name == ***key));
+            let labels: Vec<(Text, Text)> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
+            let body = patch::of_unhold(&seen, &labels);
+            let told = labels.into_iter();
+            let marks = told
+                .map(|(key, value)| (marked_name(&key).into(), value))
+                .collect();
+            let removed = Removed {
+                marks,
+                from: seen.workload,
+            };
+            if removed.marks.is_empty() {
+                // They are gone: by our own patch, if its answer was lost.
+                return Ok(lost.map_or(removed, |(ours, _)| ours));
+            }
+            if let Some((_, words)) = &lost {
+                match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(words.clone()),
+                }
+            }
+            let of = &removed.from;
+            match self.patch(&Lane::Marks, kind, of, body, Mode::Commit).await {
+                Ok(_) => return Ok(removed),
+                Err(ClusterError::Stale) if stale + 1 < UNHOLD_ATTEMPTS => stale += 1,
+                Err(error @ ClusterError::Lost(_)) => lost = Some((removed, error)),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// One that cannot be read hides no other; if none can be, there is nothing to say but why.
@@ -347,45 +420,11 @@ impl ClusterPort for LiveCluster {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let kind = self.inner.kinds.named(workload.kind()).ok_or_else(|| {
-            let kinds = self.inner.kinds.names();
-            let found = workload.kind();
-            ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
-        })?;
-        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
-        let id = WorkloadId::new(namespace, kind.name.clone(), name);
-        let mut sent: Option<Vec<(Text, Text)>> = None;
-        let mut refused = ClusterError::Stale;
-        for _ in 0..UNHOLD_ATTEMPTS {
-            let seen = self.get(kind, &id).await?;
-            let marks = seen.marks.iter();
-            let wanted = container.as_deref().map(mark_key);
-            let marks = marks.filter(|(key, _)| wanted.as_ref().is_none_or(|name| *name == ***key));
-            let labels: Vec<(Text, Text)> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
-            if labels.is_empty() {
-                // They are gone: by our own patch, if its answer was lost.
-                return Ok(sent.unwrap_or_default());
-            }
-            let body = patch::of_unhold(&seen, &labels);
-            let told = labels.into_iter();
-            let marks: Vec<(Text, Text)> = told
-                .map(|(key, value)| (marked_name(&key).into(), value))
-                .collect();
-            match self
-                .patch(&Lane::Marks, kind, &seen.workload, body, Mode::Commit)
-                .await
-            {
-                Ok(_) => return Ok(marks),
-                Err(error) if error.is_conflict() => {
-                    if matches!(error, ClusterError::Lost(_)) {
-                        sent = Some(marks);
-                    }
-                    refused = error;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(refused)
+        Ok(self.remove_marks(workload, container).await?.marks)
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {

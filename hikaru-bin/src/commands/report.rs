@@ -61,15 +61,18 @@ fn table(report: &Report) -> Result<(), String> {
 fn counts(report: &Report) -> Option<String> {
     let mut counts = BTreeMap::new();
     for reported in &report.entries {
-        let failed = reported.outcome.failure().is_some();
-        let verdict = (!failed).then(|| reported.entry.verdict());
-        *counts.entry(verdict).or_insert(0) += 1;
+        // What failed comes first.
+        let key = match reported.outcome.failure() {
+            Some(_) => (None, failed(&reported.outcome)),
+            None => (Some(reported.entry.verdict()), ""),
+        };
+        *counts.entry(key).or_insert(0) += 1;
     }
     let counts: Vec<_> = counts
         .iter()
-        .map(|(verdict, n)| match verdict {
+        .map(|((verdict, failed), n)| match verdict {
             Some(verdict) => format!("{n} {verdict}"),
-            None => format!("{n} failed"),
+            None => format!("{n} {failed}"),
         })
         .collect();
     let workloads = match report.entries.len() {
@@ -78,6 +81,14 @@ fn counts(report: &Report) -> Option<String> {
         n => format!("{n} workloads"),
     };
     Some(format!("{workloads}: {}", counts.join(", ")))
+}
+
+/// How an upgrade is told that did not succeed.
+fn failed(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unknown { .. } => "unknown",
+        _ => "failed",
+    }
 }
 
 fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> {
@@ -94,7 +105,7 @@ fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> 
         let shown = match &failure {
             Some(failure) => {
                 why = format!("{failure} ({why})");
-                "failed".to_owned()
+                failed(&reported.outcome).to_owned()
             }
             None => verdict.to_string(),
         };

@@ -2,6 +2,7 @@
 //! ten seconds; `hikaru serve` waits instead. Nothing here is an API server.
 
 use std::{
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     process::Command,
     time::{Duration, Instant},
@@ -158,6 +159,64 @@ fn basic_auth_is_warned_of_once() {
         log.contains("\"level\":\"WARN\"") && !log.contains(SECRET),
         "{log}"
     );
+}
+
+/// A server that answers each request so, as long as the test runs; its URL.
+fn answers(status: &'static str, message: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = BufReader::new(stream);
+            // A request to read has no body.
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
+                line.clear();
+            }
+            let body = format!("{{\"kind\":\"Status\",\"message\":\"{message}\"}}");
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            drop(
+                stream
+                    .get_mut()
+                    .write_all(format!("{head}{body}").as_bytes()),
+            );
+        }
+    });
+    url
+}
+
+#[test]
+fn readiness_names_the_cause() {
+    let refused = "a part of the cluster cannot be read: deployments.apps: User cannot list (and 3 more kinds";
+    let unauthorized = "has not been read completely yet: deployments.apps: the API server does not take our credentials \
+                        (K8S_TOKEN): Unauthorized (and 3 more kinds";
+    let away = "has not been read completely yet: deployments.apps: no connection: tcp connect error: Connection refused";
+    for (url, words) in [
+        (nobody(), away),
+        (answers("403 Forbidden", "User cannot list"), refused),
+        (answers("401 Unauthorized", "Unauthorized"), unauthorized),
+    ] {
+        let server = Server::start(&[], &[("K8S_URL", &url), ("K8S_TOKEN", SECRET)]);
+        let begun = Instant::now();
+        loop {
+            let answer = server.get("/readyz").is(503);
+            assert!(!answer.body.contains(SECRET), "{}", answer.body);
+            if answer.body.contains(words) {
+                break;
+            }
+            let log = server.log();
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{}\n{log}",
+                answer.body
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!server.log().contains(SECRET));
+    }
 }
 
 #[test]

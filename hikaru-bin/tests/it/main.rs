@@ -2,6 +2,7 @@
 
 mod alone;
 mod bad_input;
+mod confined;
 mod connecting;
 mod job;
 #[cfg(feature = "cluster")]

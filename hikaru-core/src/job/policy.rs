@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::Text;
+use crate::{
+    Text,
+    confined::{any_of, check_within},
+};
 
 /// Something that lets a pod out of its box.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +84,8 @@ pub struct JobFacts {
 pub struct JobPolicy {
     /// Only in these namespaces; `None`: in all.
     pub namespaces: Option<Vec<Text>>,
+    /// And of those only in these, to which everything is confined ([`Confined`](crate::Confined)); none: in all.
+    pub within: Vec<Text>,
     /// Only as these ServiceAccounts; `None`: as any.
     pub service_accounts: Option<Vec<Text>>,
     /// Whether what lets a pod out of its box is let through.
@@ -92,6 +97,7 @@ impl Default for JobPolicy {
     fn default() -> Self {
         Self {
             namespaces: Some(Vec::new()),
+            within: Vec::new(),
             service_accounts: Some(vec!["default".into()]),
             privileged: false,
         }
@@ -102,6 +108,9 @@ impl Default for JobPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobRefused {
+    /// Nothing is done there: the namespace, and those that everything is confined to.
+    #[error("{0}")]
+    Outside(String),
     /// Not there.
     #[error("it belongs to the namespace {found}: expected {expected} (HIKARU_JOB_NAMESPACES)")]
     Namespace {
@@ -157,25 +166,21 @@ impl JobPolicy {
     /// Whether Jobs of a namespace are anybody's business here: reading and deleting them, too.
     ///
     /// # Errors
-    /// [`JobRefused::Namespace`].
+    /// [`JobRefused::Outside`], [`JobRefused::Namespace`].
     pub fn check_namespace(&self, namespace: &str) -> Result<(), JobRefused> {
+        check_within(&self.within, namespace).map_err(JobRefused::Outside)?;
         match &self.namespaces {
             Some(allowed) if !allowed.iter().any(|known| **known == *namespace) => {
                 Err(JobRefused::Namespace {
                     found: namespace.into(),
-                    expected: any_of(allowed),
+                    expected: match &allowed[..] {
+                        [] => "none: jobs are off".to_owned(),
+                        allowed => any_of(allowed),
+                    },
                 })
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn any_of(allowed: &[Text]) -> String {
-    match allowed {
-        [] => "none: jobs are off".to_owned(),
-        [one] => one.to_string(),
-        [some @ .., last] => format!("{} or {last}", some.join(", ")),
     }
 }
 
@@ -260,6 +265,13 @@ mod tests {
             &policy,
             &facts("kube-system", Some("admin"), &[]),
             "allowed",
+        );
+        policy.within = vec!["shop".into(), "prod".into()];
+        check(&policy, &facts("prod", Some("admin"), &[]), "allowed");
+        check(
+            &policy,
+            &facts("kube-system", Some("admin"), &[]),
+            "the namespace kube-system is not one of HIKARU_WATCH_NAMESPACES: expected shop or prod",
         );
     }
 }

@@ -8,8 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use hikaru_core::{
     ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Found, Freshness,
-    IdentityLabels, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report, Request, Scope,
-    Setting, TagFormats, Workload, WorkloadId, WorkloadName, Written, upgrade,
+    IdentityLabels, LOST_WRITES, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report,
+    Request, Scope, Setting, TagFormats, Workload, WorkloadId, WorkloadName, Written, upgrade,
 };
 
 fn image(n: u64) -> String {
@@ -181,6 +181,24 @@ async fn a_lost_answer_is_found_out_by_reading() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
+    let mut port = MockClusterPort::new();
+    port.expect_freshness().return_const(Freshness::Fresh);
+    port.expect_find()
+        .returning(|_| Ok(Found::new(vec![web(1)], Vec::new())));
+    port.expect_write()
+        .times(LOST_WRITES)
+        .returning(|_, _| Err(ClusterError::Lost("connection reset".into())));
+    port.expect_read()
+        .times(LOST_WRITES)
+        .returning(|_| Ok(Some(web(1))));
+    port.expect_pause().times(LOST_WRITES - 1).return_const(());
+    let report = post(&port, 2).await;
+    let error = ClusterError::Lost("connection reset".into());
+    assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
+}
+
+#[tokio::test]
 async fn somebody_who_never_rests_is_given_way_to() {
     let mut cluster = Interrupted::new(web(1));
     for n in 0..ATTEMPTS {
@@ -226,9 +244,10 @@ async fn one_failure_does_not_stop_the_others() {
 #[tokio::test]
 async fn a_view_that_is_out_of_date_gives_no_answer_rather_than_a_wrong_one() {
     for freshness in [
-        Freshness::Syncing,
+        Freshness::Syncing { reason: None },
         Freshness::Stale {
             since: std::time::UNIX_EPOCH,
+            reason: None,
         },
     ] {
         let mut port = MockClusterPort::new();

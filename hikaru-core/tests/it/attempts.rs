@@ -1,8 +1,10 @@
 //! The attempts at one workload, step by step: lost answers, answers that nobody waits for, another reading.
 
+use std::time::Duration;
+
 use hikaru_core::{
-    Attempts, Build, ClusterError, Container, IdentityLabels, Outcome, Place, Request, Setting,
-    Step, TagFormats, Workload, WorkloadId, Written, plan,
+    ATTEMPTS, Attempts, Build, ClusterError, Container, IdentityLabels, LOST_READS, LOST_WRITES,
+    Outcome, Place, Request, Setting, Step, TagFormats, Workload, WorkloadId, Written, plan,
 };
 
 const OLD: &str = "acme/web:acme_web_main_1.4.0_6_0123abcd";
@@ -76,6 +78,131 @@ fn after_a_lost_answer_image_mark_and_uid_tell_whose_write_it_was() {
     same_image(&mut held);
     attempts.read(Ok(Some(held)));
     assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+}
+
+fn unavailable() -> ClusterError {
+    ClusterError::Unavailable {
+        message: "no leader".into(),
+        retry_after: None,
+    }
+}
+
+/// What is waited before each write and before each read, while writes and reads are answered so.
+fn drive(
+    attempts: &mut Attempts,
+    written: impl Fn(usize) -> Result<Written, ClusterError>,
+    read: impl Fn(usize) -> Result<Option<Workload>, ClusterError>,
+) -> [Vec<Duration>; 2] {
+    let [mut writes, mut reads] = [Vec::new(), Vec::new()];
+    loop {
+        let pause = attempts.pause();
+        match attempts.step() {
+            Step::Write(_) => {
+                attempts.written(written(writes.len()));
+                writes.push(pause);
+            }
+            Step::Read(_) => {
+                attempts.read(read(reads.len()));
+                reads.push(pause);
+            }
+            Step::Done => return [writes, reads],
+        }
+    }
+}
+
+/// At once for the first time, then longer each time.
+#[track_caller]
+fn grow(pauses: &[Duration], times: usize) {
+    assert_eq!(pauses.len(), times);
+    assert_eq!(pauses[0], Duration::ZERO);
+    assert!(pauses.windows(2).all(|p| p[0] < p[1]), "{pauses:?}");
+}
+
+#[test]
+fn writes_whose_answers_are_lost_are_few_and_further_and_further_apart() {
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    let [writes, reads] = drive(&mut attempts, |_| lost(), |_| Ok(Some(web(OLD))));
+    grow(&writes, LOST_WRITES);
+    assert_eq!(reads, [Duration::ZERO; LOST_WRITES]);
+    // It was read that none of them was applied.
+    let outcome = attempts.finish().outcome;
+    let error = ClusterError::Lost("connection reset".into());
+    assert_eq!(outcome, Outcome::Failed(error));
+    assert!(outcome.is_retryable());
+}
+
+#[test]
+fn what_cannot_be_read_after_a_lost_answer_is_unknown() {
+    let mut attempts_all = attempts(POSTED, "", web(OLD));
+    let [writes, reads] = drive(&mut attempts_all, |_| lost(), |_| Err(unavailable()));
+    grow(&writes, 1);
+    grow(&reads, LOST_READS);
+    let outcome = attempts_all.finish().outcome;
+    let expected = Outcome::Unknown {
+        lost: ClusterError::Lost("connection reset".into()),
+        unread: unavailable(),
+    };
+    assert_eq!(outcome, expected);
+    assert!(outcome.is_retryable());
+
+    // Asking again does not help with this one; and what was done is not known all the same.
+    let forbidden = || ClusterError::Forbidden("no".into());
+    let mut refused = attempts(POSTED, "", web(OLD));
+    let [_, reads] = drive(&mut refused, |_| lost(), |_| Err(forbidden()));
+    grow(&reads, 1);
+    let outcome = refused.finish().outcome;
+    assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+
+    // Where nothing of ours can have been applied, it has failed.
+    let mut stale = attempts(POSTED, "", web(OLD));
+    let refusal = |_| Err(ClusterError::Stale);
+    let [_, reads] = drive(&mut stale, refusal, |_| Err(unavailable()));
+    grow(&reads, 1);
+    assert_eq!(stale.finish().outcome, Outcome::Failed(unavailable()));
+}
+
+#[test]
+fn a_reading_that_fails_for_a_moment_is_repeated() {
+    let written = || {
+        let mut written = web(OLD);
+        written.containers[0].image = POSTED.into();
+        written.containers[0].mark = Some(MARK.into());
+        written
+    };
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    let read = |times| match times {
+        0..3 => Err(unavailable()),
+        _ => Ok(Some(written())),
+    };
+    let [writes, reads] = drive(&mut attempts, |_| lost(), read);
+    grow(&writes, 1);
+    grow(&reads, 4);
+    assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+}
+
+/// A proxy held the first write back: it lands after it was read that nothing had been written, and refuses the second.
+#[test]
+fn a_lost_write_that_lands_late_is_told_as_ours() {
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    attempts.written(lost());
+    attempts.read(Ok(Some(web(OLD))));
+    assert!(matches!(attempts.step(), Step::Write(_)));
+    attempts.written(Err(ClusterError::Stale));
+    let mut now = web(OLD);
+    now.containers[0].image = POSTED.into();
+    now.containers[0].mark = Some(MARK.into());
+    attempts.read(Ok(Some(now)));
+    assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
+}
+
+#[test]
+fn what_others_change_is_tried_often_and_at_once() {
+    let mut attempts = attempts(POSTED, "", web(OLD));
+    let refusal = |_| Err(ClusterError::Stale);
+    let [writes, reads] = drive(&mut attempts, refusal, |_| Ok(Some(web(OLD))));
+    assert_eq!(writes, [Duration::ZERO; ATTEMPTS]);
+    assert_eq!(reads, [Duration::ZERO; ATTEMPTS]);
+    assert_eq!(attempts.finish().outcome, Outcome::Contended);
 }
 
 #[test]

@@ -41,14 +41,34 @@ fn each_outcome_is_told() {
     let contended = format!(
         "failed: contended: somebody else changed it under each of {ATTEMPTS} attempts; repeating the call is safe"
     );
-    for (outcome, expected) in [
-        (Outcome::Unchanged, "unchanged"),
-        (Outcome::Upgraded, "upgraded"),
-        (Outcome::Withdrawn, "withdrawn"),
-        (Outcome::Contended, &contended),
-        (Outcome::Failed(ClusterError::NotFound), "failed: not found"),
+    let unknown = Outcome::Unknown {
+        lost: ClusterError::Lost("reset".into()),
+        unread: ClusterError::Forbidden("no".into()),
+    };
+    for (outcome, expected, retryable) in [
+        (Outcome::Unchanged, "unchanged", false),
+        (Outcome::Upgraded, "upgraded", false),
+        (Outcome::Withdrawn, "withdrawn", false),
+        (Outcome::Contended, &contended, true),
+        (
+            Outcome::Failed(ClusterError::NotFound),
+            "failed: not found",
+            false,
+        ),
+        (
+            Outcome::Failed(ClusterError::Stale),
+            "failed: what was judged is no longer there",
+            true,
+        ),
+        (
+            unknown,
+            "unknown whether it is upgraded: the answer was lost: reset; and it could not be read since: not allowed: no; \
+             repeating the call is safe",
+            true,
+        ),
     ] {
         assert_eq!(outcome.to_string(), expected);
+        assert_eq!(outcome.is_retryable(), retryable, "{expected}");
     }
 }
 
@@ -60,6 +80,7 @@ fn each_error_of_a_cluster_says_whether_it_pays_to_ask_again() {
         (ClusterError::Lost(words()), true, true),
         (ClusterError::NotFound, false, false),
         (ClusterError::Forbidden(words()), false, false),
+        (ClusterError::Outside(words()), false, false),
         (ClusterError::Invalid(words()), false, false),
         (
             ClusterError::Unavailable {

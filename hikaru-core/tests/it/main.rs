@@ -5,6 +5,7 @@ mod apply;
 mod attempts;
 mod buildgoggles;
 mod codes;
+mod confined;
 mod contract;
 mod examples;
 mod fuzz_corpus;

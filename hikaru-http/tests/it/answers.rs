@@ -317,7 +317,24 @@ fn fresh(freshness: Freshness) -> Arc<dyn ClusterPort> {
 #[tokio::test]
 async fn a_view_that_is_not_fresh_gives_no_answer() {
     let since = SystemTime::UNIX_EPOCH;
-    for freshness in [Freshness::Syncing, Freshness::Stale { since }] {
+    let reason = || Some("no connection: connection refused".to_owned());
+    for (freshness, detail) in [
+        (
+            Freshness::Syncing { reason: None },
+            "the cluster has not been read completely yet",
+        ),
+        (
+            Freshness::Syncing { reason: reason() },
+            "the cluster has not been read completely yet: no connection: connection refused",
+        ),
+        (
+            Freshness::Stale {
+                since,
+                reason: reason(),
+            },
+            "what is known of the cluster is out of date: no connection: connection refused",
+        ),
+    ] {
         let server = serve(fresh(freshness)).await;
         for (method, target, problem) in [
             ("GET", "/readyz", "not-ready"),
@@ -331,6 +348,8 @@ async fn a_view_that_is_not_fresh_gives_no_answer() {
                 (503, problem),
                 "{target}"
             );
+            let told = answer.json()["detail"].to_string();
+            assert!(told.contains(detail), "{target}: {told}");
         }
         assert_eq!(call(server.address(), "GET", "/livez").await.status, 200);
     }
@@ -340,6 +359,46 @@ async fn a_view_that_is_not_fresh_gives_no_answer() {
         (answer.status, &*answer.text),
         (200, r#"{"status":"ready"}"#)
     );
+}
+
+/// A kind that cannot be read: not ready, and each call that it may concern fails after the rest of it has been done.
+#[tokio::test]
+async fn a_view_that_lacks_a_part_is_not_ready_and_says_so() {
+    let mut cluster = MockClusterPort::new();
+    let reason = "deployments.apps: User \"hikaru\" cannot list resource";
+    cluster
+        .expect_freshness()
+        .returning(move || Freshness::Incomplete {
+            reason: reason.to_owned(),
+        });
+    cluster.expect_find().returning(move |_| {
+        let fault = Fault::new(Severity::Failure, "deployments.apps", "cannot list");
+        Ok(Found::new(Vec::new(), vec![fault]))
+    });
+    let server = serve(Arc::new(cluster)).await;
+    let ready = call(server.address(), "GET", "/readyz").await;
+    assert_eq!((ready.status, &*ready.problem().0), (503, "not-ready"));
+    let detail = ready.json()["detail"].clone();
+    assert_eq!(
+        detail,
+        format!("a part of the cluster cannot be read: {reason}")
+    );
+    let strict = format!("{POST}?strict=true");
+    for (method, target) in [
+        ("POST", POST),
+        ("POST", &strict),
+        ("GET", CANDIDATES),
+        ("GET", "/api/image/acme/web"),
+    ] {
+        let answer = call(server.address(), method, target).await;
+        let problem = answer.problem();
+        assert_eq!(
+            (answer.status, &*problem.0),
+            (502, "incomplete"),
+            "{target}"
+        );
+        assert_eq!(answer.json()["faults"][0]["place"], "deployments.apps");
+    }
 }
 
 #[tokio::test]
@@ -362,6 +421,12 @@ async fn a_cluster_that_fails_is_told() {
             ClusterError::Forbidden("list pods".into()),
             502,
             "cluster",
+            None,
+        ),
+        (
+            ClusterError::Outside("not there".into()),
+            403,
+            "namespace-forbidden",
             None,
         ),
         (ClusterError::Invalid("no".into()), 502, "cluster", None),

@@ -2,7 +2,10 @@
 //! No IO, no clock: the time is handed in. Who feeds it is said in `watch`; how the objects are kept and found, in few
 //! bytes each, in `entries`.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hikaru_core::{
     Build, Change, ClusterError, Fault, Found, IdentityFields, Scope, Select, Severity, Text,
@@ -10,6 +13,7 @@ use hikaru_core::{
 };
 
 use super::object::Malformed;
+use crate::kind::Kind;
 
 mod bytes;
 mod directory;
@@ -34,24 +38,51 @@ pub(super) struct Index {
 
 #[derive(Debug)]
 struct Source {
-    /// `deployments.apps`.
-    kind: String,
+    kind: Arc<Kind>,
     namespace: Option<Text>,
     /// Which list its entries were last seen in: what a new list does not name is gone.
     generation: u32,
     state: State,
     /// When it last showed life.
     alive: Instant,
+    /// What its last request failed of, until one succeeds.
+    trouble: Option<Trouble>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It has not been listed completely yet.
     New,
     /// Its list was complete; a watch keeps it so.
     Listed,
-    /// The server lacks it, or does not let us, in its own words.
-    Closed { words: String, forbidden: bool },
+    /// The server lacks it, or does not let us: nothing is known of it.
+    Closed,
+}
+
+/// Why a source could not be listed or watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) cause: Cause,
+    pub(super) words: String,
+}
+
+/// What a trouble means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The server lacks the kind.
+    Missing,
+    /// The server does not let us.
+    Forbidden,
+    /// The server does not take our credentials.
+    Credentials,
+    /// It may pass.
+    Broken,
+}
+
+impl Cause {
+    fn closes(self) -> bool {
+        matches!(self, Self::Missing | Self::Forbidden)
+    }
 }
 
 /// An object as it was last seen.
@@ -78,15 +109,17 @@ pub(super) struct StateNumber(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     Fresh,
+    /// But for a kind of Kubernetes that is not there, or not for us.
+    Incomplete,
     Syncing,
     /// A source has shown no life since then.
     Stale(Instant),
 }
 
 impl Index {
-    /// Nothing is known yet of these sources: a kind's name, and the namespace if it is of one.
+    /// Nothing is known yet of these sources: a kind, and the namespace if it is of one.
     pub(super) fn new(
-        sources: impl IntoIterator<Item = (String, Option<Text>)>,
+        sources: impl IntoIterator<Item = (Arc<Kind>, Option<Text>)>,
         patience: Duration,
         now: Instant,
     ) -> Self {
@@ -96,6 +129,7 @@ impl Index {
             generation: 0,
             state: State::New,
             alive: now,
+            trouble: None,
         };
         Self {
             sources: sources.into_iter().map(source).collect(),
@@ -126,8 +160,8 @@ impl Index {
         let generation = self.sources[source].generation;
         self.entries
             .remove_where(|seen| seen.source == source && seen.generation != generation);
-        self.sources[source].state = State::Listed;
-        self.sources[source].alive = now;
+        let source = &mut self.sources[source];
+        (source.state, source.alive, source.trouble) = (State::Listed, now, None);
     }
 
     /// The watch of a source that was listed has said something, or ended as it should.
@@ -135,10 +169,32 @@ impl Index {
         self.sources[source].alive = now;
     }
 
-    /// The server lacks the kind, or does not let us: nothing is known of it, and nothing is expected.
-    pub(super) fn close(&mut self, source: SourceNumber, words: String, forbidden: bool) {
+    /// The watch of a source was opened: what kept it from that is over.
+    pub(super) fn opened(&mut self, source: SourceNumber) {
+        self.sources[source].trouble = None;
+    }
+
+    /// A list or a watch of a source failed. What was known of it stays until it is too old.
+    pub(super) fn failed(&mut self, source: SourceNumber, trouble: Trouble) {
+        let source = &mut self.sources[source];
+        source.state = match source.state {
+            State::Listed => State::Listed,
+            State::New | State::Closed if trouble.cause.closes() => State::Closed,
+            State::Closed if source.kind.added => State::Closed,
+            State::New | State::Closed => State::New,
+        };
+        source.trouble = Some(trouble);
+    }
+
+    /// A kind that was added is not there, or not for us, and what was known of it is too old: it is done without.
+    pub(super) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
+        let Source { state, alive, .. } = self.sources[source];
+        if state == State::Listed && now.saturating_duration_since(alive) <= self.patience {
+            return false;
+        }
         self.entries.remove_where(|seen| seen.source == source);
-        self.sources[source].state = State::Closed { words, forbidden };
+        self.sources[source].state = State::Closed;
+        true
     }
 
     /// Which state of an object is known, to tell later whether it still is the same.
@@ -147,32 +203,42 @@ impl Index {
     }
 
     /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
-    /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote.
+    /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote. And what
+    /// is known can be older than what was judged, which may have been read past the view: then the new image beside the
+    /// old settings would be a state that never was, and the watch brings the true one.
     pub(super) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
-        let judged = change.judged();
-        self.entries.change(&judged.id, sent_at, |workload| {
-            if workload.uid != judged.uid {
-                return;
-            }
-            for (container, edit) in change.edited() {
-                let mut now = workload.containers.iter_mut();
-                let now = now.find(|c| c.name == container.name && c.image == container.image);
-                if let Some(now) = now {
-                    now.image = edit.to().clone();
-                    now.mark = edit.mark().or(now.mark.as_ref()).cloned();
+        self.entries
+            .change(&change.judged().id, sent_at, |workload| {
+                if !change.holds_for(workload) {
+                    return;
                 }
-            }
-        });
+                for (container, edit) in change.edited() {
+                    let mut now = workload.containers.iter_mut();
+                    let now = now.find(|c| c.name == container.name && c.image == container.image);
+                    if let Some(now) = now {
+                        now.image = edit.to().clone();
+                        now.mark = edit.mark().or(now.mark.as_ref()).cloned();
+                    }
+                }
+            });
     }
 
-    /// Marks were removed, which was asked for at a known state.
+    /// Marks were removed from a workload as it was read, which was asked for at a known state. They go here only if
+    /// all else that a verdict reads is known as it was read then.
     pub(super) fn unheld(
         &mut self,
-        id: &WorkloadId,
+        from: &Workload,
         removed: &[(Text, Text)],
         sent_at: Option<StateNumber>,
     ) {
-        self.entries.change(id, sent_at, |workload| {
+        self.entries.change(&from.id, sent_at, |workload| {
+            let is_the_same = workload.uid == from.uid
+                && workload.labels == from.labels
+                && workload.settings == from.settings
+                && workload.containers == from.containers;
+            if !is_the_same {
+                return;
+            }
             for now in &mut workload.containers {
                 now.mark.take_if(|mark| {
                     removed
@@ -183,30 +249,57 @@ impl Index {
         });
     }
 
-    /// How many objects are known, and how long the most silent source has shown no life.
-    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration) {
+    /// How many objects are known, how long the most silent source has shown no life, and how many sources are not watched.
+    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration, usize) {
         let open = self.sources.iter();
-        let open = open.filter(|source| !matches!(source.state, State::Closed { .. }));
+        let open = open.filter(|source| source.state != State::Closed);
         let alive = open.map(|source| source.alive).min();
         let age = alive.map(|alive| now.saturating_duration_since(alive));
-        (self.entries.numbers().count(), age.unwrap_or_default())
+        let sources = self.sources.iter();
+        let unwatched = sources.filter(|s| s.state != State::Listed || s.trouble.is_some());
+        let objects = self.entries.numbers().count();
+        (objects, age.unwrap_or_default(), unwatched.count())
     }
 
     /// How far it can be trusted.
     pub(super) fn trust(&self, now: Instant) -> Trust {
-        let mut oldest = now;
+        let mut oldest = None;
+        let mut incomplete = false;
         for source in &self.sources {
+            let trouble = source.trouble.as_ref().map(|trouble| trouble.cause);
             match source.state {
                 State::New => return Trust::Syncing,
-                State::Listed => oldest = oldest.min(source.alive),
-                State::Closed { .. } => {}
+                // Whom the server knows no more will hear of nothing, and writes nothing: there is nothing to wait for.
+                State::Listed
+                    if trouble == Some(Cause::Credentials)
+                        || now.saturating_duration_since(source.alive) > self.patience =>
+                {
+                    oldest = Some(oldest.map_or(source.alive, |o: Instant| o.min(source.alive)));
+                }
+                State::Listed => {}
+                State::Closed => incomplete |= !source.kind.added,
             }
         }
-        if now.saturating_duration_since(oldest) > self.patience {
-            Trust::Stale(oldest)
-        } else {
-            Trust::Fresh
+        match oldest {
+            Some(oldest) => Trust::Stale(oldest),
+            None if incomplete => Trust::Incomplete,
+            None => Trust::Fresh,
         }
+    }
+
+    /// What keeps it from being trusted: of the first source in trouble, and how many others there are.
+    pub(super) fn reason(&self) -> Option<String> {
+        let sources = self.sources.iter();
+        let mut troubled = sources
+            .filter(|source| source.state != State::Closed || !source.kind.added)
+            .filter_map(|source| Some((source, source.trouble.as_ref()?)));
+        let (source, trouble) = troubled.next()?;
+        let words = format!("{}: {}", source.place(), trouble.words);
+        Some(match troubled.count() {
+            0 => words,
+            1 => format!("{words} (and one more kind or namespace)"),
+            more => format!("{words} (and {more} more kinds or namespaces)"),
+        })
     }
 
     /// What the scope admits, and what is not known.
@@ -265,8 +358,8 @@ impl Index {
     }
 
     fn faults(&self, scope: &Scope) -> Result<Vec<Fault>, ClusterError> {
-        let is_open = |source: &&Source| !matches!(source.state, State::Closed { .. });
-        if !self.sources.iter().any(|source| is_open(&source)) {
+        let mut sources = self.sources.iter();
+        if sources.all(|source| source.state == State::Closed) {
             let mut closed = self.sources.iter();
             return Err(match closed.find_map(Source::forbidden) {
                 Some(words) => ClusterError::Forbidden(words.to_owned()),
@@ -275,36 +368,25 @@ impl Index {
                 ),
             });
         }
-        let asked = |namespace: &Option<Text>| {
-            scope.namespaces.is_empty()
-                || namespace
-                    .as_ref()
-                    .is_none_or(|n| scope.namespaces.contains(n))
-        };
         let mut faults = Vec::new();
-        for source in self
-            .sources
-            .iter()
-            .filter(|source| asked(&source.namespace))
-        {
-            let State::Closed { words, .. } = &source.state else {
+        for source in &self.sources {
+            let Source {
+                state: State::Closed,
+                trouble: Some(trouble),
+                kind,
+                namespace,
+                ..
+            } = source
+            else {
                 continue;
             };
-            let named = source.namespace.is_some() && !scope.namespaces.is_empty();
-            let mut same = self
-                .sources
-                .iter()
-                .filter(|s| s.namespace == source.namespace);
-            let severity = if named && !same.any(|source| is_open(&source)) {
-                Severity::Failure
-            } else {
-                Severity::Warning
-            };
-            let place = match &source.namespace {
-                Some(namespace) => format!("{} in {namespace}", source.kind),
-                None => source.kind.clone(),
-            };
-            faults.push(Fault::new(severity, place, words.clone()));
+            if scope.may_admit(&kind.name, namespace.as_deref()) {
+                let severity = match kind.added {
+                    true => Severity::Warning,
+                    false => Severity::Failure,
+                };
+                faults.push(Fault::new(severity, source.place(), trouble.words.clone()));
+            }
         }
         for namespace in &scope.namespaces {
             let watched = |source: &Source| {
@@ -329,14 +411,17 @@ impl Index {
 }
 
 impl Source {
-    fn forbidden(&self) -> Option<&str> {
-        match &self.state {
-            State::Closed {
-                words,
-                forbidden: true,
-            } => Some(words),
-            _ => None,
+    /// `deployments.apps`, `deployments.apps in shop`.
+    fn place(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} in {namespace}", self.kind),
+            None => self.kind.to_string(),
         }
+    }
+
+    fn forbidden(&self) -> Option<&str> {
+        let trouble = self.trouble.as_ref()?;
+        (trouble.cause == Cause::Forbidden).then_some(&*trouble.words)
     }
 }
 

@@ -1,9 +1,6 @@
 //! Lists: all kinds at once, page by page, by selector and namespace. What cannot be read is a fault; the others go on.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use hikaru_core::{ClusterError, Fault, Found, Scope, Severity, Text, Workload};
@@ -232,7 +229,8 @@ impl LiveCluster {
         let namespaces = each_or_all(asked);
         let mut listings = Vec::new();
         for kind in self.inner.kinds.iter() {
-            for namespace in &namespaces {
+            let asked = namespaces.iter();
+            for namespace in asked.filter(|n| scope.may_admit(&kind.name, n.as_deref())) {
                 listings.extend(selectors.iter().map(|selector| Listing {
                     kind: kind.clone(),
                     namespace: namespace.clone(),
@@ -281,14 +279,12 @@ type Answer = Result<(Vec<Workload>, Vec<Malformed>), RequestError>;
 fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, ClusterError> {
     let mut workloads = BTreeMap::new();
     let mut faults = Vec::new();
-    let mut readable = HashSet::new();
     let mut failed = Vec::new();
     let mut any = answers.is_empty();
     for (listing, answer) in answers {
         match answer {
             Ok((listed, malformed)) => {
                 any = true;
-                readable.insert(listing.namespace);
                 workloads.extend(listed.into_iter().map(|w| (w.id.clone(), w)));
                 for malformed in malformed {
                     let fault = malformed.fault(scope);
@@ -316,9 +312,7 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
         });
     }
     for (listing, error) in failed {
-        let kind_is_closed = is_closed(&error);
-        let asked_in_vain = listing.namespace.is_some() && !readable.contains(&listing.namespace);
-        let severity = if kind_is_closed && !asked_in_vain {
+        let severity = if is_closed(&error) && listing.kind.added {
             Severity::Warning
         } else {
             Severity::Failure

@@ -4,7 +4,26 @@ use hikaru_core::ClusterError;
 use http::StatusCode;
 use kube::core::Status;
 
-use super::client::{Refused, RequestError};
+use super::{
+    client::{Refused, RequestError},
+    index::{Cause, Trouble},
+};
+
+/// What a list or a watch failed of.
+pub(super) fn trouble(error: &RequestError) -> Trouble {
+    let words = error.to_string();
+    let (cause, words) = match error {
+        RequestError::Missing(_) => (Cause::Missing, words),
+        RequestError::Refused(refused) => match refused.code {
+            StatusCode::NOT_FOUND => (Cause::Missing, words),
+            StatusCode::FORBIDDEN => (Cause::Forbidden, words),
+            StatusCode::UNAUTHORIZED => (Cause::Credentials, not_taken(refused)),
+            _ => (Cause::Broken, words),
+        },
+        _ => (Cause::Broken, words),
+    };
+    Trouble { cause, words }
+}
 
 /// What a failed reading means. It can be repeated at will, so nothing is ever lost.
 pub(super) fn of_read(error: RequestError) -> ClusterError {
@@ -137,17 +156,20 @@ fn is_denied(status: &Status) -> bool {
 
 fn forbidden(refused: &Refused) -> ClusterError {
     ClusterError::Forbidden(match refused.code {
-        StatusCode::UNAUTHORIZED => {
-            let credentials = refused.credentials.as_deref();
-            let credentials = credentials.map(|which| format!(" ({which})"));
-            format!(
-                "the API server does not take our credentials{}: {}",
-                credentials.unwrap_or_default(),
-                refused.words()
-            )
-        }
+        StatusCode::UNAUTHORIZED => not_taken(refused),
         _ => refused.words(),
     })
+}
+
+/// Which of our credentials the server does not take.
+fn not_taken(refused: &Refused) -> String {
+    let credentials = refused.credentials.as_deref();
+    let credentials = credentials.map(|which| format!(" ({which})"));
+    format!(
+        "the API server does not take our credentials{}: {}",
+        credentials.unwrap_or_default(),
+        refused.words()
+    )
 }
 
 fn unavailable(refused: &Refused) -> ClusterError {

@@ -18,7 +18,7 @@ use hikaru_core::{
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
 use super::{
-    LiveCluster,
+    LiveCluster, Removed,
     index::{Index, Trust},
     list::{Listing, each_or_all},
     look::Looks,
@@ -88,6 +88,8 @@ pub struct Vitals {
     pub age: Duration,
     /// How often a list was begun anew or a watch broke off, since the start.
     pub restarts: u64,
+    /// How many kinds, each in each of its namespaces, are not watched: not yet, not any more, or not at all.
+    pub unwatched: usize,
 }
 
 struct Tasks(Vec<AbortHandle>);
@@ -124,7 +126,7 @@ impl WatchedCluster {
         }
         let sources = listings
             .iter()
-            .map(|l| (l.kind.to_string(), l.namespace.clone()));
+            .map(|l| (l.kind.clone(), l.namespace.clone()));
         let index = Index::new(sources, settings.heartbeat + settings.patience, now());
         let view = Arc::new(View {
             live,
@@ -147,12 +149,13 @@ impl WatchedCluster {
 
     /// How the view is.
     pub fn vitals(&self) -> Vitals {
-        let (objects, age) = self.view.read().vitals(now());
+        let (objects, age, unwatched) = self.view.read().vitals(now());
         let restarts = self.view.restarts.load(Ordering::Relaxed);
         Vitals {
             objects,
             age,
             restarts,
+            unwatched,
         }
     }
 
@@ -185,16 +188,27 @@ impl View {
 
     fn freshness(&self) -> Freshness {
         let now = now();
-        let trust = self.read().trust(now);
+        let (trust, reason) = {
+            let index = self.read();
+            match index.trust(now) {
+                Trust::Fresh => return Freshness::Fresh,
+                trust => (trust, index.reason()),
+            }
+        };
         match trust {
             Trust::Fresh => Freshness::Fresh,
-            Trust::Syncing => Freshness::Syncing,
+            Trust::Incomplete => Freshness::Incomplete {
+                reason: reason.unwrap_or_default(),
+            },
+            Trust::Syncing => Freshness::Syncing { reason },
             Trust::Stale(alive) => {
                 let clock = &self.live.inner.settings.clock;
                 let silent = now.saturating_duration_since(alive);
                 let since = clock().checked_sub(silent);
                 Freshness::Stale {
                     since: since.unwrap_or(std::time::UNIX_EPOCH),
+                    reason: reason
+                        .or_else(|| Some("nothing is heard of the API server".to_owned())),
                 }
             }
         }
@@ -208,9 +222,10 @@ impl ClusterPort for WatchedCluster {
     }
 
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
-        if self.freshness() != Freshness::Fresh {
+        let freshness = self.freshness();
+        if !freshness.gives_answers() {
             return Err(ClusterError::Unavailable {
-                message: "what is known of the cluster is not up to date".to_owned(),
+                message: freshness.to_string(),
                 retry_after: Some(Duration::from_secs(2)),
             });
         }
@@ -244,6 +259,10 @@ impl ClusterPort for WatchedCluster {
         Ok(written)
     }
 
+    async fn pause(&self, time: Duration) {
+        self.view.live.pause(time).await;
+    }
+
     async fn unhold(
         &self,
         workload: &WorkloadName,
@@ -254,10 +273,10 @@ impl ClusterPort for WatchedCluster {
         let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
         let id = WorkloadId::new(namespace, kind, name);
         let sent_at = self.view.read().state_of(&id);
-        let removed = self.view.live.unhold(workload, container).await?;
+        let Removed { marks, from } = self.view.live.remove_marks(workload, container).await?;
         self.view
-            .change(|index| index.unheld(&id, &removed, sent_at));
-        Ok(removed)
+            .change(|index| index.unheld(&from, &marks, sent_at));
+        Ok(marks)
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {

@@ -167,14 +167,22 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     let deployed: Value = serde_json::from_str(&deployed.expect("it is there")).expect("JSON");
     let env = &deployed["spec"]["template"]["spec"]["containers"][0]["env"];
     let namespaces = env.as_array().expect("variables").iter();
-    let mut namespaces = namespaces.filter(|variable| variable["name"] == "HIKARU_NAMESPACES");
+    let mut namespaces =
+        namespaces.filter(|variable| variable["name"] == "HIKARU_WATCH_NAMESPACES");
     let namespaces = namespaces.next().expect("the variable")["value"].clone();
     let namespaces = namespaces.as_str().expect("a text");
-    let server = serve_as(cluster, &[("HIKARU_NAMESPACES", namespaces)]).ready();
+    let server = serve_as(cluster, &[("HIKARU_WATCH_NAMESPACES", namespaces)]).ready();
     // Nothing is asked of other namespaces, so the whole answer is there without `namespace=`.
     let path = format!("/api/image/{}", image(4));
     let answer = server.post(&path).is(200).json();
     assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
+    let elsewhere = server.post(&format!("{path}?namespace=kube-system"));
+    assert!(
+        elsewhere
+            .is(403)
+            .body
+            .contains("not one of HIKARU_WATCH_NAMESPACES")
+    );
     // A misspelt image: the look before an empty answer needs no other rights either.
     let nothing = server.post("/api/image/acme/other:acme_other_main_1.0_1_0123abcd");
     assert_eq!(nothing.is(200).body, "[]");
@@ -211,7 +219,7 @@ fn with_components(components: &[&str]) -> (TempDir, String) {
 fn jobs_need_the_components(shop: &Scene) {
     let cluster = shop.cluster;
     let variables = [
-        ("HIKARU_NAMESPACES", "shop"),
+        ("HIKARU_WATCH_NAMESPACES", "shop"),
         ("HIKARU_JOB_NAMESPACES", "shop"),
     ];
     let yaml = "Content-Type: application/yaml\r\n";

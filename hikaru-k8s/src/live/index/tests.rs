@@ -3,6 +3,7 @@
 use hikaru_core::{Container, IdentityLabels, Request, TagFormats, plan};
 
 use super::*;
+use crate::kind::Kinds;
 
 mod model;
 
@@ -10,9 +11,22 @@ const DEPLOYMENTS: SourceNumber = 0;
 const CRON_JOBS: SourceNumber = 1;
 const PATIENCE: Duration = Duration::from_secs(30);
 
+fn kind(name: &str) -> Arc<Kind> {
+    let added = "argoproj.io/v1alpha1/Rollout=spec.template".parse();
+    let kinds = Kinds::with(&[added.expect("a kind")]);
+    kinds.named(name).expect("a kind").clone()
+}
+
 fn index(now: Instant) -> Index {
-    let sources = ["deployments.apps", "cronjobs.batch"].map(|kind| (kind.to_owned(), None));
+    let sources = ["Deployment", "CronJob"].map(|name| (kind(name), None));
     Index::new(sources, PATIENCE, now)
+}
+
+fn trouble(cause: Cause, words: &str) -> Trouble {
+    Trouble {
+        cause,
+        words: words.to_owned(),
+    }
 }
 
 /// Both sources are listed, without anything.
@@ -62,7 +76,8 @@ fn it_is_trusted_when_every_source_was_listed_and_lives() {
     index.begin(DEPLOYMENTS);
     index.end(DEPLOYMENTS, begun);
     assert_eq!(index.trust(begun), Trust::Syncing);
-    index.close(CRON_JOBS, "no such kind".to_owned(), false);
+    index.begin(CRON_JOBS);
+    index.end(CRON_JOBS, after(1000));
     assert_eq!(index.trust(after(30)), Trust::Fresh);
     assert_eq!(index.trust(after(31)), Trust::Stale(begun));
     index.alive(DEPLOYMENTS, after(20));
@@ -72,10 +87,67 @@ fn it_is_trusted_when_every_source_was_listed_and_lives() {
     assert_eq!(index.trust(after(51)), Trust::Stale(after(20)));
     index.end(DEPLOYMENTS, after(51));
     assert_eq!(index.trust(after(51)), Trust::Fresh);
-    // The kind is there now: until it was listed nothing is known of it, so it is still closed.
-    index.begin(CRON_JOBS);
-    index.end(CRON_JOBS, after(51));
-    assert_eq!(index.trust(after(51)), Trust::Fresh);
+}
+
+#[test]
+fn what_cannot_be_watched_is_not_trusted_and_says_why() {
+    let begun = Instant::now();
+    let after = |seconds| begun + Duration::from_secs(seconds);
+    let closed = [Cause::Missing, Cause::Forbidden];
+    for cause in closed {
+        let mut index = index(begun);
+        index.end(DEPLOYMENTS, begun);
+        index.failed(CRON_JOBS, trouble(cause, "no"));
+        assert_eq!(index.trust(begun), Trust::Incomplete, "{cause:?}");
+        let (_, _, unwatched) = index.vitals(begun);
+        assert_eq!(unwatched, 1);
+        assert_eq!(index.reason().as_deref(), Some("cronjobs.batch: no"));
+        // Then the server is away: nobody knows what there is.
+        index.failed(CRON_JOBS, trouble(Cause::Broken, "no connection"));
+        assert_eq!(index.trust(begun), Trust::Syncing);
+        index.end(CRON_JOBS, begun);
+        assert_eq!(index.trust(begun), Trust::Fresh);
+        assert_eq!((index.reason(), index.vitals(begun).2), (None, 0));
+    }
+    // What was complete is kept, and grows old as after any break.
+    for cause in [Cause::Missing, Cause::Forbidden, Cause::Broken] {
+        let mut index = listed(begun);
+        put(&mut index, workload("a", 1));
+        index.failed(DEPLOYMENTS, trouble(cause, "no"));
+        assert_eq!(index.trust(after(30)), Trust::Fresh, "{cause:?}");
+        finds(&index, Select::All, &["a"]);
+        assert_eq!(index.trust(after(31)), Trust::Stale(begun), "{cause:?}");
+        assert_eq!(index.reason().as_deref(), Some("deployments.apps: no"));
+        index.opened(DEPLOYMENTS);
+        index.alive(DEPLOYMENTS, after(31));
+        index.alive(CRON_JOBS, after(31));
+        assert_eq!(index.trust(after(31)), Trust::Fresh);
+    }
+    // Whose credentials are refused is not waited for.
+    let mut index = listed(begun);
+    for source in [DEPLOYMENTS, CRON_JOBS] {
+        index.failed(source, trouble(Cause::Credentials, "who are you?"));
+    }
+    assert_eq!(index.trust(begun), Trust::Stale(begun));
+    let reason = "deployments.apps: who are you? (and one more kind or namespace)";
+    assert_eq!(index.reason().as_deref(), Some(reason));
+    // An added kind is done without; one that was there, only when it is too old.
+    let mut index = Index::new(
+        ["Deployment", "Rollout"].map(|name| (kind(name), None)),
+        PATIENCE,
+        begun,
+    );
+    index.end(DEPLOYMENTS, begun);
+    index.failed(CRON_JOBS, trouble(Cause::Missing, "no"));
+    assert!(index.close_if_old(CRON_JOBS, begun));
+    assert_eq!(index.trust(begun), Trust::Fresh);
+    assert_eq!((index.reason(), index.vitals(begun).2), (None, 1));
+    index.end(CRON_JOBS, begun);
+    index.failed(CRON_JOBS, trouble(Cause::Missing, "no"));
+    assert!(!index.close_if_old(CRON_JOBS, after(30)));
+    assert!(index.close_if_old(CRON_JOBS, after(31)));
+    index.alive(DEPLOYMENTS, after(31));
+    assert_eq!(index.trust(after(31)), Trust::Fresh);
 }
 
 #[test]
@@ -96,7 +168,7 @@ fn after_a_new_list_nothing_stale_remains() {
     index.gone(&WorkloadId::new("shop", "Deployment", "b"));
     index.gone(&WorkloadId::new("shop", "Deployment", "never"));
     finds(&index, Select::All, &["job"]);
-    index.close(CRON_JOBS, "forbidden".to_owned(), true);
+    assert!(index.close_if_old(CRON_JOBS, now + PATIENCE * 2));
     finds(&index, Select::All, &[]);
     assert!(index.entries.are_spotless());
 }
@@ -175,37 +247,113 @@ fn what_was_written_shows_until_a_watch_says_more() {
     marked.containers[0].mark = Some(mark.clone());
     put(&mut index, marked);
     let removed = [("web".into(), mark)];
-    index.unheld(&id, &removed, sent_at);
+    let from = workload_now(&index);
+    index.unheld(&from, &removed, sent_at);
     let found = index.find(&Scope::new(Select::All)).expect("an answer");
     assert_eq!(
         found.workloads[0].containers[0].mark.as_ref(),
         Some(&removed[0].1)
     );
-    index.unheld(&id, &removed, index.state_of(&id));
+    // It was read with another image, which the view has not heard of.
+    let mut read = from.clone();
+    read.containers[0].image = image(1).into();
+    index.unheld(&read, &removed, index.state_of(&id));
+    assert_eq!(workload_now(&index), from);
+    index.unheld(&from, &removed, index.state_of(&id));
+    assert_eq!(workload_now(&index).containers[0].mark, None);
+}
+
+/// The only workload that is known.
+fn workload_now(index: &Index) -> Workload {
     let found = index.find(&Scope::new(Select::All)).expect("an answer");
-    assert_eq!(found.workloads[0].containers[0].mark, None);
+    let mut workloads = found.workloads.into_iter();
+    workloads.next().expect("one workload")
+}
+
+/// A person opts out and in again; a replica whose view has heard of the first of it alone reads, judges and writes. The new
+/// image beside the opt-out never stood in the cluster.
+#[test]
+fn what_was_written_shows_only_beside_what_it_was_judged_on() {
+    let opted_out = |workload: &mut Workload| {
+        let place = hikaru_core::Place::Annotation;
+        let setting = hikaru_core::Setting::new(place, "upgrade", "manual");
+        workload.settings = vec![setting];
+    };
+    let relabeled =
+        |workload: &mut Workload| workload.labels = IdentityLabels::new("acme", "web", "dev");
+    let marked = |workload: &mut Workload| {
+        workload.containers[0].mark = Some("1.4.0_9_d5ecc80e".into());
+    };
+    let recreated = |workload: &mut Workload| workload.uid = "other".into();
+    let differences: [(&str, &dyn Fn(&mut Workload)); 4] = [
+        ("opted out", &opted_out),
+        ("relabeled", &relabeled),
+        ("marked", &marked),
+        ("recreated", &recreated),
+    ];
+    for (what, difference) in differences {
+        let mut index = listed(Instant::now());
+        let (known, read) = (workload("a", 1), workload("a", 1));
+        for (known, read) in [(true, false), (false, true)].map(|(in_view, when_read)| {
+            let (mut known, mut read) = (known.clone(), read.clone());
+            if in_view {
+                difference(&mut known);
+            }
+            if when_read {
+                difference(&mut read);
+            }
+            (known, read)
+        }) {
+            let mut request = Request::new(build(&image(2)));
+            request.force = hikaru_core::Force::ALL;
+            let plan = plan(request, [read]);
+            let Some(change) = plan.entries.into_iter().find_map(|entry| entry.change) else {
+                // It was read as one that the build is not meant for.
+                assert_eq!(what, "relabeled");
+                continue;
+            };
+            put(&mut index, known.clone());
+            let sent_at = index.state_of(&known.id);
+            index.written(&change, sent_at);
+            assert_eq!(workload_now(&index), known, "{what}");
+        }
+    }
+    // Status is nothing that a verdict reads.
+    let mut index = listed(Instant::now());
+    let plan = plan(Request::new(build(&image(2))), [workload("a", 1)]);
+    let change = plan.entries[0].change.clone().expect("a change");
+    let mut busy = workload("a", 1);
+    let mut progress = hikaru_core::Progress::default();
+    progress.current = 3;
+    busy.progress = Some(progress);
+    put(&mut index, busy);
+    index.written(&change, index.state_of(&workload("a", 1).id));
+    let now = workload_now(&index);
+    assert_eq!(*now.containers[0].image, image(2));
+    assert_eq!(now.progress.map(|progress| progress.current), Some(3));
 }
 
 #[test]
 fn what_is_not_known_is_said() {
     let now = Instant::now();
     let sources = ["a", "b"].into_iter().flat_map(|namespace| {
-        ["deployments.apps", "cronjobs.batch"]
-            .map(|kind| (kind.to_owned(), Some(Text::from(namespace))))
+        ["Deployment", "CronJob", "Rollout"].map(|name| (kind(name), Some(Text::from(namespace))))
     });
     let mut index = Index::new(sources, PATIENCE, now);
-    for source in 0..4 {
-        index.begin(source);
-        index.end(source, now);
+    index.end(0, now);
+    index.failed(1, trouble(Cause::Missing, "no cron jobs"));
+    index.failed(2, trouble(Cause::Missing, "no rollouts"));
+    for source in 3..6 {
+        index.failed(source, trouble(Cause::Forbidden, "not b"));
     }
-    index.close(1, "no cron jobs".to_owned(), false);
-    index.close(2, "not b".to_owned(), true);
-    index.close(3, "not b".to_owned(), true);
-    let faults = |index: &Index, namespaces: &[&str]| {
+    let faults = |index: &Index, namespaces: &[&str], workloads: &[&str]| {
         let scope = Scope {
             select: Select::All,
             namespaces: namespaces.iter().map(|&n| n.into()).collect(),
-            workloads: Vec::new(),
+            workloads: workloads
+                .iter()
+                .map(|name| name.parse().expect("a name"))
+                .collect(),
         };
         let faults = index.find(&scope).map(|found| found.faults);
         faults.map(|faults| {
@@ -217,29 +365,31 @@ fn what_is_not_known_is_said() {
     };
     let fault = |place: &str, severity| (place.to_owned(), severity);
     use Severity::{Failure, Warning};
+    let of_a = vec![
+        fault("cronjobs.batch in a", Failure),
+        fault("rollout.argoproj.io in a", Warning),
+    ];
+    let of_b = vec![
+        fault("deployments.apps in b", Failure),
+        fault("cronjobs.batch in b", Failure),
+        fault("rollout.argoproj.io in b", Warning),
+    ];
     assert_eq!(
-        faults(&index, &[]),
-        Ok(vec![
-            fault("cronjobs.batch in a", Warning),
-            fault("deployments.apps in b", Warning),
-            fault("cronjobs.batch in b", Warning),
-        ])
+        faults(&index, &[], &[]),
+        Ok([of_a.clone(), of_b.clone()].concat())
     );
+    assert_eq!(faults(&index, &["a"], &[]), Ok(of_a));
+    let and_c = [of_b, vec![fault("c", Failure)]].concat();
+    assert_eq!(faults(&index, &["b", "c"], &[]), Ok(and_c));
+    // What the call cannot be about is no fault of it.
+    assert_eq!(faults(&index, &[], &["a/deployment/web"]), Ok(vec![]));
     assert_eq!(
-        faults(&index, &["a"]),
-        Ok(vec![fault("cronjobs.batch in a", Warning)])
+        faults(&index, &[], &["b/Deployment/web"]),
+        Ok(vec![fault("deployments.apps in b", Failure)])
     );
+    assert!(index.close_if_old(0, now + PATIENCE * 2));
     assert_eq!(
-        faults(&index, &["b", "c"]),
-        Ok(vec![
-            fault("deployments.apps in b", Failure),
-            fault("cronjobs.batch in b", Failure),
-            fault("c", Failure),
-        ])
-    );
-    index.close(0, "not a".to_owned(), false);
-    assert_eq!(
-        faults(&index, &[]),
+        faults(&index, &[], &[]),
         Err(ClusterError::Forbidden("not b".to_owned()))
     );
 }

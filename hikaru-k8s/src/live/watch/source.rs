@@ -23,6 +23,7 @@ use crate::live::{
     index::{Index, Object, SourceNumber},
     list::{Listing, Most, Turn, Walk, is_closed, is_gone},
     object::{self, Seen},
+    refusal,
 };
 
 /// How much later than it should a watch may end before it is given up; and how old a list may be when it is complete
@@ -35,13 +36,17 @@ const EARLY: Duration = Duration::from_millis(500);
 /// How often a watch is opened at most, by a server or proxy that ends each at once.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How soon a list or watch that failed is tried again, at first and at most.
+/// How soon a list or watch that failed is tried again: at first, and at most.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
+
+/// How late at most all is listed anew where a watch cannot go on. A list is heavy; but one that is older than a heartbeat is
+/// out of date.
+const LATEST_LIST: Duration = Duration::from_secs(16);
 
 /// The longest wait that we grant a server that asks for patience.
 const LONGEST_LULL: Duration = Duration::from_secs(30);
 
-/// How soon a kind is asked for again that the server lacks or forbids: rights change, and kinds are added.
+/// How soon a kind that was added is asked for again that the server lacks or forbids: rights change, and kinds are added.
 const REOPEN: Duration = Duration::from_secs(30);
 
 /// How many seconds a watch runs that has to catch up. The API server sends a bookmark about a second before the end of a
@@ -57,6 +62,8 @@ pub(super) struct Source {
     listing: Listing,
     /// How long to wait after the next failure.
     backoff: Duration,
+    /// The words of the failure that was last told in the log: one that lasts is told once.
+    told: Option<String>,
 }
 
 /// Where the watches of a source are.
@@ -64,6 +71,8 @@ struct Course {
     /// The next one goes on from this version.
     version: String,
     proof: Proof,
+    /// Whether no watch has gone on from the list yet.
+    is_first: bool,
 }
 
 /// Whether what is known of a source is up to date.
@@ -99,6 +108,7 @@ impl Source {
             number,
             listing,
             backoff: BACKOFF[0],
+            told: None,
         }
     }
 
@@ -106,28 +116,27 @@ impl Source {
         loop {
             let ended = match self.list().await {
                 Ok(course) => self.follow(course).await,
-                Err(error) => {
-                    if !is_closed(&error) {
-                        tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "listing failed");
-                    }
-                    Err(error)
-                }
+                Err(error) => Err((error, "listing failed")),
             };
             match ended {
-                Err(error) if is_closed(&error) => {
-                    self.closed(&error);
-                    sleep(REOPEN).await;
+                Err((error, what)) => {
+                    self.failed(&error, what);
+                    if self.is_done_without(&error) {
+                        sleep(REOPEN).await;
+                    } else {
+                        self.wait(lull(&error), BACKOFF[1]).await;
+                    }
                 }
-                Err(error) => self.wait(lull(&error)).await,
-                Ok(()) => self.wait(Duration::ZERO).await,
+                Ok(()) => self.wait(Duration::ZERO, LATEST_LIST).await,
             }
         }
     }
 
-    /// Waits after a failure: longer each time until something was heard, and at least as long as the server wishes.
-    async fn wait(&mut self, least: Duration) {
-        sleep(self.backoff.max(least)).await;
-        self.backoff = (self.backoff * 2).min(BACKOFF[1]);
+    /// Waits after a failure: longer each time, up to the most, until a watch has run as long as it should; and at least as
+    /// long as the server wishes.
+    async fn wait(&mut self, least: Duration, most: Duration) {
+        sleep(self.backoff.min(most).max(least)).await;
+        self.backoff = (self.backoff * 2).min(most);
     }
 
     fn restarts(&self) {
@@ -138,12 +147,30 @@ impl Source {
         self.listing.namespace.as_deref().unwrap_or("all")
     }
 
-    fn closed(&self, error: &RequestError) {
-        tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the kind cannot be watched");
-        let forbidden = matches!(error, RequestError::Refused(refused) if refused.code == StatusCode::FORBIDDEN);
-        self.view
-            .change(|index| index.close(self.number, error.to_string(), forbidden));
+    /// What is known stays, until it is too old.
+    fn failed(&mut self, error: &RequestError, what: &str) {
+        let trouble = refusal::trouble(error);
+        let (kind, namespace) = (&self.listing.kind, self.namespace());
+        if self.told.as_ref() == Some(&trouble.words) {
+            tracing::debug!(%kind, namespace, error = trouble.words, "{what} again");
+        } else {
+            tracing::warn!(%kind, namespace, error = trouble.words, "{what}");
+            self.told = Some(trouble.words.clone());
+        }
+        self.view.change(|index| index.failed(self.number, trouble));
         self.view.news.notify_waiters();
+    }
+
+    /// Whether a kind is done without: one that was added, and is not there, or not for us. The others are of every server:
+    /// they are asked for at the usual pace, as a starting server forbids all for a moment.
+    fn is_done_without(&self, error: &RequestError) -> bool {
+        let mut closed = false;
+        if self.listing.kind.added && is_closed(error) {
+            self.view
+                .change(|index| closed = index.close_if_old(self.number, now()));
+            self.view.news.notify_waiters();
+        }
+        closed
     }
 
     /// Lists everything, page by page, and gives the version that a watch goes on from.
@@ -185,6 +212,7 @@ impl Source {
         Ok(Course {
             version,
             proof: if is_old { Proof::Doubt } else { Proof::Known },
+            is_first: true,
         })
     }
 
@@ -194,7 +222,7 @@ impl Source {
     }
 
     /// Watches from a version on, until a new list is needed.
-    async fn follow(&mut self, mut course: Course) -> Result<(), RequestError> {
+    async fn follow(&mut self, mut course: Course) -> Result<(), (RequestError, &'static str)> {
         loop {
             let begun = now();
             match self.watch(&mut course).await {
@@ -207,12 +235,14 @@ impl Source {
                     tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), reason, "listing anew");
                     return Ok(());
                 }
-                Over::Failed(error) if is_closed(&error) => return Err(error),
+                Over::Failed(error) if self.listing.kind.added && is_closed(&error) => {
+                    return Err((error, "the watch broke off"));
+                }
                 Over::Failed(error) => {
                     self.restarts();
-                    tracing::warn!(kind = %self.listing.kind, namespace = self.namespace(), %error, "the watch broke off");
+                    self.failed(&error, "the watch broke off");
                     course.proof = Proof::Doubt;
-                    self.wait(lull(&error)).await;
+                    self.wait(lull(&error), BACKOFF[1]).await;
                 }
             }
         }
@@ -248,6 +278,9 @@ impl Source {
     fn seconds(&self, course: &Course) -> u64 {
         let seconds = self.view.settings.heartbeat.as_secs().clamp(1, 290);
         match course.proof {
+            // The watches of the kinds are to end one after the other: the server looks at a token when a watch is opened,
+            // so one that was revoked is noticed sooner.
+            Proof::Known if course.is_first => (seconds * (self.number as u64 % 4 + 1)).div_ceil(4),
             Proof::Known => seconds,
             Proof::Doubt | Proof::Reach { .. } => seconds.min(CATCHING_UP),
         }
@@ -270,7 +303,11 @@ impl Source {
         let asked = Duration::from_secs(self.seconds(course));
         let longest = asked + GRACE;
         let mut lines = match self.view.live.inner.api.lines(request).await {
-            Ok(lines) => lines,
+            Ok(lines) => {
+                self.view.change(|index| index.opened(self.number));
+                course.is_first = false;
+                lines
+            }
             Err(error) if is_gone(&error) => return Over::Relist(error.to_string()),
             Err(error) => return Over::Failed(error),
         };
@@ -283,7 +320,10 @@ impl Source {
         };
         let lasted = now().saturating_duration_since(begun);
         match (&over, &mut course.proof) {
-            (Over::Ended, Proof::Known) if lasted + EARLY >= asked => self.alive(now()),
+            (Over::Ended, Proof::Known) if lasted + EARLY >= asked => {
+                (self.backoff, self.told) = (BACKOFF[0], None);
+                self.alive(now());
+            }
             // Somebody else has ended it, or it is no watch at all.
             (Over::Ended, proof @ Proof::Known) => *proof = Proof::Doubt,
             (Over::Ended, Proof::Reach { ended, .. }) => {
@@ -299,14 +339,13 @@ impl Source {
     }
 
     /// The source is known to be up to date as of a time.
-    fn alive(&mut self, at: Instant) {
-        self.backoff = BACKOFF[0];
+    fn alive(&self, at: Instant) {
         self.view.change(|index| index.alive(self.number, at));
         self.view.news.notify_waiters();
     }
 
     /// The watch has told everything up to its version.
-    fn reached(&mut self, course: &mut Course) {
+    fn reached(&self, course: &mut Course) {
         match course.proof {
             Proof::Known => self.alive(now()),
             Proof::Reach { version, at, .. } if number(&course.version) >= Some(version) => {
@@ -317,7 +356,7 @@ impl Source {
         }
     }
 
-    async fn events(&mut self, lines: &mut Lines, course: &mut Course) -> Over {
+    async fn events(&self, lines: &mut Lines, course: &mut Course) -> Over {
         loop {
             let line = match lines.next().await {
                 Ok(Some(line)) => line,

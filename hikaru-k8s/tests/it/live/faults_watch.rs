@@ -10,14 +10,16 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Scope, Select};
+use hikaru_core::{
+    ClusterError, ClusterPort as _, Freshness, Mode, Scope, Select, Severity, upgrade,
+};
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use serde_json::{Value, json};
 
 use super::{
     faults::table::{Row, UNAVAILABLE, rows},
     scripted_watch::{lists_of, quick, quiet, shows, watched},
-    stub::{Asked, Step, Stub, build, deployment, event, list, settings, status},
+    stub::{Asked, Step, Stub, build, deployment, event, list, post, settings, status},
 };
 
 /// Those that a request to read can meet, at once.
@@ -28,10 +30,6 @@ async fn each<F: Future<Output = ()>>(check: impl Fn(Row) -> F) {
 
 fn deployments(asked: &Asked) -> bool {
     asked.path.ends_with("/deployments")
-}
-
-fn is_closed(row: &Row) -> bool {
-    ["no rights (403)", "not there (404)"].contains(&row.name)
 }
 
 /// Whether nothing is asked for the second time soon.
@@ -73,27 +71,36 @@ async fn the_first_list_meets_each_fault() {
         }
         // One more than a failure takes: it is tried again.
         let until = Instant::now() + Duration::from_secs(30);
-        let enough = if is_closed(&row) { times } else { times + 1 };
-        while lists_of(&stub, "deployments").len() < enough {
+        while lists_of(&stub, "deployments").len() <= times {
             assert!(Instant::now() < until, "{}", row.name);
-            if let Ok(found) = view.find(&all).await {
-                // Of a kind that is not there, or not for us, that is told.
-                assert!(is_closed(&row), "{}: {found:?}", row.name);
-            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if is_closed(&row) {
-            view.synced().await;
-            let found = view.find(&all).await.expect("the other kinds");
-            assert_eq!(found.faults[0].message, row.words, "{}", row.name);
-            return;
+        match view.freshness() {
+            Freshness::Incomplete { reason } => {
+                assert!(row.is_closed(), "{}: {reason}", row.name);
+                assert_eq!(reason, format!("deployments.apps: {}", row.words));
+                // The other kinds are answered, and each answer that the one may concern is a failure.
+                let found = view.find(&all).await.expect("the other kinds");
+                assert_eq!(found.faults[0].message, row.words, "{}", row.name);
+                assert_eq!(found.faults[0].severity, Severity::Failure);
+                let report = upgrade(&view, post(2), Mode::Commit).await;
+                assert!(report.expect("a report").has_failures(), "{}", row.name);
+                assert_eq!(view.vitals().unwatched, 1, "{}", row.name);
+            }
+            Freshness::Syncing { reason } => {
+                let reason = reason.expect("a reason");
+                let words = format!("deployments.apps: {}", row.words);
+                assert!(reason.starts_with(&words), "{}: {reason}", row.name);
+                let none = view.find(&all).await.expect_err("nothing is known");
+                let words =
+                    "unavailable: the cluster has not been read completely yet: deployments";
+                assert!(none.to_string().starts_with(words), "{none}");
+            }
+            other => panic!("{}: {other:?}", row.name),
         }
-        assert_eq!(view.freshness(), Freshness::Syncing, "{}", row.name);
-        let none = view.find(&all).await.expect_err("nothing is known");
-        let words = "unavailable: what is known of the cluster is not up to date";
-        assert_eq!(none.to_string(), words, "{}", row.name);
         mended.store(true, Ordering::SeqCst);
         shows(&view, &["a:1"]).await;
+        assert_eq!(view.freshness(), Freshness::Fresh, "{}", row.name);
     })
     .await;
 }
@@ -115,19 +122,6 @@ async fn the_opening_of_a_watch_meets_each_fault() {
         })
         .await;
         let view = synced(&stub).await;
-        if is_closed(&row) {
-            // Rights to list but not to watch: what cannot be kept is not shown.
-            let until = Instant::now() + Duration::from_secs(10);
-            loop {
-                let found = view.find(&Scope::new(Select::All)).await.expect("fresh");
-                if found.workloads.is_empty() {
-                    assert_eq!(found.faults[0].message, row.words, "{}", row.name);
-                    return;
-                }
-                assert!(Instant::now() < until, "{}", row.name);
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
         if asks_for_patience(&row) {
             tokio::time::sleep(Duration::from_millis(1_000)).await;
             assert_eq!(stub.asked().into_iter().filter(deployments).count(), 2);
@@ -139,6 +133,137 @@ async fn the_opening_of_a_watch_meets_each_fault() {
         assert_eq!(view.freshness(), Freshness::Fresh, "{}", row.name);
     })
     .await;
+}
+
+/// The rights are taken away, or the API server starts anew and forbids all until it knows its rules.
+#[tokio::test]
+async fn a_kind_that_is_forbidden_later_is_kept_until_it_is_out_of_date() {
+    for code in [403, 404] {
+        let closed = Arc::new(AtomicBool::new(false));
+        let is_closed = closed.clone();
+        let stub = Stub::start(move |asked, _| {
+            if !deployments(asked) {
+                return breathing(asked);
+            }
+            if is_closed.load(Ordering::SeqCst) {
+                return Step::Answer(code, status(code, "", "not for you"));
+            }
+            match breathing(asked) {
+                Step::Answer(..) => Step::Answer(200, list(&[deployment("a", 1, 1)], 1)),
+                watch => watch,
+            }
+        })
+        .await;
+        let view = watched(&stub, quick()).await;
+        closed.store(true, Ordering::SeqCst);
+        let until = Instant::now() + Duration::from_secs(30);
+        let reason = loop {
+            assert!(Instant::now() < until, "nobody has noticed");
+            match view.freshness() {
+                Freshness::Fresh => {
+                    if let Ok(found) = view.find(&Scope::new(Select::All)).await {
+                        assert_eq!(found.workloads.len(), 1, "it is forgotten");
+                    }
+                }
+                Freshness::Stale { reason, .. } => break reason,
+                other => panic!("{other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(reason.as_deref(), Some("deployments.apps: not for you"));
+        // Nothing is written that would leave others behind.
+        assert!(upgrade(&view, post(2), Mode::Commit).await.is_err());
+        closed.store(false, Ordering::SeqCst);
+        shows(&view, &["a:1"]).await;
+        let lists = lists_of(&stub, "deployments");
+        let whole = lists.iter().filter(|limit| *limit == "500").count();
+        assert!(whole <= 2, "{lists:?}");
+    }
+}
+
+/// Not after the time that a view may be silent: the server has spoken, and it will take no write either.
+#[tokio::test]
+async fn credentials_that_are_refused_are_told_at_once() {
+    let revoked = Arc::new(AtomicBool::new(false));
+    let is_revoked = revoked.clone();
+    let stub = Stub::start(move |asked, _| {
+        if is_revoked.load(Ordering::SeqCst) {
+            return Step::Answer(401, status(401, "Unauthorized", "Unauthorized"));
+        }
+        breathing(asked)
+    })
+    .await;
+    let mut settings = quick();
+    settings.patience = Duration::from_secs(3600);
+    let view = watched(&stub, settings).await;
+    revoked.store(true, Ordering::SeqCst);
+    let until = Instant::now() + Duration::from_secs(30);
+    while view.freshness() == Freshness::Fresh {
+        assert!(Instant::now() < until, "nobody has noticed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let told = view.freshness().to_string();
+    assert!(
+        told.contains("does not take our credentials (none: neither a token"),
+        "{told}"
+    );
+    revoked.store(false, Ordering::SeqCst);
+    let synced = tokio::time::timeout(Duration::from_secs(30), view.synced());
+    synced.await.expect("it is up to date again");
+}
+
+/// A kind that was added may be done without: it is a warning, and asked for again later.
+#[tokio::test]
+async fn a_kind_that_was_added_and_cannot_be_watched_is_a_warning() {
+    for step in [
+        Step::Answer(403, status(403, "Forbidden", "no")),
+        Step::Answer(404, status(404, "NotFound", "no")),
+    ] {
+        let stub = Stub::start(move |asked, _| match asked.path.contains("argoproj.io") {
+            true => step.clone(),
+            false => quiet(asked),
+        })
+        .await;
+        let mut settings = settings();
+        let kind = "argoproj.io/v1alpha1/Rollout=spec.template";
+        settings.kinds = vec![kind.parse().expect("a kind")];
+        let live = stub.cluster_with(settings).await;
+        let view = WatchedCluster::start(live, WatchSettings::default());
+        let synced = tokio::time::timeout(Duration::from_secs(30), view.synced());
+        synced.await.expect("it is up to date");
+        let found = view.find(&Scope::new(Select::All)).await.expect("found");
+        let faults: Vec<_> = found
+            .faults
+            .iter()
+            .map(|fault| (&*fault.place, fault.severity))
+            .collect();
+        assert_eq!(faults, [("rollout.argoproj.io", Severity::Warning)]);
+        assert_eq!(view.vitals().unwatched, 1);
+    }
+}
+
+/// Each watch tells something sound first, and then what nobody can read.
+#[tokio::test]
+async fn after_odd_events_the_pause_before_the_next_list_grows() {
+    let stub = Stub::start(move |asked, _| {
+        if !deployments(asked) {
+            quiet(asked)
+        } else if asked.is_watch() {
+            Step::Lines(vec![event("MODIFIED", &deployment("a", 2, 2)), json!([7])])
+        } else {
+            Step::Answer(200, list(&[deployment("a", 1, 1)], 1))
+        }
+    })
+    .await;
+    let begun = Instant::now();
+    let _view = WatchedCluster::start(stub.cluster().await, WatchSettings::default());
+    let until = begun + Duration::from_secs(60);
+    while lists_of(&stub, "deployments").len() < 5 {
+        assert!(Instant::now() < until, "it is not listed anew");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // 0.25, 0.5, 1 and 2 s.
+    assert!(begun.elapsed() >= Duration::from_millis(3_750));
 }
 
 #[tokio::test]

@@ -6,22 +6,35 @@ use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Outcome, Scope, Sel
 use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use xtask::Cluster;
 
 use super::rig;
 
+/// The kinds that hikaru looks at.
+const ALL: [&str; 4] = ["deployments", "statefulsets", "daemonsets", "cronjobs"];
+
 /// A ServiceAccount of a namespace, with these rights on Deployments there.
 async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
-    account_with(namespace, verbs, rig::settings()).await
+    account_with(namespace, &ALL[..1], verbs, rig::settings()).await
 }
 
-async fn account_with(namespace: &str, verbs: &[&str], settings: LiveSettings) -> LiveCluster {
+/// A Role with these rights on objects of these kinds.
+fn role(namespace: &str, kinds: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "hikaru", "namespace": namespace},
+        "rules": [{"apiGroups": ["apps", "batch"], "resources": kinds, "verbs": verbs}]})
+}
+
+async fn account_with(
+    namespace: &str,
+    kinds: &[&str],
+    verbs: &[&str],
+    settings: LiveSettings,
+) -> LiveCluster {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "hikaru", "namespace": namespace}});
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": {"name": "hikaru", "namespace": namespace},
-        "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": verbs}]});
+    let role = role(namespace, kinds, verbs);
     let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": {"name": "hikaru", "namespace": namespace},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hikaru"},
@@ -79,13 +92,19 @@ async fn what_is_forbidden_is_named_and_the_others_go_on() {
     );
     assert_eq!(report.faults.len(), 3, "{:?}", report.faults);
     for fault in &report.faults {
-        assert_eq!(fault.severity, Severity::Warning);
+        assert_eq!(fault.severity, Severity::Failure);
         assert!(
             fault.place.ends_with(&format!(" in {namespace}")),
             "{fault:?}"
         );
         assert!(fault.message.contains("cannot list resource"), "{fault:?}");
     }
+    // What the call cannot be about need not be readable.
+    let mut only = rig::request(2, &namespace);
+    let name = format!("{namespace}/deployment/web");
+    only.workloads = vec![name.parse().expect("a name")];
+    let planned = hikaru_core::candidates(&live, only).await;
+    assert_eq!(planned.expect("an answer").faults, []);
     let request = rig::request(2, "kube-system");
     let other = hikaru_core::candidates(&live, request).await;
     assert!(
@@ -100,7 +119,7 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     rig::create(&[rig::object("Deployment", &namespace, "web")]).await;
     let mut settings = rig::settings();
     settings.namespaces = vec![namespace.as_str().into()];
-    let live = account_with(&namespace, &["get", "list", "watch", "patch"], settings).await;
+    let live = account_with(&namespace, &ALL, &VERBS, settings).await;
     // Without a view it asks in that namespace alone, too.
     let build = rig::request(2, &namespace).build;
     let planned = hikaru_core::candidates(&live, hikaru_core::Request::new(build.clone()));
@@ -109,13 +128,7 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     watched.synced().await;
     let report = rig::post(&watched, 2, &namespace).await;
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
-    assert_eq!(report.faults.len(), 3, "{:?}", report.faults);
-    assert!(
-        report
-            .faults
-            .iter()
-            .all(|fault| fault.severity == Severity::Warning)
-    );
+    assert_eq!(report.faults, []);
     let scope = Scope {
         select: Select::All,
         namespaces: vec!["kube-system".into()],
@@ -124,18 +137,101 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     let faults = watched.find(&scope).await.expect("an answer").faults;
     assert_eq!(faults[0].severity, Severity::Failure, "{faults:?}");
 
-    // Everything at once: nothing is allowed, so there is nothing to wait for.
-    let live = account(&namespace, &["get", "list", "watch", "patch"]).await;
+    // Everything at once: nothing is allowed, so there is nothing to wait for, and nothing is said.
+    let live = account_with(&namespace, &ALL, &VERBS, rig::settings()).await;
     let blind = WatchedCluster::start(live, WatchSettings::default());
-    let until = Instant::now() + Duration::from_secs(20);
-    while blind.freshness() != Freshness::Fresh && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let told = until(&blind, |freshness| {
+        matches!(freshness, Freshness::Incomplete { .. })
+    });
+    let told = told.await;
+    assert!(told.contains("cannot list resource"), "{told}");
     let error = blind.find(&Scope::new(Select::All)).await;
     assert!(
         matches!(error, Err(ClusterError::Forbidden(_))),
         "{error:?}"
     );
+}
+
+const VERBS: [&str; 4] = ["get", "list", "watch", "patch"];
+
+/// Waits until a view is so, and gives the sentence that says it.
+async fn until(view: &WatchedCluster, is_so: impl Fn(&Freshness) -> bool) -> String {
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let freshness = view.freshness();
+        if is_so(&freshness) {
+            return freshness.to_string();
+        }
+        assert!(Instant::now() < until, "{freshness}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A rule is taken away and put back: at no time is a post told to be done that leaves the kind behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_forbidden_for_a_while_is_not_forgotten() {
+    let namespace = rig::namespace("taken").await;
+    rig::create(&[
+        rig::object("Deployment", &namespace, "web"),
+        rig::object("StatefulSet", &namespace, "other"),
+    ])
+    .await;
+    let mut settings = rig::settings();
+    settings.namespaces = vec![namespace.as_str().into()];
+    let live = account_with(&namespace, &ALL, &VERBS, settings).await;
+    let mut quick = WatchSettings::default();
+    (quick.heartbeat, quick.patience) = (Duration::from_secs(2), Duration::from_secs(1));
+    let view = WatchedCluster::start(live.clone(), quick.clone());
+    view.synced().await;
+    let allow = async |kinds: &[&str]| {
+        let role = role(&namespace, kinds, &VERBS).to_string();
+        rig::kubectl(&["apply", "--filename=-"], &role).await;
+    };
+    allow(&ALL[1..]).await;
+    let told = until(&view, |freshness| !freshness.gives_answers()).await;
+    assert!(
+        told.contains("cannot watch resource \"deployments\"")
+            || told.contains("cannot list resource \"deployments\""),
+        "{told}"
+    );
+    // One that starts meanwhile answers for the others, and says that it lacks one.
+    let fresh = WatchedCluster::start(live, quick);
+    let told = until(&fresh, |f| matches!(f, Freshness::Incomplete { .. })).await;
+    assert!(told.contains("deployments.apps in "), "{told}");
+    let report = rig::post(&fresh, 2, &namespace).await;
+    assert_eq!(report.entries.len(), 1);
+    assert!(report.has_failures());
+
+    allow(&ALL).await;
+    for view in [&view, &fresh] {
+        until(view, |freshness| *freshness == Freshness::Fresh).await;
+        let report = rig::post(view, 3, &namespace).await;
+        assert_eq!(report.entries.len(), 2);
+        assert!(!report.has_failures(), "{:?}", report.faults);
+    }
+}
+
+/// The API server looks at a token when a watch is opened, and may remember it for ten seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_is_told() {
+    let namespace = rig::namespace("revoked").await;
+    let mut settings = rig::settings();
+    settings.namespaces = vec![namespace.as_str().into()];
+    let live = account_with(&namespace, &ALL, &VERBS, settings).await;
+    let mut patient = WatchSettings::default();
+    patient.patience = Duration::from_secs(3600);
+    let view = WatchedCluster::start(live, patient);
+    view.synced().await;
+    let args = [
+        "delete",
+        "serviceaccount",
+        "hikaru",
+        "--namespace",
+        &namespace,
+    ];
+    rig::kubectl(&args, "").await;
+    let told = until(&view, |freshness| !freshness.gives_answers()).await;
+    assert!(told.contains("does not take our credentials"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -419,9 +419,9 @@ async fn a_kind_that_cannot_be_listed_is_a_fault() {
     assert_eq!(
         faults,
         [
-            ("cronjobs.batch", Severity::Warning),
+            ("cronjobs.batch", Severity::Failure),
             ("daemonsets.apps", Severity::Failure),
-            ("statefulsets.apps", Severity::Warning)
+            ("statefulsets.apps", Severity::Failure)
         ]
     );
     let stub = Stub::start(|_, _| Step::Html(404)).await;

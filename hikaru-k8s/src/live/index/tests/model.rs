@@ -202,7 +202,8 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             model.closed[source] = false;
         }
         Event::Close(source) => {
-            index.close(source, "closed".to_owned(), false);
+            index.failed(source, trouble(Cause::Missing, "closed"));
+            index.close_if_old(source, now + PATIENCE * 2);
             model.objects.retain(|_, seen| seen.0 != source);
             model.closed[source] = true;
         }
@@ -210,7 +211,11 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             let removed = [("web".into(), "1.4.0_2_aa6c0d3f".into())];
             let sent_at = index.state_of(&id).filter(|_| !heard);
             assert_eq!(sent_at.is_some(), !heard && model.objects.contains_key(&id));
-            index.unheld(&id, &removed, sent_at);
+            let from = match model.objects.get(&id) {
+                Some((_, _, Object::Sound(workload))) => workload.clone(),
+                _ => Workload::new(id.clone()),
+            };
+            index.unheld(&from, &removed, sent_at);
             if let Some((_, _, Object::Sound(workload))) = model.objects.get_mut(&id)
                 && !heard
             {
@@ -284,7 +289,7 @@ proptest! {
             }
         }
         for source in 0..2 {
-            index.close(source, String::new(), false);
+            index.close_if_old(source, now + PATIENCE * 2);
         }
         prop_assert!(index.entries.are_spotless());
     }

@@ -26,6 +26,7 @@ const LOST: &str = "the answer was lost: {}";
 pub(super) const STALE: &str = "what was judged is no longer there";
 pub(super) const READ_AGAIN: &str = "PATCH GET PATCH";
 const FIVE_TIMES: &str = "GET PATCH GET PATCH GET PATCH GET PATCH GET PATCH";
+const THREE_TIMES: &str = "GET PATCH GET PATCH GET PATCH GET";
 
 /// A fault of the server's side or of the network, by which a write is known not to have been made.
 fn turned_away(name: &'static str, step: Step, words: &'static str, tries: usize) -> Row {
@@ -59,7 +60,7 @@ fn lost(name: &'static str, step: Step, words: &'static str, reads: usize) -> Ro
         list: (Severity::Failure, UNAVAILABLE, reads),
         read: (UNAVAILABLE, reads),
         write: (LOST, READ_AGAIN),
-        unhold: (LOST, FIVE_TIMES),
+        unhold: (LOST, THREE_TIMES),
     }
 }
 
@@ -85,7 +86,7 @@ fn forbidden(name: &'static str, words: &'static str) -> Row {
         name,
         step: Step::Answer(403, status(403, "Forbidden", words)),
         words,
-        list: (Severity::Warning, "not allowed: {}", 1),
+        list: (Severity::Failure, "not allowed: {}", 1),
         read: ("not allowed: {}", 1),
         write: ("not allowed: {}", "PATCH"),
         unhold: ("not allowed: {}", "GET PATCH"),
@@ -124,7 +125,7 @@ pub(in crate::live) fn rows() -> Vec<Row> {
         stale("conflict (409)", 409, "Conflict", "modified"),
         Row {
             list: (
-                Severity::Warning,
+                Severity::Failure,
                 "refused: the server knows none of the kinds: is it a Kubernetes API server?",
                 1,
             ),

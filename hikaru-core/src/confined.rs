@@ -1,0 +1,160 @@
+//! A cluster of which only some namespaces are read and written. What is done there is the business of the cluster behind
+//! it; which Jobs may run there is decided by the [`JobPolicy`](crate::JobPolicy).
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    Text,
+    change::Change,
+    job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
+    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
+    workload::{Workload, WorkloadId, WorkloadName},
+};
+
+/// A cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`], before
+/// the cluster is asked; what names none is done in these alone.
+///
+/// A Job's namespace stands in its definition, which the cluster reads: [`JobPolicy::within`](crate::JobPolicy::within)
+/// confines Jobs.
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use std::sync::Arc;
+/// use hikaru_core::{ClusterError, ClusterPort, Confined, MemoryCluster, Scope, Select, Workload, WorkloadId};
+/// let cluster = MemoryCluster::default();
+/// cluster.put(Workload::new(WorkloadId::new("shop", "Deployment", "web")));
+/// cluster.put(Workload::new(WorkloadId::new("edge", "Deployment", "web")));
+/// let confined = Confined::new(Arc::new(cluster), vec!["shop".into()]);
+/// let mut scope = Scope::new(Select::All);
+/// assert_eq!(confined.find(&scope).await.unwrap().workloads.len(), 1);
+/// scope.namespaces = vec!["edge".into()];
+/// let refused = confined.find(&scope).await.unwrap_err();
+/// assert_eq!(refused.to_string(), "the namespace edge is not one of HIKARU_WATCH_NAMESPACES: expected shop");
+/// # }).unwrap();
+/// ```
+pub struct Confined {
+    cluster: Arc<dyn ClusterPort>,
+    namespaces: Vec<Text>,
+}
+
+impl Confined {
+    /// Only these namespaces of a cluster; none of them: all.
+    pub fn new(cluster: Arc<dyn ClusterPort>, namespaces: Vec<Text>) -> Self {
+        Self {
+            cluster,
+            namespaces,
+        }
+    }
+
+    fn check(&self, namespace: &str) -> Result<(), ClusterError> {
+        check_within(&self.namespaces, namespace).map_err(ClusterError::Outside)
+    }
+}
+
+/// Whether a namespace is one of these; none of them: it is.
+///
+/// # Errors
+/// The sentence that says so, with the variable that confines.
+pub(crate) fn check_within(allowed: &[Text], namespace: &str) -> Result<(), String> {
+    if allowed.is_empty() || allowed.iter().any(|known| **known == *namespace) {
+        return Ok(());
+    }
+    let expected = any_of(allowed);
+    Err(format!(
+        "the namespace {namespace} is not one of HIKARU_WATCH_NAMESPACES: expected {expected}"
+    ))
+}
+
+/// `a, b or c`.
+pub(crate) fn any_of(allowed: &[Text]) -> String {
+    match allowed {
+        [] => "none".to_owned(),
+        [one] => one.to_string(),
+        [some @ .., last] => format!("{} or {last}", some.join(", ")),
+    }
+}
+
+#[async_trait]
+impl ClusterPort for Confined {
+    fn freshness(&self) -> Freshness {
+        self.cluster.freshness()
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        if self.namespaces.is_empty() {
+            return self.cluster.find(scope).await;
+        }
+        let ids = match &scope.select {
+            Select::Named(ids) => &ids[..],
+            _ => &[],
+        };
+        let workloads = scope.workloads.iter().map(WorkloadName::namespace);
+        let named = ids.iter().map(|id| &id.namespace).chain(workloads);
+        for namespace in named.chain(&scope.namespaces) {
+            self.check(namespace)?;
+        }
+        if !scope.namespaces.is_empty() {
+            return self.cluster.find(scope).await;
+        }
+        let mut scope = scope.clone();
+        scope.namespaces.clone_from(&self.namespaces);
+        self.cluster.find(&scope).await
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        self.check(&id.namespace)?;
+        self.cluster.read(id).await
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
+        self.check(&change.judged().id.namespace)?;
+        self.cluster.write(change, mode).await
+    }
+
+    async fn pause(&self, time: Duration) {
+        self.cluster.pause(time).await;
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.check(workload.namespace())?;
+        self.cluster.unhold(workload, container).await
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        if let Some(namespace) = &job.namespace {
+            self.check(namespace)?;
+        }
+        self.cluster.run_job(job, mode).await
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+        self.check(namespace)?;
+        self.cluster.jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.check(job.namespace())?;
+        self.cluster.job(job).await
+    }
+
+    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+        self.check(job.namespace())?;
+        self.cluster.job_ended(job, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.check(job.namespace())?;
+        self.cluster.delete_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.check(job.namespace())?;
+        self.cluster.job_logs(job).await
+    }
+}
