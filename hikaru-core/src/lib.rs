@@ -106,10 +106,12 @@ mod hindrance;
 mod job;
 #[cfg(feature = "mock")]
 mod memory;
+mod name;
 mod policy;
 mod port;
 mod reference;
 mod report;
+mod shortfall;
 mod tag;
 mod upgrade;
 mod version;
@@ -130,6 +132,7 @@ pub use job::{
 };
 #[cfg(feature = "mock")]
 pub use memory::MemoryCluster;
+pub use name::{NameError, WorkloadName, check_namespace};
 pub use policy::{
     Code, Entry, Force, ForceError, Judged, MARK_LONGEST, Mark, MarkError, OnFailure, Plan, Reason,
     Request, Rules, Sentence, UnreadableSetting, Verdict, Warning, plan,
@@ -141,6 +144,7 @@ pub use port::{
 };
 pub use reference::{MAX_PATH, MAX_TAG, Reference, ReferenceError, Repository};
 pub use report::{Miss, NearMiss, Outcome, Report, Reported, near_misses};
+pub use shortfall::{Shortfall, ShortfallKind, Terms};
 pub use tag::{
     BuildTag, FormatError, Identity, IdentityFields, Reading, Readings, Segment, TagError,
     TagFormat, TagFormats, TooLong,
@@ -148,9 +152,8 @@ pub use tag::{
 pub use upgrade::{FindError, Users, candidates, find, upgrade};
 pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};
 pub use workload::{
-    CHANGE_CAUSE, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, NameError, Owner, Place,
-    Progress, SETTING_PREFIX, Setting, StraySetting, Workload, WorkloadId, WorkloadName,
-    check_namespace,
+    CHANGE_CAUSE, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, Owner, Place, Progress,
+    SETTING_PREFIX, Setting, StraySetting, Workload, WorkloadId,
 };
 
 use std::sync::Arc;

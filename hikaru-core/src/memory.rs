@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use crate::{
     Text,
     change::Change,
+    name::WorkloadName,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Written},
-    workload::{Workload, WorkloadId, WorkloadName},
+    workload::{Workload, WorkloadId},
 };
 
 /// A cluster in memory.

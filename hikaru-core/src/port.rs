@@ -13,8 +13,9 @@ use crate::{
     build::Build,
     change::Change,
     job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
+    name::WorkloadName,
     reference::Reference,
-    workload::{Workload, WorkloadId, WorkloadName},
+    workload::{Workload, WorkloadId},
 };
 
 /// Which workloads to find.

@@ -48,10 +48,11 @@ impl Outcome {
         }
     }
 
-    /// Whether the same call can succeed later, if it failed.
+    /// Whether it failed, and the same call can help later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Failed(error) => error.is_retryable(),
+            // The workload was deleted meanwhile: the next call does not find it, so nothing fails then.
+            Self::Failed(error) => error.is_retryable() || *error == ClusterError::NotFound,
             Self::Contended | Self::Unknown { .. } => true,
             Self::Unchanged | Self::Upgraded | Self::Withdrawn => false,
         }

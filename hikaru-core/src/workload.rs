@@ -1,12 +1,11 @@
 //! What the rules read of a workload. Plain data: adapters fill it in, the policy judges it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use crate::{
     Text,
     container::{Container, mark_key},
     escape::Escaped,
-    excerpt::Excerpt,
     hindrance::Hindrance,
     tag::Reading,
 };
@@ -93,161 +92,6 @@ impl fmt::Display for WorkloadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [namespace, kind, name] = [&self.namespace, &self.kind, &self.name].map(|t| Escaped(t));
         write!(f, "{namespace}/{kind}/{name}")
-    }
-}
-
-/// A workload's name as a person gives it: `namespace/kind/name`, the kind in any case. Names follow RFC 1123, so that
-/// nothing else ever reaches a URL or a file name.
-///
-/// ```
-/// use hikaru_core::{WorkloadId, WorkloadName};
-/// let name: WorkloadName = "shop/deployment/web".parse()?;
-/// assert!(name.names(&WorkloadId::new("shop", "Deployment", "web")));
-/// assert!("shop/deployment/../secrets".parse::<WorkloadName>().is_err());
-/// # Ok::<(), hikaru_core::NameError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WorkloadName {
-    namespace: Text,
-    kind: Text,
-    name: Text,
-}
-
-impl WorkloadName {
-    /// Whether this names the workload.
-    pub fn names(&self, id: &WorkloadId) -> bool {
-        self.namespace == id.namespace
-            && self.kind.eq_ignore_ascii_case(&id.kind)
-            && self.name == id.name
-    }
-
-    /// Its namespace.
-    pub fn namespace(&self) -> &Text {
-        &self.namespace
-    }
-
-    /// Its kind, as it was written.
-    pub fn kind(&self) -> &Text {
-        &self.kind
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &Text {
-        &self.name
-    }
-}
-
-impl fmt::Display for WorkloadName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
-    }
-}
-
-/// Why a text names no workload, no Job or no namespace.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// Not three parts.
-    #[error("expected NAMESPACE/KIND/NAME, found {found}")]
-    Parts {
-        /// The text.
-        found: Excerpt,
-    },
-    /// Not two parts.
-    #[error("expected NAMESPACE/NAME, found {found}")]
-    Pair {
-        /// The text.
-        found: Excerpt,
-    },
-    /// A part that Kubernetes would not take.
-    #[error(
-        "expected a {what} of lower-case letters, digits, `-`{dot}, at most {longest} bytes, a letter or digit first and last, found {found}"
-    )]
-    Name {
-        /// `namespace` or `name`.
-        what: &'static str,
-        /// Whether dots are allowed.
-        dot: &'static str,
-        /// The longest allowed, in bytes.
-        longest: usize,
-        /// The part.
-        found: Excerpt,
-    },
-    /// A kind is made of letters and digits.
-    #[error("expected a kind such as Deployment, found {found}")]
-    Kind {
-        /// The part.
-        found: Excerpt,
-    },
-}
-
-/// Checks a namespace: an RFC 1123 label, at most 63 bytes.
-///
-/// # Errors
-/// [`NameError::Name`].
-///
-/// ```
-/// assert!(hikaru_core::check_namespace("shop").is_ok());
-/// assert!(hikaru_core::check_namespace("kube-system/secrets").is_err());
-/// ```
-pub fn check_namespace(text: &str) -> Result<(), NameError> {
-    check_name("namespace", "", 63, text)
-}
-
-pub(crate) fn check_name(
-    what: &'static str,
-    dot: &'static str,
-    longest: usize,
-    text: &str,
-) -> Result<(), NameError> {
-    let alnum = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let sound = |part: &str| {
-        let bytes = part.as_bytes();
-        bytes.first().is_some_and(alnum)
-            && bytes.last().is_some_and(alnum)
-            && bytes.iter().all(|b| alnum(b) || *b == b'-')
-    };
-    let parts_sound = if dot.is_empty() {
-        sound(text)
-    } else {
-        text.split('.').all(sound)
-    };
-    if parts_sound && text.len() <= longest {
-        Ok(())
-    } else {
-        Err(NameError::Name {
-            what,
-            dot,
-            longest,
-            found: Excerpt::of(text),
-        })
-    }
-}
-
-impl FromStr for WorkloadName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let mut parts = text.split('/');
-        let (Some(namespace), Some(kind), Some(name), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(NameError::Parts {
-                found: Excerpt::of(text),
-            });
-        };
-        check_namespace(namespace)?;
-        check_name("name", " or `.`", 253, name)?;
-        if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(NameError::Kind {
-                found: Excerpt::of(kind),
-            });
-        }
-        Ok(Self {
-            namespace: namespace.into(),
-            kind: kind.into(),
-            name: name.into(),
-        })
     }
 }
 

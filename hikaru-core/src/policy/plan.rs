@@ -14,8 +14,9 @@ use crate::{
     build::Build,
     change::{Change, Edit},
     container::Container,
+    name::WorkloadName,
     tag::{Reading, Segment},
-    workload::{Workload, WorkloadName},
+    workload::Workload,
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.

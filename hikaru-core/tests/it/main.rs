@@ -15,6 +15,7 @@ mod plans;
 mod properties;
 mod references;
 mod settings;
+mod shortfalls;
 mod users;
 mod verdicts;
 mod workloads;

@@ -9,9 +9,9 @@ use hikaru_core::{
 fn a_workload_is_named_by_namespace_kind_and_name() {
     let name: WorkloadName = "shop/deployment/web".parse().expect("a name");
     assert_eq!(&**name.namespace(), "shop");
-    assert_eq!(&**name.kind(), "deployment");
+    assert_eq!(&**name.kind(), "Deployment");
     assert_eq!(&**name.name(), "web");
-    assert_eq!(name.to_string(), "shop/deployment/web");
+    assert_eq!(name.to_string(), "shop/Deployment/web");
     for (namespace, kind, other, named) in [
         ("shop", "Deployment", "web", true),
         ("prod", "Deployment", "web", false),
@@ -22,6 +22,34 @@ fn a_workload_is_named_by_namespace_kind_and_name() {
         let id = WorkloadId::new(namespace, kind, other);
         assert_eq!(name.names(&id), named, "{id}");
     }
+}
+
+#[test]
+fn a_kind_may_be_written_as_kubectl_takes_it() {
+    for (kind, forms) in [
+        (
+            "Deployment",
+            ["deployment", "deployments", "deploy", "Deploy"],
+        ),
+        ("StatefulSet", ["statefulset", "statefulsets", "sts", "STS"]),
+        ("DaemonSet", ["daemonset", "DaemonSets", "ds", "DS"]),
+        ("CronJob", ["cronjob", "cronjobs", "cj", "CronJobs"]),
+    ] {
+        for form in forms {
+            let name: WorkloadName = format!("shop/{form}/web").parse().expect("a name");
+            assert_eq!(&**name.kind(), kind, "{form}");
+            assert_eq!(name.check_kind(&[]), Ok(()), "{form}");
+        }
+    }
+    let rollout: WorkloadName = "shop/rollout/web".parse().expect("a name");
+    assert_eq!(&**rollout.kind(), "rollout");
+    assert_eq!(rollout.check_kind(&["Rollout".into()]), Ok(()));
+    let expected = "expected one of the kinds Deployment (deploy), StatefulSet (sts), DaemonSet (ds), CronJob (cj), Job, \
+                    found `rollout`";
+    let unknown = rollout
+        .check_kind(&["Job".into()])
+        .map_err(|e| e.to_string());
+    assert_eq!(unknown, Err(expected.to_owned()));
 }
 
 #[test]
