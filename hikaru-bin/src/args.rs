@@ -13,8 +13,8 @@ use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
 /// Upgrades the Kubernetes workloads that a newly built image is meant for, never backwards, and says for each what it
 /// did and why.
 ///
-/// Exit codes: 0 done; 1 failed in part or whole, or nothing matched, or a verdict that only a person can mend; 2 bad
-/// flags or arguments.
+/// Exit codes: 0 done; 1 nothing matched, or only a person can mend it; 2 bad flags or arguments; 3 refused by the cluster;
+/// 4 the cluster cannot be reached, or it is not finished: repeating can help. One line, `error: …`, says why it is not 0.
 #[derive(Debug, Parser)]
 #[command(name = "hikaru", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -71,16 +71,6 @@ impl Args {
 
     fn settle(&mut self, name: &str, matches: &ArgMatches) {
         let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        if let Command::Upgrade(upgrade) = &mut self.command
-            && upgrade.strict
-            && upgrade.allow_none
-        {
-            match (typed("strict"), typed("allow_none")) {
-                (true, false) => upgrade.allow_none = false,
-                (false, true) => upgrade.strict = false,
-                _ => Self::usage_error(name, "--strict and --allow-none exclude each other"),
-            }
-        }
         if let Some(cluster) = self.command.cluster()
             && cluster.manifests.is_some()
             && (cluster.kubeconfig.is_some() || cluster.context.is_some())
@@ -98,6 +88,20 @@ impl Args {
 }
 
 impl Command {
+    /// How the result is printed. `None`: as text alone.
+    pub(crate) fn output(&self) -> Option<Output> {
+        let flag = match self {
+            Self::Upgrade(args) => &args.request.output,
+            Self::Candidates(args) => &args.request.output,
+            Self::Find(args) => &args.output,
+            Self::Unhold(args) => &args.output,
+            Self::Job(args) => args.command.output()?,
+            Self::Tag(args) => &args.output,
+            Self::Serve(_) => return None,
+        };
+        Some(flag.output)
+    }
+
     fn cluster(&mut self) -> Option<&mut Cluster> {
         match self {
             Self::Upgrade(args) => Some(&mut args.request.cluster),
@@ -159,6 +163,9 @@ pub(crate) struct Serve {
     /// What to log
     #[arg(long, value_enum, default_value_t = Log::Info, env = "HIKARU_LOG", hide_env_values = true)]
     pub(crate) log: Log,
+    /// How the log is written, a line an event [default: text on a terminal, else json]
+    #[arg(long, value_enum, env = "HIKARU_LOG_FORMAT", hide_env_values = true)]
+    pub(crate) log_format: Option<LogFormat>,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }
@@ -169,6 +176,12 @@ pub(crate) enum Log {
     Warn,
     Info,
     Debug,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Group)]
@@ -184,6 +197,8 @@ pub(crate) struct Unhold {
         hide_env_values = true
     )]
     pub(crate) container: Option<Text>,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
 use hikaru_core::{ClusterPort, Confined, Excerpt, JobName, JobPolicy, Text, check_namespace};
 use hikaru_k8s::{
-    Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
+    AddedKind, Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
     LiveSettings, WatchSettings, WatchedCluster,
 };
 
@@ -139,6 +139,12 @@ fn job_policy(
         }
     };
     Ok(policy)
+}
+
+/// The names of the kinds that `HIKARU_KINDS` adds to Kubernetes' own.
+pub(crate) fn added_kinds() -> Result<Vec<Text>, String> {
+    let kinds: Vec<AddedKind> = list(KINDS, &variable, |kind| kind.parse())?;
+    Ok(kinds.iter().map(|kind| kind.name().clone()).collect())
 }
 
 fn folder(args: &Cluster, dir: &Path, namespaces: &[Text]) -> Result<Folder, String> {

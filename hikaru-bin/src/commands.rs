@@ -1,5 +1,7 @@
-//! The commands: each reads its arguments, asks the core, prints what came of it and says how it went.
+//! The commands: each reads its arguments, asks the core, prints what came of it and says how it went. What the exit codes
+//! mean is in `exit`.
 
+mod exit;
 mod find;
 mod job;
 mod report;
@@ -10,64 +12,61 @@ mod upgrade;
 
 use std::process::ExitCode;
 
+use exit::{End, Exit, Failure};
 use hikaru_core::{BuildError, ClusterPort, Escaped, Reference, TagFormats};
+use hikaru_http::wire;
 use serde::Serialize;
 
 use crate::{
-    args::{Args, Cluster, Command},
+    args::{Args, Cluster, Command, Output},
     cluster, terminal,
 };
 
 /// The variable that names the tag formats.
 const TAG_FORMATS: &str = "HIKARU_TAG_FORMATS";
 
-/// How a command ended, if not in an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// All is done.
-    Done,
-    /// Failed in part, nothing matched, or only a person can mend it. It has been told why.
-    Unfinished,
-}
-
-impl End {
-    fn done_if(done: bool) -> Self {
-        if done { Self::Done } else { Self::Unfinished }
-    }
-}
-
-/// Runs a command.
+/// Runs a command. If it does not end with 0, one line on standard error says why. Where JSON is asked for, standard output
+/// has JSON in any case: the result, or the error in its place.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let end = run_command(args.command);
-    match end {
-        Ok(End::Done) => ExitCode::SUCCESS,
-        Ok(End::Unfinished) => ExitCode::from(1),
-        Err(error) => {
-            terminal::tell(&format!("error: {error}"));
-            ExitCode::from(1)
+    let output = args.command.output();
+    let failure = match run_command(args.command) {
+        Ok(End::Done) => return ExitCode::SUCCESS,
+        Ok(End::Failed(failure)) => failure,
+        Err(failure) => {
+            if output == Some(Output::Json) {
+                let error = failure.why.clone();
+                // If this cannot be written, either, the line below still says what went wrong first.
+                let _ = terminal::print(&json(&wire::Unreadable { error }));
+            }
+            failure
         }
-    }
+    };
+    terminal::tell_error(&failure.why);
+    failure.exit.into()
 }
 
-fn run_command(command: Command) -> Result<End, String> {
+fn run_command(command: Command) -> Result<End, Failure> {
     match command {
         Command::Tag(args) => tag::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Job(args) => job::run(&args.command),
-        Command::Unhold(args) => on(&args.cluster, async |port| unhold::run(&args, port).await),
+        Command::Unhold(args) => {
+            upgrade::check_kinds("unhold", std::slice::from_ref(&args.workload))?;
+            on(&args.cluster, async |port| unhold::run(&args, port).await)
+        }
         // What cannot be read is told before a cluster is looked for.
         Command::Find(args) => {
             Reference::parse(&args.image).map_err(|e| BuildError::from(e).to_string())?;
             on(&args.cluster, async |port| find::run(&args, port).await)
         }
         Command::Upgrade(args) => {
-            let request = upgrade::request(&args.request)?;
+            let request = upgrade::request("upgrade", &args.request)?;
             on(&args.request.cluster, async |port| {
                 upgrade::upgrade(&args, request, port).await
             })
         }
         Command::Candidates(args) => {
-            let request = upgrade::request(&args.request)?;
+            let request = upgrade::request("candidates", &args.request)?;
             on(&args.request.cluster, async |port| {
                 upgrade::candidates(&args, request, port).await
             })
@@ -89,8 +88,8 @@ fn formats() -> Result<TagFormats, String> {
 /// Runs a command on the cluster that the arguments name.
 fn on(
     args: &Cluster,
-    command: impl AsyncFnOnce(&dyn ClusterPort) -> Result<End, String>,
-) -> Result<End, String> {
+    command: impl AsyncFnOnce(&dyn ClusterPort) -> Result<End, Failure>,
+) -> Result<End, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

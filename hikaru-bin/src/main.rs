@@ -5,6 +5,7 @@ mod args;
 mod cluster;
 mod commands;
 mod metrics;
+mod process;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! The figures of a service, in OpenMetrics text: what was decided, how writes went, what was answered, what is known of the
-//! cluster. No label is of what somebody sends: all values are of small, fixed sets.
+//! The figures of a service: what was decided, how writes went, what was answered, what is known of the cluster. Those of the
+//! process are in `process`. No label is of what somebody sends: all values are of small, fixed sets.
 
 use std::{
     hash::{Hash, Hasher},
@@ -13,17 +13,25 @@ use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
     JobStatus, Mode, Report, Scope, Text, Workload, WorkloadId, WorkloadName,
 };
-use hikaru_http::Metrics;
+use hikaru_http::{Metrics, MetricsFormat};
 use hikaru_k8s::WatchedCluster;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{EncodeLabelSet, prometheus_text, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
-/// Upper bounds of latencies, in seconds: a guarded patch takes 3 ms on a quiet cluster, its deadline is 10 s.
-const SECONDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+use crate::process::Process;
+
+/// Upper bounds of latencies, in seconds: a guarded patch takes 3 ms on a quiet cluster, an answer at most 300 s.
+const SECONDS: [f64; 17] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    120.0, 300.0,
+];
+
+/// Upper bounds of how long callers waited for Jobs, in seconds.
+const WAIT_SECONDS: [f64; 10] = [
+    1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +39,7 @@ struct Decided {
     route: &'static str,
     verdict: &'static str,
     code: &'static str,
+    dry_run: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
@@ -60,6 +69,15 @@ impl Hash for OfRoute {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Written {
     outcome: &'static str,
+    dry_run: &'static str,
+}
+
+/// Whether nothing was to be written, as a label.
+fn dry_run(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Commit => "false",
+        Mode::DryRun => "true",
+    }
 }
 
 /// The registry, and what is counted in it.
@@ -68,6 +86,7 @@ pub(crate) struct Figures {
     decisions: Family<Decided, Counter>,
     answers: Family<Answered, Counter>,
     answer_seconds: Family<OfRoute, Histogram>,
+    wait_seconds: Family<OfRoute, Histogram>,
     writes: Family<Written, Counter>,
     jobs: Family<Written, Counter>,
     write_seconds: Histogram,
@@ -89,13 +108,20 @@ fn latencies() -> Histogram {
     Histogram::new(SECONDS)
 }
 
+fn waits() -> Histogram {
+    Histogram::new(WAIT_SECONDS)
+}
+
 impl Figures {
     /// All at nothing. With a view, what it knows is told, too.
     pub(crate) fn new(view: Option<WatchedCluster>) -> Self {
-        let mut registry = Registry::with_prefix("hikaru");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process));
+        let registry = all.sub_registry_with_prefix("hikaru");
         let decisions = Family::<Decided, Counter>::default();
         let answers = Family::<Answered, Counter>::default();
         let answer_seconds = Family::<OfRoute, Histogram>::new_with_constructor(latencies);
+        let wait_seconds = Family::<OfRoute, Histogram>::new_with_constructor(waits);
         let writes = Family::<Written, Counter>::default();
         let jobs = Family::<Written, Counter>::default();
         let (write_seconds, in_flight) = (latencies(), Gauge::default());
@@ -103,7 +129,7 @@ impl Figures {
         registry.register("build", "The program", version);
         registry.register(
             "decisions",
-            "Verdicts on containers, by route, verdict and code",
+            "Verdicts on containers, by route, verdict and code, of dry runs and plans apart",
             decisions.clone(),
         );
         registry.register(
@@ -113,13 +139,19 @@ impl Figures {
         );
         registry.register_with_unit(
             "http_request_duration",
-            "How long they took",
+            "How long they took, but for those that waited for a Job",
             Unit::Seconds,
             answer_seconds.clone(),
         );
+        registry.register_with_unit(
+            "http_wait_duration",
+            "How long requests took that waited for a Job",
+            Unit::Seconds,
+            wait_seconds.clone(),
+        );
         registry.register(
             "writes",
-            "Guarded writes that were sent, dry runs included, by outcome",
+            "Guarded writes that were sent, by outcome, dry runs apart",
             writes.clone(),
         );
         registry.register_with_unit(
@@ -135,15 +167,16 @@ impl Figures {
         );
         registry.register(
             "jobs",
-            "Jobs that were asked for, dry runs included, by outcome",
+            "Jobs that were asked for, by outcome, dry runs apart",
             jobs.clone(),
         );
-        let view = view.map(|cluster| View::new(cluster, &mut registry));
+        let view = view.map(|cluster| View::new(cluster, registry));
         Self {
-            registry,
+            registry: all,
             decisions,
             answers,
             answer_seconds,
+            wait_seconds,
             writes,
             jobs,
             write_seconds,
@@ -152,12 +185,19 @@ impl Figures {
         }
     }
 
-    fn written(&self, outcome: &Result<hikaru_core::Written, ClusterError>, took: Duration) {
+    fn written(
+        &self,
+        outcome: &Result<hikaru_core::Written, ClusterError>,
+        mode: Mode,
+        took: Duration,
+    ) {
         let outcome = match outcome {
             Ok(_) => "written",
             Err(error) => outcome_of(error),
         };
-        self.writes.get_or_create(&Written { outcome }).inc();
+        let dry_run = dry_run(mode);
+        let written = Written { outcome, dry_run };
+        self.writes.get_or_create(&written).inc();
         self.write_seconds.observe(took.as_secs_f64());
     }
 }
@@ -232,15 +272,19 @@ impl View {
 }
 
 impl Metrics for Figures {
-    fn answered(&self, route: &'static str, status: u16, took: Duration) {
+    fn answered(&self, route: &'static str, status: u16, took: Duration, waited: bool) {
         self.answers
             .get_or_create(&Answered { route, status })
             .inc();
-        let seconds = self.answer_seconds.get_or_create(&OfRoute { route });
+        let seconds = match waited {
+            false => &self.answer_seconds,
+            true => &self.wait_seconds,
+        };
+        let seconds = seconds.get_or_create(&OfRoute { route });
         seconds.observe(took.as_secs_f64());
     }
 
-    fn reported(&self, route: &'static str, report: &Report) {
+    fn reported(&self, route: &'static str, report: &Report, mode: Mode) {
         for code in report.codes() {
             let decided = Decided {
                 route,
@@ -251,18 +295,22 @@ impl Metrics for Figures {
                     hikaru_core::Verdict::Equal => "equal",
                 },
                 code: code.as_str(),
+                dry_run: dry_run(mode),
             };
             self.decisions.get_or_create(&decided).inc();
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, format: MetricsFormat) -> String {
         if let Some(view) = &self.view {
             view.look();
         }
         let mut text = String::new();
         // A string takes whatever is written.
-        let _ = encode(&mut text, &self.registry);
+        let _ = match format {
+            MetricsFormat::OpenMetrics => text::encode(&mut text, &self.registry),
+            _ => prometheus_text::encode(&mut text, &self.registry),
+        };
         text
     }
 }
@@ -325,7 +373,7 @@ impl ClusterPort for Measured {
         let _flight = InFlight::new(&self.figures.in_flight);
         let begun = Instant::now();
         let outcome = self.cluster.write(change, mode).await;
-        self.figures.written(&outcome, begun.elapsed());
+        self.figures.written(&outcome, mode, begun.elapsed());
         outcome
     }
 
@@ -347,7 +395,9 @@ impl ClusterPort for Measured {
             Ok(_) => "created",
             Err(error) => outcome_of(error),
         };
-        self.figures.jobs.get_or_create(&Written { outcome }).inc();
+        let dry_run = dry_run(mode);
+        let asked = Written { outcome, dry_run };
+        self.figures.jobs.get_or_create(&asked).inc();
         created
     }
 

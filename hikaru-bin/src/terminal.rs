@@ -30,6 +30,11 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(text));
 }
 
+/// Tells a person why the command does not end with 0: in one line.
+pub(crate) fn tell_error(why: &str) {
+    tell(&format!("error: {why}"));
+}
+
 /// Whether results go to a terminal.
 pub(crate) fn is_one() -> bool {
     io::stdout().is_terminal()
@@ -119,7 +124,7 @@ pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
 /// A verdict, or how far a Job is, in its color.
 pub(crate) fn verdict(text: &str) -> Cell {
     let color = match text {
-        "upgrade" | "complete" => Color::Green,
+        "upgraded" | "would upgrade" | "complete" => Color::Green,
         "equal" => Color::DarkGreen,
         "obsolete" => Color::DarkYellow,
         "failed" => Color::Red,

@@ -9,8 +9,9 @@ use crate::{
     Text,
     change::Change,
     job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
+    name::WorkloadName,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
-    workload::{Workload, WorkloadId, WorkloadName},
+    workload::{Workload, WorkloadId},
 };
 
 /// A cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`], before

@@ -1,15 +1,15 @@
-//! One request, from its head to its answer: who may call, what is asked for, what the core says to it. What an answer
-//! looks like on the wire is in `wire`; connections are in `connection`.
+//! One request, from its head to its answer: who may call, what is asked for, what the core says to it. Upgrades are in
+//! `upgrade`, Jobs in `job`. What an answer looks like on the wire is in `wire`; connections are in `connection`.
 
 pub(crate) mod job;
+mod upgrade;
 
-use std::{
-    borrow::Cow, convert::identity, future::ready, net::SocketAddr, panic::AssertUnwindSafe,
-    sync::Arc,
-};
+use std::{borrow::Cow, future::ready, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt as _, future::Either};
-use hikaru_core::{Build, Fault, FindError, Freshness, Mode, Report, Severity};
+use hikaru_core::{
+    Build, ClusterError, Fault, FindError, Freshness, Mode, Severity, Shortfall, Text, WorkloadName,
+};
 use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode, Version,
@@ -18,13 +18,12 @@ use hyper::{
     http::request::Parts,
 };
 use serde::Serialize;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::{
-    Metrics,
-    persistent::Persistent,
+    Metrics, MetricsFormat,
     problem::{Kind, Refusal},
-    query::{Parameters, Takes},
+    query::{Parameters, Takes, held_container},
     request_line::{RequestLine, X_REQUEST_ID},
     route::{Route, Verb, decode_image},
     server::{Shared, Stage},
@@ -51,7 +50,7 @@ pub(crate) struct Origin {
 enum Call {
     Live,
     Ready,
-    Metrics(Arc<dyn Metrics>),
+    Metrics(Arc<dyn Metrics>, MetricsFormat),
     Upgrade {
         build: Build,
         parameters: Parameters,
@@ -62,6 +61,10 @@ enum Call {
     },
     Find {
         image: String,
+    },
+    Unhold {
+        workload: WorkloadName,
+        container: Option<Text>,
     },
     Job(job::Call),
 }
@@ -86,7 +89,7 @@ pub(crate) fn answer(
     let body = Some(body).filter(|_| matches!(call, Ok(Call::Job(_))));
     let answer = match (call, body) {
         (Ok(Call::Upgrade { build, parameters }), _) => {
-            return Either::Left(upgrade(shared, line, build, parameters));
+            return Either::Left(upgrade::answer(shared, line, build, parameters));
         }
         (Ok(Call::Candidates { build, parameters }), _) => async move {
             let plan = in_turn(&shared, candidates(&shared, &mut line, build, parameters));
@@ -100,18 +103,30 @@ pub(crate) fn answer(
             finish(line, outcome)
         }
         .boxed(),
+        (
+            Ok(Call::Unhold {
+                workload,
+                container,
+            }),
+            _,
+        ) => async move {
+            let outcome = within(&shared, unhold(&shared, &line, &workload, container)).await;
+            finish(line, outcome)
+        }
+        .boxed(),
         (Ok(Call::Job(call)), Some(body)) => job::answer(shared, line, call, body).boxed(),
         (call, _) => {
             let outcome = match call {
                 Err(refusal) => Err(refusal),
                 Ok(Call::Live) => json(&wire::Health { status: "alive" }),
                 Ok(Call::Ready) => readiness(&shared),
-                Ok(Call::Metrics(metrics)) => Ok(figures(&*metrics)),
+                Ok(Call::Metrics(metrics, format)) => Ok(figures(&*metrics, format)),
                 // They are answered above.
                 Ok(
                     Call::Upgrade { .. }
                     | Call::Candidates { .. }
                     | Call::Find { .. }
+                    | Call::Unhold { .. }
                     | Call::Job(_),
                 ) => Err(internal()),
             };
@@ -169,14 +184,15 @@ fn read(
         return Err(Refusal::new(
             Kind::UnknownRoute,
             "expected /api/image/{image}, /api/candidates/{image}, /api/job, /api/job/{namespace}, \
-             /api/job/{namespace}/{name}, /api/job/{namespace}/{name}/log, /api/job/{namespace}/from/{cronjob}, /livez, \
-             /readyz or /metrics",
+             /api/job/{namespace}/{name}, /api/job/{namespace}/{name}/log, /api/job/{namespace}/from/{cronjob}, \
+             /api/hold/{namespace}/{kind}/{name}, /livez, /readyz or /metrics",
         ));
     };
     let query = head.uri.query();
     match (route, verb) {
         (Route::Image(text), Verb::Post) => {
             let parameters = Parameters::read(query, Takes::Upgrade)?;
+            parameters.check_kinds(&shared.kinds)?;
             let build = build(shared, text, line)?;
             Ok(Call::Upgrade { build, parameters })
         }
@@ -187,15 +203,30 @@ fn read(
         }
         (Route::Candidates(text), Verb::Read) => {
             let parameters = Parameters::read(query, Takes::Plan)?;
+            parameters.check_kinds(&shared.kinds)?;
             let build = build(shared, text, line)?;
             Ok(Call::Candidates { build, parameters })
         }
         (Route::Live, Verb::Read) => Ok(Call::Live),
         (Route::Ready, Verb::Read) => Ok(Call::Ready),
         (Route::Metrics, Verb::Read) => match &shared.metrics {
-            Some(metrics) => Ok(Call::Metrics(metrics.clone())),
+            Some(metrics) => Ok(Call::Metrics(
+                metrics.clone(),
+                MetricsFormat::of(&head.headers),
+            )),
             None => Err(internal()),
         },
+        (Route::Hold(namespace, kind, name), Verb::Delete) => {
+            let container = held_container(query)?;
+            let workload = held_workload(&[namespace, kind, name])?;
+            workload.check_kind(&shared.kinds).map_err(job::bad_name)?;
+            line.workload = Some(workload.clone());
+            Ok(Call::Unhold {
+                workload,
+                container,
+            })
+        }
+        (Route::Hold(..), _) => Err(Refusal::method("DELETE")),
         (Route::Image(_), _) => Err(Refusal::method("GET, HEAD, POST")),
         (route, verb) => match job::read(route, verb, head, line) {
             Some(call) => call.map(Call::Job),
@@ -232,6 +263,33 @@ fn build(shared: &Shared, text: &str, line: &mut RequestLine) -> Result<Build, B
             Err(error.into())
         }
     }
+}
+
+/// The workload that a path names by these parts.
+fn held_workload(parts: &[&str; 3]) -> Result<WorkloadName, Box<Refusal>> {
+    let mut name = Vec::new();
+    for part in parts {
+        name.push(job::plain(part)?);
+    }
+    name.join("/").parse().map_err(job::bad_name)
+}
+
+/// Removes the high-water marks of a workload, or of one of its containers.
+async fn unhold(
+    shared: &Shared,
+    line: &RequestLine,
+    workload: &WorkloadName,
+    container: Option<Text>,
+) -> Outcome {
+    let removed = shared.cluster.unhold(workload, container).await;
+    let removed = removed.map_err(|error| match error {
+        ClusterError::NotFound => {
+            Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"))
+        }
+        error => error.into(),
+    })?;
+    line.unheld(workload, &removed);
+    json(&wire::Unheld::new(workload, &removed))
 }
 
 fn readiness(shared: &Shared) -> Outcome {
@@ -278,14 +336,16 @@ async fn find(shared: &Shared, image: &str) -> Outcome {
         error => Refusal::new(Kind::BadReference, error.to_string()),
     })?;
     let found = wire::users(&users);
-    match failures(&users.faults) {
+    match Shortfall::unread(&users.faults) {
         None => json(&found),
         // A list that may lack some is no list: whoever asks before deleting an image would be misled.
-        Some(faults) => Err(incomplete_reading().with(wire::Members {
-            found: Some(found),
-            faults: Some(faults),
-            ..wire::Members::default()
-        })),
+        Some(unread) => Err(
+            Refusal::new(Kind::Incomplete, unread.sentence).with(wire::Members {
+                found: Some(found),
+                faults: failures(&users.faults),
+                ..wire::Members::default()
+            }),
+        ),
     }
 }
 
@@ -297,23 +357,18 @@ async fn candidates(
 ) -> Outcome {
     let request = parameters.request(build);
     let report = hikaru_core::candidates(&*shared.cluster, request).await?;
-    line.report(&report);
+    line.report(&report, Mode::DryRun);
     let told = wire::Report::from(&report);
-    match failures(&report.faults) {
+    match Shortfall::unread(&report.faults) {
         None => json(&told),
-        Some(faults) => Err(incomplete_reading().with(wire::Members {
-            faults: Some(faults),
-            report: Some(told),
-            ..wire::Members::default()
-        })),
+        Some(unread) => Err(
+            Refusal::new(Kind::Incomplete, unread.sentence).with(wire::Members {
+                faults: failures(&report.faults),
+                report: Some(told),
+                ..wire::Members::default()
+            }),
+        ),
     }
-}
-
-fn incomplete_reading() -> Box<Refusal> {
-    Refusal::new(
-        Kind::Incomplete,
-        "something could not be read, so workloads may be missing here: see faults",
-    )
 }
 
 /// The faults, if one of them makes the answer incomplete.
@@ -322,144 +377,9 @@ fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
     failed.then(|| faults.iter().map(wire::Fault::from).collect())
 }
 
-/// Upgrades. hyper drops what answers a client that hangs up, and an upgrade is not to be stopped half-way: it goes on in a
-/// task of its own then, and when its time is over. While it waits for its turn nothing has begun, and it goes with its
-/// client.
-fn upgrade(
-    shared: Arc<Shared>,
-    mut line: Box<RequestLine>,
-    build: Build,
-    parameters: Parameters,
-) -> impl Future<Output = Answer> {
-    let ask = Ask {
-        full: parameters.full(),
-        strict: parameters.strict(),
-        mode: match parameters.dry_run() {
-            true => Mode::DryRun,
-            false => Mode::Commit,
-        },
-    };
-    let mut request = parameters.request(build);
-    // The list of what was upgraded has no place for them.
-    request.near_misses = ask.full || ask.strict;
-    let deadline = line.started + shared.limits.answer;
-    let turn = match shared.upgrades.clone().try_acquire_owned() {
-        Ok(turn) => Either::Left(ready(Some(turn))),
-        // It is never closed, so the other error is none.
-        Err(_) => {
-            let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned());
-            Either::Right(Box::pin(turn.map(|turn| turn.ok().and_then(Result::ok))))
-        }
-    };
-    async move {
-        let Some(turn) = turn.await else {
-            let busy = Refusal::new(
-                Kind::Busy,
-                "too many upgrades are under way: nothing was done",
-            );
-            return finish(line, Err(busy));
-        };
-        let (id, unread) = (line.id.clone(), line.unread);
-        let server = shared.clone();
-        let aborted = move || {
-            let mut stage = server.subscribe();
-            async move {
-                stage
-                    .wait_for(|stage| *stage == Stage::Aborted)
-                    .await
-                    .is_ok()
-            }
-        };
-        let work = Persistent::until(aborted, async move {
-            let _held = (turn, shared.running());
-            let report = hikaru_core::upgrade(&*shared.cluster, request, ask.mode);
-            let outcome = report.map(|report| told(&mut line, &report?, ask));
-            let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
-            finish(line, outcome.map_err(|_| internal()).and_then(identity))
-        });
-        match timeout_at(deadline, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let detail = "the upgrade is still under way and will be finished: repeating the call later is safe";
-                tracing::warn!(request_id = id, "answered 504, the upgrade goes on");
-                respond(&id, unread, Err(Refusal::new(Kind::Timeout, detail)))
-            }
-        }
-    }
-}
-
-/// How an upgrade is asked for.
-#[derive(Clone, Copy)]
-struct Ask {
-    full: bool,
-    strict: bool,
-    mode: Mode,
-}
-
-/// What came of an upgrade, as it was asked for.
-fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
-    let Ask { full, strict, .. } = ask;
-    line.report(report);
-    let told = || wire::Report::from(report);
-    if report.has_failures() {
-        let failed = wire::failed(report);
-        let detail = if failed.is_empty() {
-            "something could not be read, so workloads may be missing here: see faults".to_owned()
-        } else {
-            format!(
-                "{} of {} could not be upgraded: see failed; repeating the call is safe",
-                failed.len(),
-                failed.len() + wire::upgraded(report).len()
-            )
-        };
-        return Err(Refusal::new(Kind::Incomplete, detail).with(wire::Members {
-            upgraded: Some(wire::upgraded(report)),
-            failed: Some(failed),
-            faults: failures(&report.faults),
-            report: (full || strict).then(told),
-            ..wire::Members::default()
-        }));
-    }
-    if let Some(detail) = strict.then(|| not_strict(report)).flatten() {
-        return Err(Refusal::new(Kind::Strict, detail).with(wire::Members {
-            report: Some(told()),
-            ..wire::Members::default()
-        }));
-    }
-    if full {
-        return json(&told());
-    }
-    match &*wire::upgraded(report) {
-        // What most posts of a busy CI are answered.
-        [] => Ok(of_bytes(StatusCode::OK, JSON, Bytes::from_static(b"[]"))),
-        upgraded => json(&upgraded),
-    }
-}
-
-/// What a strict caller does not accept.
-fn not_strict(report: &Report) -> Option<String> {
-    if report.nothing_matched() {
-        return Some("nothing matched: see nearMisses of the report".into());
-    }
-    let mut codes: Vec<_> = report.codes().filter(|code| code.fails_strict()).collect();
-    let containers = codes.len();
-    codes.sort_unstable();
-    codes.dedup();
-    let codes: Vec<&str> = codes.into_iter().map(|code| code.as_str()).collect();
-    (containers > 0).then(|| {
-        let stay = if containers == 1 {
-            "container stays"
-        } else {
-            "containers stay"
-        };
-        format!("{containers} {stay} behind: {}", codes.join(", "))
-    })
-}
-
 /// What Prometheus reads.
-fn figures(metrics: &dyn Metrics) -> Answer {
-    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    of_bytes(StatusCode::OK, media, metrics.text().into())
+fn figures(metrics: &dyn Metrics, format: MetricsFormat) -> Answer {
+    of_bytes(StatusCode::OK, format.media(), metrics.text(format).into())
 }
 
 const JSON: &str = "application/json";

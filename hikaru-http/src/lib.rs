@@ -22,5 +22,5 @@ pub mod wire;
 
 pub use authentication::{Authentication, MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
 pub use limits::{HEADERS, Limits};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, MetricsFormat};
 pub use server::{BindError, Bound, Draining, Serving};

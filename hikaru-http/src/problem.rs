@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     NamespaceForbidden,
     UnknownRoute,
     NoSuchJob,
+    NoSuchWorkload,
     MethodNotAllowed,
     HeaderTimeout,
     BodyTimeout,
@@ -41,11 +42,11 @@ pub(crate) enum Kind {
     UnsupportedMedia,
     NoBuild,
     InvalidJob,
+    Refused,
     HeaderTooLarge,
     Internal,
     Unsupported,
     Incomplete,
-    Cluster,
     Lost,
     NoLog,
     Unavailable,
@@ -58,7 +59,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -72,6 +73,7 @@ impl Kind {
         Self::NamespaceForbidden,
         Self::UnknownRoute,
         Self::NoSuchJob,
+        Self::NoSuchWorkload,
         Self::MethodNotAllowed,
         Self::HeaderTimeout,
         Self::BodyTimeout,
@@ -83,11 +85,11 @@ impl Kind {
         Self::UnsupportedMedia,
         Self::NoBuild,
         Self::InvalidJob,
+        Self::Refused,
         Self::HeaderTooLarge,
         Self::Internal,
         Self::Unsupported,
         Self::Incomplete,
-        Self::Cluster,
         Self::Lost,
         Self::NoLog,
         Self::Unavailable,
@@ -121,6 +123,7 @@ impl Kind {
             }
             Self::UnknownRoute => ("unknown-route", S::NOT_FOUND, "Unknown route"),
             Self::NoSuchJob => ("no-such-job", S::NOT_FOUND, "Not there"),
+            Self::NoSuchWorkload => ("no-such-workload", S::NOT_FOUND, "No such workload"),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
                 S::METHOD_NOT_ALLOWED,
@@ -140,6 +143,7 @@ impl Kind {
             ),
             Self::NoBuild => ("no-build", S::UNPROCESSABLE_ENTITY, "Tag not readable"),
             Self::InvalidJob => ("invalid-job", S::UNPROCESSABLE_ENTITY, "Job refused"),
+            Self::Refused => ("refused", S::UNPROCESSABLE_ENTITY, "The cluster refuses"),
             Self::HeaderTooLarge => (
                 "header-too-large",
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -152,7 +156,6 @@ impl Kind {
             ),
             Self::Unsupported => ("unsupported", S::NOT_IMPLEMENTED, "Not supported here"),
             Self::Incomplete => ("incomplete", S::BAD_GATEWAY, "Done in part"),
-            Self::Cluster => ("cluster", S::BAD_GATEWAY, "The cluster refused"),
             Self::Lost => ("lost", S::BAD_GATEWAY, "Outcome not known"),
             Self::NoLog => ("no-log", S::BAD_GATEWAY, "No log to be had"),
             Self::Unavailable => (
@@ -260,7 +263,7 @@ impl From<ClusterError> for Box<Refusal> {
             ClusterError::Unsupported(_) => Kind::Unsupported,
             ClusterError::Outside(_) => Kind::NamespaceForbidden,
             error if error.is_retryable() => Kind::Unavailable,
-            _ => Kind::Cluster,
+            _ => Kind::Refused,
         };
         let mut refusal = Refusal::new(kind, error.to_string());
         if let ClusterError::Unavailable {

@@ -22,7 +22,7 @@ pub(crate) enum Takes {
 }
 
 const PLAN: [&str; 6] = ["force", "namespace", "workload", "owner", "repo", "branch"];
-const UPGRADE: [&str; 3] = ["dryRun", "report", "strict"];
+const UPGRADE: [&str; 4] = ["dryRun", "report", "strict", "allowNone"];
 
 /// The parameters of a request, read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +36,7 @@ pub(crate) struct Parameters {
     dry_run: Option<bool>,
     full: Option<bool>,
     strict: Option<bool>,
+    allow_none: Option<bool>,
 }
 
 impl Parameters {
@@ -76,9 +77,18 @@ impl Parameters {
             "branch" => once(&mut self.branch, label(value)?),
             "dryRun" => once(&mut self.dry_run, truth(value)?),
             "strict" => once(&mut self.strict, truth(value)?),
+            "allowNone" => once(&mut self.allow_none, truth(value)?),
             _ if value == "full" => once(&mut self.full, true),
             _ => Err(format!("expected full, found {}", Excerpt::of(value))),
         }
+    }
+
+    /// Checks that each workload is of a kind that is looked at: Kubernetes' own, or one of these.
+    pub(crate) fn check_kinds(&self, added: &[Text]) -> Result<(), Box<Refusal>> {
+        let mut workloads = self.workloads.iter();
+        workloads
+            .try_for_each(|workload| workload.check_kind(added))
+            .map_err(|error| Refusal::new(Kind::BadQuery, format!("workload: {error}")))
     }
 
     /// Whether everything is tested and nothing written.
@@ -96,6 +106,11 @@ impl Parameters {
         self.strict.unwrap_or_default()
     }
 
+    /// Whether that nothing matched is no failure for a strict caller.
+    pub(crate) fn allow_none(&self) -> bool {
+        self.allow_none.unwrap_or_default()
+    }
+
     /// What is asked for.
     pub(crate) fn request(self, build: Build) -> Request {
         let mut request = Request::new(build);
@@ -107,6 +122,20 @@ impl Parameters {
         request.force = self.force.unwrap_or(Force::NONE);
         request
     }
+}
+
+/// The container whose mark is to be removed; `None`: the marks of all.
+pub(crate) fn held_container(query: Option<&str>) -> Result<Option<Text>, Box<Refusal>> {
+    let mut container = None;
+    let known = |name: &str| match name {
+        "container" => Ok(()),
+        _ => Err(format!("expected container, found {}", Excerpt::of(name))),
+    };
+    each(query, known, |_, value| match value {
+        "" => Err("expected the name of a container, found nothing".into()),
+        value => once(&mut container, value.into()),
+    })?;
+    Ok(container)
 }
 
 /// The parameters of a request that runs a Job, read.
@@ -253,9 +282,10 @@ mod tests {
     #[test]
     fn what_is_read() {
         let query = "dryRun=true&force=held%2Cmanual&namespace=a,b&namespace=c&workload=a/deployment/web%2C+b/Job/x\
-                     &owner=acme&repo=web&branch=main&report=full&strict=false&";
+                     &owner=acme&repo=web&branch=main&report=full&strict=false&allowNone=true&";
         let read = Parameters::read(Some(query), Takes::Upgrade).expect("parameters");
         assert!(read.dry_run() && read.full() && !read.strict());
+        assert!(read.allow_none());
         assert_eq!(read.namespaces, ["a", "b", "c"].map(Text::from));
         assert_eq!(read.workloads.len(), 2);
         assert_eq!(read.force, Some("held,manual".parse().expect("codes")));
@@ -327,7 +357,7 @@ mod tests {
             (
                 "dryrun=true",
                 Upgrade,
-                "expected one of dryRun, report, strict, force, namespace, workload, owner, repo, branch, found `dryrun`",
+                "expected one of dryRun, report, strict, allowNone, force, namespace, workload, owner, repo, branch, found `dryrun`",
             ),
             (
                 "wait=5m",

@@ -1,8 +1,7 @@
-//! The one line of the log that each request gets at its end: who asked for what, what came of it, how long it took.
-//! Never a secret, never a text of unbounded length.
+//! What the log has of a request: one line at its end (who asked for what, what came of it, how long it took), and one for
+//! each change that it has made. Never a secret, never a text of unbounded length.
 
 use std::{
-    fmt::Write as _,
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     sync::{
@@ -11,7 +10,9 @@ use std::{
     },
 };
 
-use hikaru_core::{Build, JobName, Report, Text, Verdict};
+use hikaru_core::{
+    Build, Code, Escaped, JobName, Mode, Outcome, Report, Reported, Text, Verdict, WorkloadName,
+};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
 
 use tokio::time::Instant;
@@ -23,8 +24,10 @@ pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-
 
 /// The longest id that is taken from a caller, in bytes: a UUID has 36.
 const LONGEST_ID: usize = 64;
-/// The longest quotation of an image, in characters: the longest reference that is usual is shorter.
+/// The longest quotation, in characters: the longest reference that is usual is shorter.
 const LONGEST_IMAGE: usize = 300;
+/// The longest sentence about a workload, in characters.
+const LONGEST_SENTENCE: usize = 1000;
 
 /// Makes ids of requests: not to be guessed from one another, and different in each process.
 #[derive(Debug, Default)]
@@ -72,10 +75,14 @@ pub(crate) struct RequestLine {
     image: Option<Text>,
     /// The Job that it is about, once its name is known to be one.
     pub(crate) job: Option<JobName>,
+    /// The workload that it is about, once its name is known to be one.
+    pub(crate) workload: Option<WorkloadName>,
     counts: Option<Counts>,
     status: Option<StatusCode>,
     /// Something of the request is not read: it would stand between this request and the next one.
     pub(crate) unread: bool,
+    /// It was answered only when a Job had ended, or the time for it was over.
+    pub(crate) waited: bool,
     metrics: Option<Arc<dyn Metrics>>,
 }
 
@@ -105,29 +112,18 @@ impl RequestLine {
             caller: None,
             image: None,
             job: None,
+            workload: None,
             counts: None,
             status: None,
             unread: false,
+            waited: false,
             metrics,
         })
     }
 
     /// The image that is asked for, quoted: it may be anything.
     pub(crate) fn image(&mut self, image: &str) {
-        let mut quoted = String::new();
-        for (at, c) in image.chars().enumerate() {
-            if at == LONGEST_IMAGE {
-                quoted.push('…');
-                break;
-            }
-            // A string takes whatever is written.
-            let _ = if c.is_control() {
-                write!(quoted, "{}", c.escape_default())
-            } else {
-                quoted.write_char(c)
-            };
-        }
-        self.image = Some(quoted.into());
+        self.image = Some(quoted(image, LONGEST_IMAGE).into());
     }
 
     /// The build that is asked for: its image is known to be one, and hardly ever long.
@@ -141,9 +137,9 @@ impl RequestLine {
     }
 
     /// What came of it; each container's code at debug level.
-    pub(crate) fn report(&mut self, report: &Report) {
+    pub(crate) fn report(&mut self, report: &Report, mode: Mode) {
         if let Some(metrics) = &self.metrics {
-            metrics.reported(self.route, report);
+            metrics.reported(self.route, report, mode);
         }
         let mut counts = Counts::default();
         for reported in &report.entries {
@@ -173,11 +169,97 @@ impl RequestLine {
         self.counts = Some(counts);
     }
 
+    /// A line for each container that the call has upgraded, would have upgraded or could not upgrade, and one for each
+    /// warning of its workload.
+    pub(crate) fn changes(&self, report: &Report, mode: Mode) {
+        for reported in &report.entries {
+            let failure = reported.outcome.failure();
+            if failure.is_some() || reported.outcome == Outcome::Upgraded {
+                self.change(report, reported, failure.as_deref(), mode);
+            }
+        }
+    }
+
+    fn change(&self, report: &Report, reported: &Reported, failure: Option<&str>, mode: Mode) {
+        let entry = &reported.entry;
+        let id = &entry.workload.id;
+        let caller = self.caller.map(Caller::as_str);
+        let shown = quoted(&id.to_string(), LONGEST_SENTENCE);
+        let to = quoted(report.build().image(), LONGEST_IMAGE);
+        let (outcome, past) = match (&reported.outcome, failure, mode) {
+            (Outcome::Unknown { .. }, ..) => ("unknown", "may be upgraded or not"),
+            (_, Some(_), _) => ("failed", "could not be upgraded"),
+            (_, None, Mode::Commit) => ("upgraded", "was upgraded"),
+            (_, None, Mode::DryRun) => ("would-upgrade", "would be upgraded"),
+        };
+        for judged in &entry.containers {
+            let container = entry.workload.containers.get(judged.container);
+            let Some(container) = container.filter(|_| judged.code() == Code::Upgrade) else {
+                continue;
+            };
+            let name = quoted(&container.name, LONGEST_IMAGE);
+            let from = quoted(&container.image, LONGEST_IMAGE);
+            // An event's level is part of its callsite.
+            macro_rules! line {
+                ($level:ident) => {
+                    tracing::$level!(
+                        request_id = self.id.as_str(),
+                        caller,
+                        namespace = &*id.namespace,
+                        kind = &*id.kind,
+                        name = &*id.name,
+                        file = id.origin.as_deref(),
+                        container = name,
+                        from,
+                        to,
+                        outcome,
+                        error = failure,
+                        "the container {name} of {shown} {past} from {from} to {to}"
+                    )
+                };
+            }
+            match failure {
+                Some(_) => line!(warn),
+                None => line!(info),
+            }
+        }
+        for warning in &entry.warnings {
+            tracing::warn!(
+                request_id = self.id.as_str(),
+                caller,
+                namespace = &*id.namespace,
+                kind = &*id.kind,
+                name = &*id.name,
+                file = id.origin.as_deref(),
+                "{shown}: {}",
+                quoted(&warning.to_string(), LONGEST_SENTENCE)
+            );
+        }
+    }
+
+    /// A line for each high-water mark that the call has removed.
+    pub(crate) fn unheld(&self, workload: &WorkloadName, removed: &[(Text, Text)]) {
+        for (container, mark) in removed {
+            tracing::info!(
+                request_id = self.id.as_str(),
+                caller = self.caller.map(Caller::as_str),
+                namespace = &**workload.namespace(),
+                kind = &**workload.kind(),
+                name = &**workload.name(),
+                container = &**container,
+                mark = &**mark,
+                outcome = "unheld",
+                "the high-water mark {mark} of the container {container} of {workload} was removed"
+            );
+        }
+    }
+
     /// The request is answered.
     pub(crate) fn ended(mut self: Box<Self>, status: StatusCode) {
         self.status = Some(status);
         if let Some(metrics) = &self.metrics {
-            metrics.answered(self.route, status.as_u16(), self.started.elapsed());
+            let took = self.started.elapsed();
+            metrics.answered(self.route, status.as_u16(), took, self.waited);
         }
     }
 }
@@ -193,9 +275,11 @@ impl Drop for RequestLine {
             caller,
             image,
             job,
+            workload,
             counts,
             status,
             unread: _,
+            waited: _,
             metrics: _,
         } = self;
         let counts = counts.as_ref();
@@ -210,6 +294,7 @@ impl Drop for RequestLine {
                     caller = caller.map(Caller::as_str),
                     image = image.as_deref(),
                     job = job.as_ref().map(tracing::field::display),
+                    workload = workload.as_ref().map(tracing::field::display),
                     upgrade = counts.map(|c| c.upgrade),
                     equal = counts.map(|c| c.equal),
                     obsolete = counts.map(|c| c.obsolete),
@@ -233,6 +318,14 @@ impl Drop for RequestLine {
                 "not finished: the client hung up, or hikaru was stopped"
             ),
         }
+    }
+}
+
+/// A text of somebody's in a line of the log: cut, and escaped.
+fn quoted(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => Escaped(text).to_string(),
+        Some((end, _)) => format!("{}…", Escaped(&text[..end])),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Route<'p> {
     JobFrom(&'p str, &'p str),
     /// `/api/job/{namespace}/{name}/log`
     JobLog(&'p str, &'p str),
+    /// `/api/hold/{namespace}/{kind}/{name}`
+    Hold(&'p str, &'p str, &'p str),
 }
 
 /// What a method asks for.
@@ -68,7 +70,16 @@ impl<'p> Route<'p> {
             _ => rest(path, "/api/image")
                 .map(Self::Image)
                 .or_else(|| rest(path, "/api/candidates").map(Self::Candidates))
+                .or_else(|| Self::of_holds(path.strip_prefix("/api/hold/")?))
                 .or_else(|| Self::of_jobs(path.strip_prefix("/api/job")?, verb)),
+        }
+    }
+
+    fn of_holds(rest: &'p str) -> Option<Self> {
+        let mut parts = rest.split('/');
+        match (parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+            (namespace, kind, name, None) => Some(Self::Hold(namespace, kind, name)),
+            _ => None,
         }
     }
 
@@ -109,6 +120,7 @@ impl<'p> Route<'p> {
             Self::Job(..) => "/api/job/{namespace}/{name}",
             Self::JobFrom(..) => "/api/job/{namespace}/from/{cronjob}",
             Self::JobLog(..) => "/api/job/{namespace}/{name}/log",
+            Self::Hold(..) => "/api/hold/{namespace}/{kind}/{name}",
         }
     }
 }
@@ -203,6 +215,11 @@ mod tests {
             ("/api/job/shop/m/logs", None),
             ("/api/job/shop/m/log/", None),
             ("/api/job/shop/from/m/log", None),
+            ("/api/hold", None),
+            ("/api/hold/shop/web", None),
+            ("/api/hold/a/b/c/d", None),
+            ("/api/hold/a/b/c", Some(Route::Hold("a", "b", "c"))),
+            ("/api/hold/a/b/", Some(Route::Hold("a", "b", ""))),
         ] {
             assert_eq!(Route::of(path, Verb::Read), expected, "{path}");
         }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::{ClusterPort, TagFormats};
+use hikaru_core::{ClusterPort, TagFormats, Text};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) cluster: Arc<dyn ClusterPort>,
     pub(crate) authentication: Authentication,
     pub(crate) formats: TagFormats,
+    /// The kinds of workloads beside Kubernetes' own.
+    pub(crate) kinds: Vec<Text>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Option<Arc<dyn Metrics>>,
     pub(crate) ids: RequestIds,
@@ -126,6 +128,7 @@ pub struct Bound {
     cluster: Arc<dyn ClusterPort>,
     authentication: Authentication,
     formats: TagFormats,
+    kinds: Vec<Text>,
     limits: Limits,
     metrics: Option<Arc<dyn Metrics>>,
 }
@@ -151,6 +154,7 @@ impl Bound {
             cluster,
             authentication,
             formats: TagFormats::default(),
+            kinds: Vec::new(),
             limits: Limits::default(),
             metrics: None,
         })
@@ -175,6 +179,12 @@ impl Bound {
         self
     }
 
+    /// The kinds of workloads that a caller can name beside Kubernetes' own.
+    pub fn kinds(mut self, kinds: Vec<Text>) -> Self {
+        self.kinds = kinds;
+        self
+    }
+
     /// How much it takes on.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -195,6 +205,7 @@ impl Bound {
             cluster: self.cluster,
             authentication: self.authentication,
             formats: self.formats,
+            kinds: self.kinds,
             limits: self.limits,
             metrics: self.metrics,
             ids: RequestIds::default(),

@@ -1,12 +1,14 @@
 //! The wire types: the JSON that hikaru answers with, over HTTP and on the command line. camelCase; made from the core's
 //! values, which know nothing of JSON.
 
+mod hold;
 mod image;
 pub mod job;
 mod problem;
 mod report;
 mod upgraded;
 
+pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
 pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report};

@@ -271,6 +271,11 @@ impl fmt::Display for AddedKind {
 }
 
 impl AddedKind {
+    /// The kind's name, `Rollout`.
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+
     fn kind(&self) -> Kind {
         let mut pod = self.template.clone();
         pod.push("spec".into());

@@ -10,6 +10,8 @@ mod hop;
 mod metrics;
 mod objects;
 mod post;
+#[path = "../../src/process.rs"]
+mod process;
 mod requests;
 mod service;
 mod start;

@@ -13,7 +13,9 @@ use super::{Cluster, OutputFlag, namespace};
 /// commas; `*`: all). A Job runs as the ServiceAccount default, unless HIKARU_JOB_SERVICE_ACCOUNTS names others (`*`:
 /// any), and nothing in it is privileged, unless HIKARU_JOB_PRIVILEGED is true.
 ///
-/// Exit codes: 0 done, and with --wait complete; 1 failed, not ended in time, or refused; 2 bad flags or arguments.
+/// Exit codes: 0 done, and with --wait complete; 1 the Job failed, or only a person can mend it; 2 bad flags or arguments;
+/// 3 refused; 4 the cluster cannot be reached, or the Job has not ended in time: look (hikaru job status) before it is run
+/// again.
 #[derive(Debug, Group)]
 pub(crate) struct Job {
     #[command(subcommand)]
@@ -37,6 +39,16 @@ pub(crate) enum JobCommand {
 }
 
 impl JobCommand {
+    pub(super) fn output(&self) -> Option<&OutputFlag> {
+        match self {
+            Self::Run(args) => Some(&args.output),
+            Self::From(args) => Some(&args.output),
+            Self::List(args) => Some(&args.output),
+            Self::Status(args) => Some(&args.output),
+            Self::Log(_) | Self::Delete(_) => None,
+        }
+    }
+
     pub(super) fn cluster(&mut self) -> &mut Cluster {
         match self {
             Self::Run(args) => &mut args.cluster,

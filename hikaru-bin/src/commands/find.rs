@@ -1,18 +1,16 @@
 //! `hikaru find`: which workloads use an image.
 
-use hikaru_core::{ClusterPort, Severity};
+use hikaru_core::{ClusterPort, Shortfall};
 use hikaru_http::wire;
 
-use super::{End, json, report};
+use super::{End, Failure, json, report};
 use crate::{
     args::{Find, Output},
     terminal::{self, cell},
 };
 
-pub(super) async fn run(args: &Find, port: &dyn ClusterPort) -> Result<End, String> {
-    let found = hikaru_core::find(port, &args.image, &super::formats()?)
-        .await
-        .map_err(|error| error.to_string())?;
+pub(super) async fn run(args: &Find, port: &dyn ClusterPort) -> Result<End, Failure> {
+    let found = hikaru_core::find(port, &args.image, &super::formats()?).await?;
     let users = wire::users(&found);
     match args.output.output {
         Output::Json => terminal::print(&json(&users))?,
@@ -26,9 +24,5 @@ pub(super) async fn run(args: &Find, port: &dyn ClusterPort) -> Result<End, Stri
         }
     }
     report::tell_faults(&found.faults);
-    let whole = found
-        .faults
-        .iter()
-        .all(|fault| fault.severity == Severity::Warning);
-    Ok(End::done_if(whole))
+    Ok(Shortfall::unread(&found.faults).into())
 }

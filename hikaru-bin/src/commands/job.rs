@@ -10,7 +10,7 @@ use hikaru_core::{
 };
 use hikaru_http::wire;
 
-use super::{End, json, on};
+use super::{End, Exit, Failure, json, on};
 use crate::{
     args::{
         Output,
@@ -19,7 +19,7 @@ use crate::{
     terminal::{self, cell},
 };
 
-pub(super) fn run(command: &JobCommand) -> Result<End, String> {
+pub(super) fn run(command: &JobCommand) -> Result<End, Failure> {
     match command {
         // What cannot be read is told before a cluster is looked for.
         JobCommand::Run(args) => {
@@ -65,22 +65,25 @@ async fn create(
     course: &Course,
     output: Output,
     port: &dyn ClusterPort,
-) -> Result<End, String> {
+) -> Result<End, Failure> {
     let mode = if course.dry_run {
         Mode::DryRun
     } else {
         Mode::Commit
     };
     let created = port.run_job(&request, mode).await;
-    let created = created.map_err(|error| match (error, &request.source) {
-        (ClusterError::NotFound, JobSource::CronJob { name, .. }) => {
-            format!("there is no CronJob {name}")
-        }
-        (ClusterError::NotFound, _) => "the cluster has no such namespace".to_owned(),
-        (error @ ClusterError::Lost(_), _) => format!(
-            "{error}: the Job may have been created: look (hikaru job list NAMESPACE) before repeating the command"
-        ),
-        (error, _) => error.to_string(),
+    let created = created.map_err(|error| {
+        let why = match (&error, &request.source) {
+            (ClusterError::NotFound, JobSource::CronJob { name, .. }) => {
+                format!("there is no CronJob {name}")
+            }
+            (ClusterError::NotFound, _) => "the cluster has no such namespace".to_owned(),
+            (ClusterError::Lost(_), _) => format!(
+                "{error}: the Job may have been created: look (hikaru job list NAMESPACE) before repeating the command"
+            ),
+            _ => error.to_string(),
+        };
+        Failure::of_cluster(&error, why)
     })?;
     for warning in &created.warnings {
         terminal::tell(&format!("warning: {}: {warning}", created.name));
@@ -112,30 +115,40 @@ fn came_of(
     ended: &Result<JobStatus, ClusterError>,
     patience: hikaru_core::Patience,
     output: Output,
-) -> Result<End, String> {
+) -> Result<End, Failure> {
     let name = &created.name;
-    let status = ended.as_ref().map_err(|error| match error {
-        ClusterError::NotFound => format!("{name} was gone before it was seen to end"),
-        error => format!("{name} was created, but what became of it is not known: {error}"),
-    })?;
+    let failed = |exit, why: String| Ok(End::Failed(Failure::new(exit, why)));
+    let status = match ended {
+        Ok(status) => status,
+        Err(ClusterError::NotFound) => {
+            let why = format!("{name} was gone before it was seen to end");
+            return failed(Exit::Repeat, why);
+        }
+        Err(error) => {
+            let why = format!("{name} was created, but what became of it is not known: {error}");
+            return failed(Exit::Repeat, why);
+        }
+    };
     for warning in &status.warnings {
         terminal::tell(&format!("warning: {name}: {warning}"));
     }
     let sentence = status.sentence();
     match status.state {
-        JobState::Complete if matches!(output, Output::Table) => {
-            terminal::print(&format!("{name}: complete"))?;
+        JobState::Complete => {
+            if matches!(output, Output::Table) {
+                terminal::print(&format!("{name}: complete"))?;
+            }
+            Ok(End::Done)
         }
-        JobState::Complete => {}
         JobState::Failed => {
-            terminal::tell(&format!("{name} {sentence}"));
             terminal::tell(&format!("its log: hikaru job log {name}"));
+            failed(Exit::Person, format!("{name} {sentence}"))
         }
-        _ => terminal::tell(&format!(
-            "{name} has not ended within {patience} and goes on: {sentence}"
-        )),
+        _ => {
+            let why = format!("{name} has not ended within {patience} and goes on: {sentence}");
+            failed(Exit::Repeat, why)
+        }
     }
-    Ok(End::done_if(status.state == JobState::Complete))
 }
 
 fn tell_created(created: &wire::job::Created, output: Output, how: &str) -> Result<(), String> {
@@ -150,11 +163,13 @@ fn tell_created(created: &wire::job::Created, output: Output, how: &str) -> Resu
     terminal::print(&terminal::printable(&line))
 }
 
-async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, String> {
+async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, Failure> {
     let jobs = port.jobs(&args.namespace).await;
     let jobs = jobs.map_err(|error| match error {
-        ClusterError::NotFound => format!("there is no namespace {}", args.namespace),
-        error => error.to_string(),
+        ClusterError::NotFound => {
+            Failure::of_cluster(&error, format!("there is no namespace {}", args.namespace))
+        }
+        error => error.into(),
     })?;
     if jobs.is_empty() && matches!(args.output.output, Output::Table) {
         terminal::tell(&format!("no Jobs in {}", args.namespace));
@@ -164,11 +179,15 @@ async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, String> {
     Ok(End::Done)
 }
 
-async fn status(name: &JobName, output: Output, port: &dyn ClusterPort) -> Result<End, String> {
+async fn status(name: &JobName, output: Output, port: &dyn ClusterPort) -> Result<End, Failure> {
     let status = port.job(name).await.map_err(|error| about(name, error))?;
     let jobs = std::slice::from_ref(&status);
     print(jobs, output, |statuses| json(&statuses.first()))?;
-    Ok(End::done_if(status.state != JobState::Failed))
+    if status.state == JobState::Failed {
+        let why = format!("{name} {}", status.sentence());
+        return Ok(End::Failed(Failure::new(Exit::Person, why)));
+    }
+    Ok(End::Done)
 }
 
 /// Jobs as a table, or as what is made of their wire form.
@@ -229,21 +248,24 @@ fn table(jobs: &[JobStatus]) -> String {
     terminal::table(&header, rows.collect())
 }
 
-async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, String> {
+async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
     let logs = port.job_logs(&args.job).await;
     let logs = logs.map_err(|error| about(&args.job, error))?;
     if logs.is_empty() {
         terminal::tell(&format!("{} has no pods, so no log", args.job));
     }
-    terminal::print_raw(&wire::job::log(&logs)?)?;
+    // Containers that are starting have no log yet.
+    let text = wire::job::log(&logs).map_err(|why| Failure::new(Exit::Repeat, why))?;
+    terminal::print_raw(&text)?;
     Ok(End::Done)
 }
 
-async fn delete(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, String> {
+async fn delete(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
     let deleted = port.delete_job(&args.job).await;
     deleted.map_err(|error| match error {
         ClusterError::Lost(_) => {
-            format!("{error}: {} may be deleted; repeating is safe", args.job)
+            let why = format!("{error}: {} may be deleted; repeating is safe", args.job);
+            Failure::of_cluster(&error, why)
         }
         error => about(&args.job, error),
     })?;
@@ -251,9 +273,9 @@ async fn delete(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, String> 
     Ok(End::Done)
 }
 
-fn about(name: &JobName, error: ClusterError) -> String {
+fn about(name: &JobName, error: ClusterError) -> Failure {
     match error {
-        ClusterError::NotFound => format!("there is no Job {name}"),
-        error => error.to_string(),
+        ClusterError::NotFound => Failure::of_cluster(&error, format!("there is no Job {name}")),
+        error => error.into(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use hikaru_core::{Build, Fault, Outcome, Reference, Report, Reported, Severity};
+use hikaru_core::{Build, Fault, Outcome, Reference, Report, Reported, Severity, Verdict};
 use hikaru_http::wire;
 
 use super::json;
@@ -15,11 +15,31 @@ use crate::{
 /// How many near misses are told before the rest is only counted.
 const NEAR_MISSES: usize = 10;
 
+/// Whether what a report says was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It was.
+    Really,
+    /// It is a plan, or the report of a dry run.
+    Not,
+}
+
+impl Done {
+    /// A verdict as it is shown.
+    fn word(self, verdict: Verdict) -> String {
+        match (verdict, self) {
+            (Verdict::Upgrade, Self::Really) => "upgraded".to_owned(),
+            (Verdict::Upgrade, Self::Not) => "would upgrade".to_owned(),
+            (verdict, _) => verdict.to_string(),
+        }
+    }
+}
+
 /// Prints a report to standard output; what else a person should know goes to standard error.
-pub(super) fn print(report: &Report, output: Output) -> Result<(), String> {
+pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), String> {
     match output {
         Output::Json => terminal::print(&json(&wire::Report::from(report)))?,
-        Output::Table => table(report)?,
+        Output::Table => table(report, done)?,
     }
     tell_warnings(report);
     tell_faults(&report.faults);
@@ -29,7 +49,7 @@ pub(super) fn print(report: &Report, output: Output) -> Result<(), String> {
     Ok(())
 }
 
-fn table(report: &Report) -> Result<(), String> {
+fn table(report: &Report, done: Done) -> Result<(), String> {
     let build = report.build();
     let in_files = report
         .entries
@@ -42,7 +62,7 @@ fn table(report: &Report) -> Result<(), String> {
     let rows: Vec<_> = report
         .entries
         .iter()
-        .flat_map(|r| rows(report, r, in_files))
+        .flat_map(|r| rows(report, r, in_files, done))
         .collect();
     if !rows.is_empty() {
         terminal::print(&format!(
@@ -51,14 +71,14 @@ fn table(report: &Report) -> Result<(), String> {
             terminal::table(&header, rows)
         ))?;
     }
-    if let Some(counts) = counts(report) {
+    if let Some(counts) = counts(report, done) {
         terminal::print(&format!("\n{counts}"))?;
     }
     Ok(())
 }
 
-/// `5 workloads: 2 upgrade, 2 skipped, 1 obsolete`.
-fn counts(report: &Report) -> Option<String> {
+/// `5 workloads: 2 upgraded, 2 skipped, 1 obsolete`.
+fn counts(report: &Report, done: Done) -> Option<String> {
     let mut counts = BTreeMap::new();
     for reported in &report.entries {
         // What failed comes first.
@@ -71,7 +91,7 @@ fn counts(report: &Report) -> Option<String> {
     let counts: Vec<_> = counts
         .iter()
         .map(|((verdict, failed), n)| match verdict {
-            Some(verdict) => format!("{n} {verdict}"),
+            Some(verdict) => format!("{n} {}", done.word(*verdict)),
             None => format!("{n} {failed}"),
         })
         .collect();
@@ -91,7 +111,7 @@ fn failed(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> {
+fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec<Vec<Cell>> {
     let entry = &reported.entry;
     let id = &entry.workload.id;
     let build = report.build();
@@ -99,7 +119,7 @@ fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> 
         let container = entry.workload.containers.get(judged.container)?;
         let verdict = judged.reason.code().verdict();
         let mut why = entry.sentence(build, judged).to_string();
-        let upgrade = verdict == hikaru_core::Verdict::Upgrade;
+        let upgrade = verdict == Verdict::Upgrade;
         let failure = reported.outcome.failure().filter(|_| upgrade);
         let code = judged.reason.code();
         let shown = match &failure {
@@ -107,9 +127,9 @@ fn rows(report: &Report, reported: &Reported, in_files: bool) -> Vec<Vec<Cell>> 
                 why = format!("{failure} ({why})");
                 failed(&reported.outcome).to_owned()
             }
-            None => verdict.to_string(),
+            None => done.word(verdict),
         };
-        if code.as_str() != shown && failure.is_none() {
+        if code.as_str() != verdict.to_string() && failure.is_none() {
             why = format!("{code}: {why}");
         }
         let mut cells = vec![
@@ -164,7 +184,8 @@ pub(super) fn tell_faults(faults: &[Fault]) {
     for fault in faults {
         let severity = match fault.severity {
             Severity::Warning => "warning",
-            Severity::Failure => "error",
+            // The one line that begins with `error` says why the command does not end with 0.
+            Severity::Failure => "not read",
         };
         terminal::tell(&format!("{severity}: {}: {}", fault.place, fault.message));
     }

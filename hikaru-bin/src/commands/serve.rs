@@ -11,9 +11,9 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::End;
+use super::{End, Exit, Failure};
 use crate::{
-    args::{Args, Log, Serve},
+    args::{Args, Log, LogFormat, Serve},
     cluster::{self, Watched},
     metrics::{Figures, Measured},
 };
@@ -22,8 +22,8 @@ use crate::{
 const TOKEN: &str = "HIKARU_API_TOKEN";
 const TOKEN_FILE: &str = "HIKARU_API_TOKEN_FILE";
 
-pub(super) fn run(args: &Serve) -> Result<End, String> {
-    log(args.log);
+pub(super) fn run(args: &Serve) -> Result<End, Failure> {
+    log(args.log, args.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Serve) -> Result<End, String> {
     runtime.block_on(serve(args))
 }
 
-async fn serve(args: &Serve) -> Result<End, String> {
+async fn serve(args: &Serve) -> Result<End, Failure> {
     let mut signals =
         Signals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let formats = super::formats()?;
@@ -74,6 +74,7 @@ async fn serve(args: &Serve) -> Result<End, String> {
         .map_err(|error| error.to_string())?
         .formats(formats)
         .limits(limits)
+        .kinds(cluster::added_kinds()?)
         .metrics(figures);
     if let Some(listener) = probes {
         let address = listener.local_addr();
@@ -97,7 +98,8 @@ async fn serve(args: &Serve) -> Result<End, String> {
         second = signals.next() => {
             let unfinished = draining.abort();
             warn!(signal = second, unfinished, "aborted: repeating upgrades is safe");
-            Ok(End::Unfinished)
+            let why = format!("aborted by {second}, {unfinished} upgrades or Jobs were not finished");
+            Ok(End::Failed(Failure::new(Exit::Repeat, why)))
         }
     }
 }
@@ -137,8 +139,8 @@ impl Signals {
     }
 }
 
-/// Text for people on a terminal, JSON otherwise: on standard error, a line an event.
-fn log(level: Log) {
+/// Text for people on a terminal, JSON otherwise, if nothing is said of it: on standard error, a line an event.
+fn log(level: Log, format: Option<LogFormat>) {
     let level = match level {
         Log::Error => tracing::Level::ERROR,
         Log::Warn => tracing::Level::WARN,
@@ -158,8 +160,13 @@ fn log(level: Log) {
     let terminal = std::io::stderr().is_terminal();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = if terminal {
-        lines.with_ansi(!plain).with_target(false).boxed()
+    let by_default = match terminal {
+        true => LogFormat::Text,
+        false => LogFormat::Json,
+    };
+    let lines = if format.unwrap_or(by_default) == LogFormat::Text {
+        let colors = terminal && !plain;
+        lines.with_ansi(colors).with_target(false).boxed()
     } else {
         lines
             .json()

@@ -2,21 +2,29 @@
 
 use hikaru_http::wire;
 
-use super::{End, json};
+use super::{End, Exit, Failure, json};
 use crate::{
     args::{Output, Tag},
     terminal,
 };
 
-pub(super) fn run(args: &Tag) -> Result<End, String> {
-    let read = wire::Image::read(&args.image, &super::formats()?);
-    match (args.output.output, &read) {
-        (Output::Json, Ok(image)) => terminal::print(&json(image))?,
-        (Output::Json, Err(error)) => terminal::print(&json(error))?,
-        (Output::Table, Ok(image)) => table(image)?,
-        (Output::Table, Err(error)) => terminal::tell(&format!("error: {error}")),
+pub(super) fn run(args: &Tag) -> Result<End, Failure> {
+    let image = wire::Image::read(&args.image, &super::formats()?);
+    let image = image.map_err(|error| error.to_string())?;
+    match args.output.output {
+        Output::Json => terminal::print(&json(&image))?,
+        Output::Table => table(&image)?,
     }
-    Ok(End::done_if(read.is_ok_and(|image| image.build.is_some())))
+    let reason = image.reason.as_deref().unwrap_or_default();
+    match &image.build {
+        None => Ok(End::Failed(Failure::new(Exit::Person, reason))),
+        Some(_) => {
+            if let Some(reason) = &image.reason {
+                terminal::tell(reason);
+            }
+            Ok(End::Done)
+        }
+    }
 }
 
 fn table(image: &wire::Image) -> Result<(), String> {
@@ -49,9 +57,5 @@ fn table(image: &wire::Image) -> Result<(), String> {
             parts.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("*")));
         lines.push(format!("{name:<11}{}", parts.join(" ")));
     }
-    terminal::print(&lines.join("\n"))?;
-    if let Some(reason) = &image.reason {
-        terminal::tell(reason);
-    }
-    Ok(())
+    terminal::print(&lines.join("\n"))
 }

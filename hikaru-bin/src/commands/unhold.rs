@@ -1,16 +1,26 @@
 //! `hikaru unhold`: removes high-water marks, so that lower builds go out again.
 
 use hikaru_core::{ClusterError, ClusterPort};
+use hikaru_http::wire;
 
-use super::End;
-use crate::{args::Unhold, terminal};
+use super::{End, Failure, json};
+use crate::{
+    args::{Output, Unhold},
+    terminal,
+};
 
-pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, String> {
+pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, Failure> {
     let removed = port.unhold(&args.workload, args.container.clone()).await;
     let removed = removed.map_err(|error| match error {
-        ClusterError::NotFound => format!("there is no {}", args.workload),
-        other => other.to_string(),
+        ClusterError::NotFound => {
+            Failure::of_cluster(&error, format!("there is no {}", args.workload))
+        }
+        error => error.into(),
     })?;
+    if args.output.output == Output::Json {
+        terminal::print(&json(&wire::Unheld::new(&args.workload, &removed)))?;
+        return Ok(End::Done);
+    }
     for (container, mark) in &removed {
         let line = format!("{}: removed the mark of {container}, {mark}", args.workload);
         terminal::print(&terminal::printable(&line))?;

@@ -1,57 +1,72 @@
 //! `hikaru upgrade` and `hikaru candidates`: from the arguments to a request, from the report to an exit code.
 
-use hikaru_core::{Build, ClusterPort, Code, Force, Mode, Report};
+use hikaru_core::{Build, ClusterPort, Force, Mode, ShortfallKind, Terms, WorkloadName};
 
-use super::{End, report};
+use super::{End, Failure, report};
 use crate::{
-    args::{Candidates, Request, Upgrade},
-    terminal,
+    args::{Args, Candidates, Request, Upgrade},
+    cluster, terminal,
 };
 
 pub(super) async fn upgrade(
     args: &Upgrade,
     request: hikaru_core::Request,
     port: &dyn ClusterPort,
-) -> Result<End, String> {
+) -> Result<End, Failure> {
     let mode = if args.dry_run {
         Mode::DryRun
     } else {
         Mode::Commit
     };
-    let came = hikaru_core::upgrade(port, request, mode)
-        .await
-        .map_err(|error| error.to_string())?;
-    report::print(&came, args.request.output.output)?;
+    let came = hikaru_core::upgrade(port, request, mode).await?;
+    let done = match mode {
+        Mode::Commit => report::Done::Really,
+        Mode::DryRun => report::Done::Not,
+    };
+    report::print(&came, args.request.output.output, done)?;
     if args.dry_run {
         terminal::tell("dry run: nothing was written");
     }
-    let fatal = |code: Code| {
-        if args.strict {
-            code.fails_strict()
-        } else {
-            code.needs_a_person()
-        }
+    let terms = match args.strict {
+        true => Terms::Strict,
+        false => Terms::Usual,
     };
-    let unfinished = came.has_failures()
-        || (came.nothing_matched() && !args.allow_none)
-        || came.codes().any(fatal);
-    Ok(End::done_if(!unfinished))
+    let mut shortfall = came.shortfall(terms, args.allow_none);
+    if let Some(shortfall) = &mut shortfall
+        && shortfall.kind == ShortfallKind::NothingMatched
+    {
+        shortfall
+            .sentence
+            .push_str(", so nothing is upgraded; with --allow-none this is no error");
+    }
+    Ok(shortfall.into())
 }
 
 pub(super) async fn candidates(
     args: &Candidates,
     request: hikaru_core::Request,
     port: &dyn ClusterPort,
-) -> Result<End, String> {
-    let planned = hikaru_core::candidates(port, request)
-        .await
-        .map_err(|error| error.to_string())?;
-    report::print(&planned, args.request.output.output)?;
-    Ok(End::done_if(!Report::has_failures(&planned)))
+) -> Result<End, Failure> {
+    let planned = hikaru_core::candidates(port, request).await?;
+    report::print(&planned, args.request.output.output, report::Done::Not)?;
+    Ok(planned.shortfall(Terms::Lenient, true).into())
 }
 
-/// What the arguments ask for.
-pub(super) fn request(args: &Request) -> Result<hikaru_core::Request, String> {
+/// Ends the process as for bad arguments if one of these workloads, which the arguments of this subcommand name, is of a kind
+/// that is not looked at.
+pub(super) fn check_kinds(subcommand: &str, workloads: &[WorkloadName]) -> Result<(), Failure> {
+    let added = cluster::added_kinds()?;
+    for workload in workloads {
+        if let Err(error) = workload.check_kind(&added) {
+            Args::usage_error(subcommand, &error.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What the arguments of this subcommand ask for.
+pub(super) fn request(subcommand: &str, args: &Request) -> Result<hikaru_core::Request, Failure> {
+    check_kinds(subcommand, &args.workload)?;
     let build = Build::parse(&args.image, &super::formats()?).map_err(|e| e.to_string())?;
     let mut request = hikaru_core::Request::new(build);
     request.namespaces = args.namespace.clone();

@@ -36,13 +36,18 @@ fn check(bad: &str, code: i32, told: &[&str]) {
 
 #[test]
 fn a_file_that_is_no_yaml_fails_only_if_it_names_the_repository() {
-    check("a: [b\nimage: acme/web:1\n", 1, &["error: bad.yaml:"]);
+    check(
+        "a: [b\nimage: acme/web:1\n",
+        1,
+        &["error: something could not be read, so workloads may be missing: bad.yaml:"],
+    );
+    check("a: [b\nimage: acme/web:1\n", 1, &["not read: bad.yaml:"]);
     check("a: [b\nimage: acme/other:1\n", 0, &["warning: bad.yaml:"]);
-    check("a: b\n\tc: d # acme/web\n", 1, &["error: bad.yaml:2:"]);
+    check("a: b\n\tc: d # acme/web\n", 1, &["not read: bad.yaml:2:"]);
     check(
         &format!("{}1 # acme/web", "[".repeat(10_000)),
         1,
-        &["error: bad.yaml:1:"],
+        &["not read: bad.yaml:1:"],
     );
 }
 
@@ -53,7 +58,7 @@ fn an_unrendered_template_is_told_by_file_and_line() {
         "{}",
         "[{name: web, image: {{ .Values.image }}}] # acme/web",
     );
-    check(&template, 1, &["error: bad.yaml:9:"]);
+    check(&template, 1, &["not read: bad.yaml:9:"]);
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn labels_that_are_numbers_are_told_by_file_and_line() {
         "{owner: 42, repo: web, branch: main}",
         "[{name: web, image: acme/web:1}]",
     );
-    check(&numbers, 1, &["error: bad.yaml:5:", "42", "quote"]);
+    check(&numbers, 1, &["not read: bad.yaml:5:", "42", "quote"]);
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn duplicate_keys_are_told_by_file_and_line() {
         "kind: Deployment\n",
         "kind: Deployment\nkind: StatefulSet\n",
     );
-    check(&twice, 1, &["error: bad.yaml:3:", "kind"]);
+    check(&twice, 1, &["not read: bad.yaml:3:", "kind"]);
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn a_deployment_without_a_name_is_told_and_one_without_containers_is_none() {
     check(
         &good().replace("  name: good\n", ""),
         1,
-        &["error: bad.yaml:", "name"],
+        &["not read: bad.yaml:", "name"],
     );
     check(
         &deployment(
@@ -103,9 +108,15 @@ fn an_alias_is_refused_with_file_and_line() {
             "[{name: web, image: *image}]"
         )
     );
-    check(&alias, 1, &[]);
+    check(
+        &alias,
+        3,
+        &[
+            "error: 1 of 2 workloads could not be upgraded, and repeating the call does not help: default/Deployment/x: ",
+        ],
+    );
     let (_guard, dir) = folder(&[("bad.yaml", &alias)]);
-    let ran = hikaru(&["upgrade", NEW, "--manifests", &dir]).exits(1);
+    let ran = hikaru(&["upgrade", NEW, "--manifests", &dir]).exits(3);
     assert!(
         ran.row("Deployment/x").contains("failed")
             && ran.row("Deployment/x").contains("refused: bad.yaml:1:11")

@@ -1,5 +1,6 @@
-//! Connections that cannot be: the built program says by which variable or file, shows no secret, and ends with 1 within
-//! ten seconds; `hikaru serve` waits instead. Nothing here is an API server.
+//! Connections that cannot be: the built program says by which variable or file, shows no secret, and ends within ten
+//! seconds, with 1 for what a person has to mend and with 4 where the server cannot be reached; `hikaru serve` waits instead.
+//! Nothing here is an API server.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -13,12 +14,15 @@ use super::{Ran, command, folder, serve::Server};
 const IMAGE: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
 const SECRET: &str = "s3cr3t";
 
-/// `hikaru upgrade` with these variables: exit 1 in time, and no secret in what it says.
+/// `hikaru upgrade` with these variables: it ends in time, says all of it, and no secret.
 #[track_caller]
-fn check(variables: &[(&str, &str)], tells: &[&str]) -> Ran {
-    let mut upgrade = command(&["upgrade", IMAGE]);
+fn check(code: i32, variables: &[(&str, &str)], tells: &[&str]) -> Ran {
+    let args = ["upgrade", IMAGE, "--output", "json"];
+    let mut upgrade = command(&args);
     upgrade.envs(variables.iter().copied());
-    ends(&mut upgrade).exits(1).tells(tells)
+    let ran = ends(&mut upgrade).exits(code).tells(tells);
+    ran.check(&args);
+    ran
 }
 
 #[track_caller]
@@ -83,7 +87,7 @@ fn variables_that_are_wrong_are_named() {
             "error: K8S_CA /nowhere/ca.crt: No such file or directory",
         ),
     ] {
-        check(variables, &[told]);
+        check(1, variables, &[told]);
     }
 }
 
@@ -104,7 +108,7 @@ fn both_spellings_of_a_variable_are_heard() {
     env.arg(env!("CARGO_BIN_EXE_hikaru")).args(["find", IMAGE]);
     let shown = format!("cluster: the API server {url} (K8S_URL)");
     ends(&mut env)
-        .exits(1)
+        .exits(4)
         .tells(&[&shown, "error: unavailable: no connection: "]);
 }
 
@@ -114,11 +118,16 @@ fn a_host_that_is_not_there_is_told() {
     let shown = format!("cluster: the API server {url} (K8S_URL)");
     let refused = "error: unavailable: no connection: tcp connect error: Connection refused";
     check(
+        4,
         &[("K8S_URL", &url), ("K8S_TOKEN", SECRET)],
         &[&shown, refused],
     );
     let lookup = "error: unavailable: no connection: dns error: ";
-    check(&[("K8S_HOST", "absent.invalid")], &["(K8S_HOST)", lookup]);
+    check(
+        4,
+        &[("K8S_HOST", "absent.invalid")],
+        &["(K8S_HOST)", lookup],
+    );
 }
 
 #[test]
@@ -132,6 +141,7 @@ fn a_host_that_accepts_and_never_answers_is_told_in_time() {
                 let url = format!("{scheme}://{address}");
                 let shown = format!("cluster: the API server {url} (K8S_URL)");
                 check(
+                    4,
                     &[("K8S_URL", &url), ("K8S_TOKEN", SECRET)],
                     &[&shown, "error: unavailable: no answer within 7 s"],
                 );
@@ -150,7 +160,7 @@ fn basic_auth_is_warned_of_once() {
     ];
     let warning =
         "K8S_USERNAME and K8S_PASSWORD: kube-apiserver has taken no basic auth since 1.19";
-    let ran = check(&variables, &[&format!("warning: {warning}")]);
+    let ran = check(4, &variables, &[&format!("warning: {warning}")]);
     assert_eq!(ran.err.matches(warning).count(), 1, "{}", ran.err);
     let server = Server::start(&[], &variables);
     let log = server.log();
@@ -259,7 +269,8 @@ fn a_kubeconfig_that_cannot_be_used_is_told() {
     ] {
         let (_guard, dir) = folder(&[("config", &text(user, cluster))]);
         let path = format!("{dir}/config");
-        check(&[("KUBECONFIG", &path)], &[told]);
+        let code = if told.contains("unavailable") { 4 } else { 1 };
+        check(code, &[("KUBECONFIG", &path)], &[told]);
     }
 }
 

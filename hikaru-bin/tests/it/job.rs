@@ -193,11 +193,13 @@ fn a_job_is_written_to_a_folder() {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         let (out, err) = (text(output.stdout), text(output.stderr));
         assert!(!err.contains("panicked"), "{err}");
-        super::Ran {
+        let ran = super::Ran {
             code: output.status.code().expect("an exit code"),
             out,
             err,
-        }
+        };
+        ran.check(args);
+        ran
     };
     run(&["list", "shop"]).exits(0).tells(&["no Jobs in shop"]);
     run(&["run", "-f", "-", "--namespace", "shop", "--dry-run"])
@@ -210,7 +212,7 @@ fn a_job_is_written_to_a_folder() {
         .prints(&["shop/migrate: created as "]);
     assert_eq!(files(guard.path()).len(), 2);
     run(&["run", "-f", "-", "--namespace", "shop"])
-        .exits(1)
+        .exits(3)
         .tells(&["error: ", "migrate"]);
     let ran = run(&["status", "shop/migrate", "--output", "json"]).exits(0);
     assert_eq!(ran.json()["state"], "pending");
@@ -244,9 +246,9 @@ fn a_job_is_written_to_a_folder() {
         .tells(&["error: there is no Job shop/none"]);
     // Nothing runs in a folder, and what is to go is removed by hand.
     run(&["delete", "shop/migrate"])
-        .exits(1)
+        .exits(3)
         .tells(&["error: ", "migrate.job.yaml#1"]);
-    run(&["log", "shop/migrate"]).exits(1).tells(&["error: "]);
+    run(&["log", "shop/migrate"]).exits(3).tells(&["error: "]);
     run(&[
         "run",
         "-f",
@@ -256,7 +258,7 @@ fn a_job_is_written_to_a_folder() {
         "--replace",
         "--wait=1s",
     ])
-    .exits(1)
+    .exits(3)
     .tells(&["shop/migrate"]);
 }
 
@@ -308,10 +310,11 @@ fn a_job_is_written_to_a_folder_over_http() {
     assert!(detail.contains("HIKARU_JOB_PRIVILEGED"), "{detail}");
     let figures = server.get("/metrics").is(200).body;
     for line in [
-        "hikaru_jobs_total{outcome=\"created\"} 3\n",
-        "hikaru_jobs_total{outcome=\"exists\"} 1\n",
-        "hikaru_jobs_total{outcome=\"malformed\"} 1\n",
-        "hikaru_jobs_total{outcome=\"forbidden\"} 1\n",
+        "hikaru_jobs_total{outcome=\"created\",dry_run=\"false\"} 2\n",
+        "hikaru_jobs_total{outcome=\"created\",dry_run=\"true\"} 1\n",
+        "hikaru_jobs_total{outcome=\"exists\",dry_run=\"false\"} 1\n",
+        "hikaru_jobs_total{outcome=\"malformed\",dry_run=\"false\"} 1\n",
+        "hikaru_jobs_total{outcome=\"forbidden\",dry_run=\"false\"} 1\n",
     ] {
         assert!(figures.contains(line), "expected {line:?} in:\n{figures}");
     }

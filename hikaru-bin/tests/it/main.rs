@@ -27,6 +27,22 @@ struct Ran {
 }
 
 impl Ran {
+    /// What every run keeps: exactly one line says why the code is not 0, and where JSON is asked for there is JSON.
+    #[track_caller]
+    fn check(&self, args: &[&str]) {
+        let Self { code, out, err } = self;
+        assert!(!err.contains("panicked"), "{err}");
+        let errors = err.lines().filter(|line| line.starts_with("error:"));
+        let count = errors.count();
+        // Where arguments are missing there may be a help instead. Bad flags are told before anybody has read what output is
+        // wanted.
+        let help = *code == 2 && count == 0 && err.contains("Usage: ");
+        assert!(help || count == usize::from(*code != 0), "{code}: {err}");
+        if *code != 2 && args.ends_with(&["--output", "json"]) {
+            assert!(self.json().is_array() || self.json().is_object(), "{out}");
+        }
+    }
+
     #[track_caller]
     fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
@@ -97,12 +113,10 @@ fn hikaru(args: &[&str]) -> Ran {
     } = command(args).output().expect("hikaru runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(stdout), text(stderr));
-    assert!(!err.contains("panicked"), "{err}");
-    Ran {
-        code: status.code().expect("an exit code"),
-        out,
-        err,
-    }
+    let code = status.code().expect("an exit code");
+    let ran = Ran { code, out, err };
+    ran.check(args);
+    ran
 }
 
 /// A copy of a folder of `docs/examples` to work on.

@@ -21,9 +21,9 @@ fn an_upgrade_changes_the_image_lines_and_nothing_else() {
     for (workload, wanted) in [
         (
             "Deployment/storefront",
-            ["upgrade", "1.4.0_7 follows 1.4.0_6"],
+            ["upgraded", "1.4.0_7 follows 1.4.0_6"],
         ),
-        ("CronJob/report", ["upgrade", "latest carries no version"]),
+        ("CronJob/report", ["upgraded", "latest carries no version"]),
         (
             "Deployment/checkout",
             [
@@ -48,7 +48,7 @@ fn an_upgrade_changes_the_image_lines_and_nothing_else() {
     }
     assert_eq!(
         ran.out.lines().last(),
-        Some("5 workloads: 2 upgrade, 2 skipped, 1 obsolete")
+        Some("5 workloads: 2 upgraded, 2 skipped, 1 obsolete")
     );
     let mut changed = Vec::new();
     for ((name, before), (_, after)) in before.iter().zip(files(guard.path())) {
@@ -104,8 +104,11 @@ fn a_dry_run_and_candidates_write_nothing() {
     let before = files(guard.path());
     hikaru(&["upgrade", NEW, "--manifests", &shop, "--dry-run"])
         .exits(0)
-        .prints(&["2 upgrade"])
+        .prints(&["would upgrade", "5 workloads: 2 would upgrade, "])
         .tells(&["dry run: nothing was written"]);
+    hikaru(&["candidates", NEW, "--manifests", &shop])
+        .exits(0)
+        .prints(&["would upgrade", "5 workloads: 2 would upgrade, "]);
     let planned = hikaru(&["candidates", NEW, "--manifests", &shop, "--output", "json"]).exits(0);
     assert_eq!(planned.json()["upgrade"].as_array().map(Vec::len), Some(2));
     assert_eq!(files(guard.path()), before);
@@ -206,22 +209,58 @@ fn namespaces_and_names_narrow() {
 }
 
 #[test]
+fn kinds_may_be_short_and_an_unknown_one_is_a_usage_error() {
+    let (_guard, shop) = example("shop");
+    let plan = ["candidates", NEW, "--manifests", &shop, "--workload"];
+    for workload in ["shop/deploy/checkout", "shop/deployments/checkout"] {
+        let ran = hikaru(&[&plan[..], &[workload]].concat()).exits(0);
+        ran.prints(&["shop/Deployment/checkout", "1 workload: "]);
+    }
+    hikaru(&[&plan[..], &["shop/sts/search"]].concat())
+        .exits(0)
+        .prints(&["shop/StatefulSet/search"]);
+    let kinds = "expected one of the kinds Deployment (deploy), StatefulSet (sts), DaemonSet (ds), CronJob (cj)";
+    for args in [
+        &["upgrade", NEW, "--workload", "shop/depl/checkout"][..],
+        &["candidates", NEW, "--workload", "shop/depl/checkout"],
+        &["unhold", "shop/depl/checkout"],
+    ] {
+        let told = format!("{kinds}, found `depl`");
+        let ran = hikaru(args).exits(2).tells(&[&told]);
+        ran.tells(&[&format!("hikaru {}", args[0])]);
+    }
+    let added = [("HIKARU_KINDS", "argoproj.io/v1alpha1/Rollout=spec.template")];
+    let told = format!("{kinds}, Rollout, found `depl`");
+    with(&added, &[&plan[..], &["shop/depl/web"]].concat())
+        .exits(2)
+        .tells(&[&told]);
+    with(&added, &[&plan[..], &["shop/rollout/web"]].concat()).exits(0);
+}
+
+#[test]
 fn strict_fails_on_what_stays_behind_and_upgrades_the_rest() {
     let (guard, shop) = example("shop");
     hikaru(&["upgrade", NEW, "--manifests", &shop, "--strict"])
         .exits(1)
-        .prints(&["2 upgrade"]);
+        .prints(&["2 upgraded"])
+        .tells(&["error: 1 container stays behind: other-branch"]);
     let storefront = fs::read_to_string(guard.path().join("storefront.yaml")).expect("a text");
     assert!(storefront.contains(NEW));
-    hikaru(&[
-        "upgrade",
-        NEW,
-        "--manifests",
-        &shop,
-        "--strict",
-        "--allow-none",
-    ])
-    .exits(2);
+    // That nothing matches may be allowed beside it; what stays behind fails all the same.
+    let strict = |image: &str| {
+        hikaru(&[
+            "upgrade",
+            image,
+            "--manifests",
+            &shop,
+            "--strict",
+            "--allow-none",
+        ])
+    };
+    strict(&NEW.replace("_main_", "_mian_")).exits(0);
+    strict(NEW)
+        .exits(1)
+        .tells(&["error: 1 container stays behind: other-branch"]);
 }
 
 #[test]
@@ -230,6 +269,7 @@ fn nothing_matched_is_a_failure_unless_allowed_and_near_misses_are_named() {
     let misspelt = NEW.replace("_main_", "_mian_");
     hikaru(&["upgrade", &misspelt, "--manifests", &shop]).exits(1).tells(&[
         "nothing matched: no workload that uses ghcr.io/acme/shop is labeled owner acme, repo shop, branch mian",
+        "error: nothing matched, so nothing is upgraded; with --allow-none this is no error",
         "near: shop/Deployment/storefront (storefront.yaml#1) uses the repository, but its labels say owner acme, repo shop and branch main, while \
          the tag says acme_shop_mian",
     ]);
@@ -250,7 +290,8 @@ fn a_constant_build_number_fails_the_pipeline_and_says_what_to_mend() {
         .prints(&[
             "conflicting-build: runs 1.4.0_6 of commit 51c0ffee, the posted one is commit 9f3c2ab1",
             "shallow clone",
-        ]);
+        ])
+        .tells(&["error: 1 container stays behind: conflicting-build"]);
 }
 
 #[test]
@@ -318,8 +359,8 @@ fn unhold_refuses_in_a_folder_and_names_file_and_line() {
     let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels:\n    owner: acme\n    \
                 high-water.hikaru.dev/web: 1.4.0_7_aa6c0d3f\nspec: {}\n";
     let (guard, dir) = folder(&[("a/web.yaml", text)]);
-    hikaru(&["unhold", "default/deployment/web", "--manifests", &dir])
-        .exits(1)
+    hikaru(&["unhold", "default/deploy/web", "--manifests", &dir])
+        .exits(3)
         .tells(&[
             "removed by hand: delete the label at a/web.yaml:7:",
             "high-water.hikaru.dev/web",
@@ -334,6 +375,14 @@ fn unhold_refuses_in_a_folder_and_names_file_and_line() {
     ])
     .exits(0)
     .tells(&["has no high-water mark of its container api"]);
+    let api = ["unhold", "default/deploy/web", "--container", "api"];
+    let json = ["--manifests", &dir, "--output", "json"];
+    let ran = hikaru(&[&api[..], &json].concat()).exits(0);
+    let none = serde_json::json!({"namespace": "default", "kind": "Deployment", "name": "web", "removed": []});
+    assert_eq!(ran.json(), none);
+    let ran = hikaru(&[&["unhold", "default/deploy/web"], &json[..]].concat()).exits(3);
+    let error = ran.json()["error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.contains("a/web.yaml:7:"), "{error}");
     hikaru(&["unhold", "default/deployment/api", "--manifests", &dir])
         .exits(1)
         .tells(&["there is no"]);
@@ -352,11 +401,13 @@ fn with(variables: &[(&str, &str)], args: &[&str]) -> super::Ran {
         .envs(variables.iter().copied())
         .output()
         .expect("hikaru runs");
-    super::Ran {
+    let ran = super::Ran {
         code: output.status.code().expect("an exit code"),
         out: String::from_utf8(output.stdout).expect("UTF-8"),
         err: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    };
+    ran.check(args);
+    ran
 }
 
 #[test]
@@ -386,11 +437,7 @@ fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
         &[("HIKARU_STRICT", "true"), ("HIKARU_ALLOW_NONE", "true")],
         &allowed[..4],
     )
-    .exits(2)
-    .tells(&[
-        "--strict and --allow-none exclude each other",
-        "hikaru upgrade",
-    ]);
+    .exits(0);
     hikaru(&["candidates", NEW, "--manifests", &shop, "--context", "prod"])
         .exits(2)
         .tells(&["expected one cluster"]);

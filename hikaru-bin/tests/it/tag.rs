@@ -64,7 +64,7 @@ fn other_tags_have_a_reason_and_no_build() {
             json["reason"].as_str().is_some_and(|r| r.contains(reason)),
             "{json}"
         );
-        hikaru(&["tag", image]).exits(1).tells(&[reason]);
+        hikaru(&["tag", image]).exits(1).tells(&["error: ", reason]);
     }
 }
 
@@ -119,7 +119,7 @@ fn a_tag_that_buildgoggles_made_goes_through_tag_and_upgrade() {
     let (guard, dir) = folder(&[("web.yaml", &text("latest"))]);
     hikaru(&["upgrade", &image, "--manifests", &dir])
         .exits(0)
-        .prints(&["1 workload: 1 upgrade"]);
+        .prints(&["1 workload: 1 upgraded"]);
     let written = std::fs::read_to_string(guard.path().join("web.yaml")).expect("a text");
     assert_eq!(written, text(tag));
 }

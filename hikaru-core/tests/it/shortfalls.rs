@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Build, ClusterError, Container, Fault, Found, Freshness, IdentityLabels, MockClusterPort, Mode,
-    Request, Severity, ShortfallKind, TagFormats, Terms, Workload, WorkloadId, upgrade,
+    Request, Severity, ShortfallKind, TagFormats, Terms, Workload, WorkloadId, Written, upgrade,
 };
 
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -50,7 +50,8 @@ impl Scene {
             let written = answers
                 .iter()
                 .find(|(name, ..)| *name == &*change.judged().id.name);
-            written.map_or(Ok(()), |(_, _, answer)| answer.clone())
+            let answer = written.map_or(Ok(()), |(_, _, answer)| answer.clone());
+            answer.map(|()| Written::default())
         });
         let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
         let report = upgrade(&port, Request::new(build), Mode::Commit).await;

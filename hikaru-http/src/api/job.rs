@@ -116,11 +116,11 @@ fn name_of(namespace: &str, name: &str) -> Result<JobName, Box<Refusal>> {
     JobName::new(&plain(namespace)?, &plain(name)?).map_err(bad_name)
 }
 
-fn plain(part: &str) -> Result<Cow<'_, str>, Box<Refusal>> {
+pub(super) fn plain(part: &str) -> Result<Cow<'_, str>, Box<Refusal>> {
     decode(part).map_err(|error| Refusal::new(Kind::BadName, format!("not a name: {error}")))
 }
 
-fn bad_name(error: NameError) -> Box<Refusal> {
+pub(super) fn bad_name(error: NameError) -> Box<Refusal> {
     Refusal::new(Kind::BadName, error.to_string())
 }
 
@@ -235,7 +235,7 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
             (line, created)
         }
     });
-    let (line, created) = match timeout_at(deadline, &mut task).await {
+    let (mut line, created) = match timeout_at(deadline, &mut task).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => return respond(&id, false, Err(internal())),
         Err(_) => {
@@ -255,7 +255,10 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
     let outcome = match (created, parameters.wait) {
         (Err(refusal), _) => Err(refusal),
         (Ok(created), None) => Ok(told(&created, mode)),
-        (Ok(created), Some(patience)) => ended(&shared, &created, patience).await,
+        (Ok(created), Some(patience)) => {
+            line.waited = true;
+            ended(&shared, &created, patience).await
+        }
     };
     finish(line, outcome)
 }

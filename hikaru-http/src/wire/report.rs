@@ -48,6 +48,9 @@ pub struct Entry {
     /// Why it was not upgraded although it was to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Beside `error`: whether repeating the call can help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
     /// Its judged containers.
     pub containers: Vec<Container>,
 }
@@ -128,13 +131,15 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
             reason: entry.sentence(build, judged).to_string(),
         })
     });
+    let error = reported.outcome.failure();
     Entry {
         namespace: id.namespace.to_string(),
         kind: id.kind.to_string(),
         name: id.name.to_string(),
         file: id.origin.as_ref().map(ToString::to_string),
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
-        error: reported.outcome.failure(),
+        retryable: error.as_ref().map(|_| reported.outcome.is_retryable()),
+        error,
         containers: containers.collect(),
     }
 }

@@ -17,6 +17,9 @@ pub struct Upgraded {
     pub file: Option<String>,
     /// The containers that get the posted image, in the workload's order.
     pub containers: Vec<Replaced>,
+    /// What else is to be said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A container that gets the posted image.
@@ -38,6 +41,8 @@ pub struct Failed {
     pub workload: Upgraded,
     /// Why it was not: a sentence for a person.
     pub reason: String,
+    /// Whether repeating the call can help.
+    pub retryable: bool,
 }
 
 /// The workloads of a report that were upgraded, or in a dry run would have been: sorted by namespace, kind and name.
@@ -53,8 +58,11 @@ pub fn upgraded(report: &hikaru_core::Report) -> Vec<Upgraded> {
 pub fn failed(report: &hikaru_core::Report) -> Vec<Failed> {
     let failed = |reported: &Reported| {
         let reason = reported.outcome.failure()?;
-        let workload = workload(report, reported);
-        Some(Failed { workload, reason })
+        Some(Failed {
+            workload: workload(report, reported),
+            reason,
+            retryable: reported.outcome.is_retryable(),
+        })
     };
     report.entries.iter().filter_map(failed).collect()
 }
@@ -76,5 +84,6 @@ fn workload(report: &hikaru_core::Report, reported: &Reported) -> Upgraded {
         kind: id.kind.to_string(),
         file: id.origin.as_ref().map(ToString::to_string),
         containers: containers.collect(),
+        warnings: entry.warnings.iter().map(ToString::to_string).collect(),
     }
 }

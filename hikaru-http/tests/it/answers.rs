@@ -6,8 +6,8 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Place,
-    Setting, Severity, TagFormats, Written,
+    ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Owner,
+    Place, Setting, Severity, TagFormats,
 };
 use hikaru_http::{Authentication, Bound};
 use serde_json::{Value, json};
@@ -22,11 +22,11 @@ use crate::{
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 const CANDIDATES: &str = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
-fn entry(namespace: &str, kind: &str, name: &str, containers: Value) -> Value {
+pub(crate) fn entry(namespace: &str, kind: &str, name: &str, containers: Value) -> Value {
     json!({"namespace": namespace, "name": name, "kind": kind, "containers": containers})
 }
 
-fn replaced(name: &str) -> Value {
+pub(crate) fn replaced(name: &str) -> Value {
     json!({"name": name, "from": BEFORE, "to": POSTED})
 }
 
@@ -36,7 +36,7 @@ fn build() -> Value {
 }
 
 /// Each verdict once, and some order to be had.
-fn town() -> Arc<MemoryCluster> {
+pub(crate) fn town() -> Arc<MemoryCluster> {
     let mut manual = workload("shop", "Deployment", "manual", &[("web", BEFORE)]);
     manual
         .settings
@@ -419,8 +419,8 @@ async fn a_cluster_that_fails_is_told() {
         ),
         (
             ClusterError::Forbidden("list pods".into()),
-            502,
-            "cluster",
+            422,
+            "refused",
             None,
         ),
         (
@@ -429,8 +429,7 @@ async fn a_cluster_that_fails_is_told() {
             "namespace-forbidden",
             None,
         ),
-        (ClusterError::Invalid("no".into()), 502, "cluster", None),
-        (ClusterError::NotFound, 502, "cluster", None),
+        (ClusterError::Invalid("no".into()), 422, "refused", None),
         (ClusterError::Unsupported("that"), 501, "unsupported", None),
     ] {
         let sentence = error.to_string();
@@ -449,48 +448,70 @@ async fn a_cluster_that_fails_is_told() {
 }
 
 #[tokio::test]
-async fn writes_that_fail_are_told_beside_those_that_did_not() {
-    let mut cluster = MockClusterPort::new();
-    cluster.expect_freshness().return_const(Freshness::Fresh);
-    cluster.expect_find().returning(|_| {
-        let names = ["web", "wall"];
-        let workloads = names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]));
-        let warning = Fault::new(Severity::Warning, "a.yaml", "a warning");
-        Ok(Found::new(workloads.into(), vec![warning]))
-    });
-    cluster
-        .expect_write()
-        .returning(|change, _| match &*change.judged().id.name {
-            "wall" => Err(ClusterError::Invalid("admission webhook denied".into())),
-            _ => Ok(Written::default()),
-        });
-    let server = serve(Arc::new(cluster)).await;
-    let answer = call(server.address(), "POST", POST).await;
-    assert_eq!(answer.status, 502);
-    assert_eq!(
-        answer.problem(),
-        (
-            "incomplete".into(),
-            "1 of 2 could not be upgraded: see failed; repeating the call is safe".into()
-        )
-    );
-    let mut failed = entry("shop", "Deployment", "wall", json!([replaced("web")]));
-    failed["reason"] = json!("refused: admission webhook denied");
-    let json = answer.json();
-    assert_eq!(json["failed"], json!([failed]));
-    let upgraded = entry("shop", "Deployment", "web", json!([replaced("web")]));
-    assert_eq!(json["upgraded"], json!([upgraded]));
-    assert_eq!((json.get("faults"), json.get("report")), (None, None));
+async fn a_strict_call_may_allow_that_nothing_matches() {
+    let server = serve(town()).await;
+    let nothing = "/api/image/acme/x:acme_web_main_1_1_none?strict=true&allowNone=true";
+    let answer = call(server.address(), "POST", nothing).await;
+    assert_eq!((answer.status, &*answer.text), (200, "[]"));
+    let behind = format!("{POST}?strict=true&allowNone=true");
+    let answer = call(server.address(), "POST", &behind).await;
+    assert_eq!(answer.status, 409, "what stays behind fails all the same");
+}
 
-    for query in ["?report=full", "?strict=true"] {
-        let answer = call(server.address(), "POST", &format!("{POST}{query}")).await;
-        assert_eq!(answer.status, 502);
-        let report = &answer.json()["report"];
-        assert_eq!(
-            report["upgrade"][0]["error"],
-            "refused: admission webhook denied"
-        );
+#[tokio::test]
+async fn a_kind_may_be_short_and_an_unknown_one_is_refused() {
+    let server = serve(town()).await;
+    for workload in [
+        "shop/sts/web",
+        "shop/statefulsets/web",
+        "shop/StatefulSet/web",
+    ] {
+        let target = format!("{CANDIDATES}?workload={workload}");
+        let answer = call(server.address(), "GET", &target).await.json();
+        assert_eq!(answer["upgrade"][0]["kind"], "StatefulSet", "{workload}");
     }
+    let expected = "expected one of the kinds Deployment (deploy), StatefulSet (sts), DaemonSet (ds), CronJob (cj), Rollout, \
+                    found `depl`";
+    let bound = Bound::new(listener().await, town(), Authentication::Loopback);
+    let bound = bound.expect("a server").kinds(vec!["Rollout".into()]);
+    let server = bound.serve();
+    for (method, target, problem) in [
+        (
+            "GET",
+            format!("{CANDIDATES}?workload=shop/depl/web"),
+            "bad-query",
+        ),
+        (
+            "POST",
+            format!("{POST}?workload=shop/depl/web"),
+            "bad-query",
+        ),
+        ("DELETE", "/api/hold/shop/depl/web".to_owned(), "bad-name"),
+    ] {
+        let answer = call(server.address(), method, &target).await;
+        let (found, detail) = answer.problem();
+        assert_eq!((answer.status, &*found), (400, problem), "{target}");
+        assert!(detail.ends_with(expected), "{detail}");
+    }
+    let added = format!("{POST}?workload=shop/rollout/web");
+    assert_eq!(call(server.address(), "POST", &added).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_plain_answer_has_the_warnings_there_are() {
+    let mut owned = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
+    owned.owner = Some(Owner::Helm {
+        release: "web".into(),
+    });
+    let server = serve(memory([
+        owned,
+        workload("shop", "StatefulSet", "web", &[("web", BEFORE)]),
+    ]))
+    .await;
+    let answer = call(server.address(), "POST", POST).await.json();
+    let warning = answer[0]["warnings"][0].as_str().expect("a warning");
+    assert!(warning.contains("the Helm release web"), "{warning}");
+    assert_eq!(answer[1].get("warnings"), None);
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hikaru_core::{ClusterError, JobCreated, JobName, MockClusterPort};
+use hikaru_core::{
+    ClusterError, ClusterPort, Found, Freshness, JobCreated, JobName, MockClusterPort, Owner,
+};
 use hikaru_http::{Authentication, Limits, Token, Tokens};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -93,6 +95,13 @@ impl Log {
     }
 }
 
+/// The lines of requests, without those of what they changed.
+fn requests(log: &Log) -> Vec<BTreeMap<String, String>> {
+    let mut lines = log.lines(Level::INFO);
+    lines.retain(|line| !line.contains_key("outcome"));
+    lines
+}
+
 fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     pairs.iter().map(owned).collect()
@@ -137,7 +146,7 @@ async fn one_line_a_request() {
     let route = ("route", "/api/image/{image}");
     let answered = ("message", "answered");
     assert_eq!(
-        log.lines(Level::INFO),
+        requests(&log),
         [
             fields(&[
                 answered,
@@ -188,6 +197,127 @@ async fn one_line_a_request() {
     }
 }
 
+/// What the log has of the changes that a call makes, at this level: each line without its request's id.
+async fn changes(
+    cluster: Arc<dyn ClusterPort>,
+    method: &str,
+    target: &str,
+    level: Level,
+) -> Vec<BTreeMap<String, String>> {
+    let (log, _guard) = Log::start();
+    let token = Token::new(&"s3cret".into()).expect("a token");
+    let tokens = Authentication::Tokens(Tokens::new(token, None));
+    let server = serve_with(cluster, tokens, Limits::default()).await;
+    let headers = ["Authorization: Bearer s3cret", "X-Request-Id: run-7"];
+    call_with(server.address(), method, target, &headers).await;
+    let mut lines = log.lines(level);
+    lines.retain(|line| line["message"] != "answered");
+    for line in &mut lines {
+        assert_eq!(
+            line.remove("request_id").as_deref(),
+            Some("run-7"),
+            "{line:?}"
+        );
+        assert_eq!(
+            line.remove("caller").as_deref(),
+            Some("token 1"),
+            "{line:?}"
+        );
+    }
+    lines
+}
+
+#[tokio::test]
+async fn one_line_a_change() {
+    let place = [
+        ("namespace", "shop"),
+        ("kind", "Deployment"),
+        ("name", "web"),
+    ];
+    let upgrade = [("container", "web"), ("from", BEFORE), ("to", POSTED)];
+    let sentence = |how: &str| {
+        format!("the container web of shop/Deployment/web {how} from {BEFORE} to {POSTED}")
+    };
+    let of = |message: &str, more: &[(&str, &str)]| {
+        fields(&[&place[..], &[("message", message)], more].concat())
+    };
+    let town = || {
+        let mut web = workload(
+            "shop",
+            "Deployment",
+            "web",
+            &[("web", BEFORE), ("same", POSTED)],
+        );
+        web.owner = Some(Owner::Helm {
+            release: "web".into(),
+        });
+        memory([
+            web,
+            workload("shop", "Deployment", "same", &[("web", POSTED)]),
+        ])
+    };
+    for (query, outcome, how) in [
+        ("", "upgraded", "was upgraded"),
+        ("?dryRun=true", "would-upgrade", "would be upgraded"),
+    ] {
+        let target = format!("{POST}{query}");
+        let expected = of(
+            &sentence(how),
+            &[&upgrade[..], &[("outcome", outcome)]].concat(),
+        );
+        assert_eq!(
+            changes(town(), "POST", &target, Level::INFO).await,
+            [expected]
+        );
+    }
+    let warnings = changes(town(), "POST", POST, Level::WARN).await;
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert_eq!(*warning, of(&warning["message"], &[]));
+    let told = "shop/Deployment/web: the Helm release web ";
+    assert!(warning["message"].starts_with(told), "{warning:?}");
+
+    let mut refuses = MockClusterPort::new();
+    refuses.expect_freshness().return_const(Freshness::Fresh);
+    refuses.expect_find().returning(|_| {
+        let web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
+        Ok(Found::new(vec![web], Vec::new()))
+    });
+    let denied = || ClusterError::Invalid("admission webhook denied".into());
+    refuses.expect_write().returning(move |_, _| Err(denied()));
+    let failed = [
+        ("outcome", "failed"),
+        ("error", "refused: admission webhook denied"),
+    ];
+    let message = sentence("could not be upgraded");
+    let expected = of(&message, &[&upgrade[..], &failed].concat());
+    assert_eq!(
+        changes(Arc::new(refuses), "POST", POST, Level::WARN).await,
+        [expected]
+    );
+
+    let mut web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
+    web.containers[0].mark = Some("1.4.0_7_d5ecc80e".into());
+    let target = "/api/hold/shop/deploy/web";
+    let removed = "the high-water mark 1.4.0_7_d5ecc80e of the container web of shop/Deployment/web was removed";
+    let unheld = [
+        ("container", "web"),
+        ("mark", "1.4.0_7_d5ecc80e"),
+        ("outcome", "unheld"),
+    ];
+    let lines = changes(memory([web]), "DELETE", target, Level::INFO).await;
+    assert_eq!(lines, [of(removed, &unheld)]);
+}
+
+#[tokio::test]
+async fn a_plan_is_no_change() {
+    let target = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
+    for level in [Level::INFO, Level::WARN] {
+        assert_eq!(changes(shop(), "GET", target, level).await, []);
+    }
+}
+
 #[tokio::test]
 async fn a_head_that_is_never_finished_is_no_line_for_an_operator() {
     let (log, _guard) = Log::start();
@@ -220,7 +350,7 @@ async fn an_upgrade_without_its_client_has_its_line() {
     tokio::time::timeout(LONG, draining.finished())
         .await
         .expect("the end");
-    let lines = log.lines(Level::INFO);
+    let lines = requests(&log);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["upgrade"], "1");
 }

@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::Report;
-use hikaru_http::{Authentication, Bound, Metrics, Token, Tokens};
+use hikaru_core::{JobCreated, JobName, JobState, JobStatus, MockClusterPort, Mode, Report};
+use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Token, Tokens};
 
 use crate::{
     client::{call, call_with},
@@ -30,17 +30,18 @@ impl Told {
 }
 
 impl Metrics for Told {
-    fn answered(&self, route: &'static str, status: u16, _took: Duration) {
-        self.tell(format!("{route} {status}"));
+    fn answered(&self, route: &'static str, status: u16, _took: Duration, waited: bool) {
+        let waited = if waited { ", waited" } else { "" };
+        self.tell(format!("{route} {status}{waited}"));
     }
 
-    fn reported(&self, route: &'static str, report: &Report) {
+    fn reported(&self, route: &'static str, report: &Report, mode: Mode) {
         let codes: Vec<_> = report.codes().map(|code| code.to_string()).collect();
-        self.tell(format!("{route} {}", codes.join(",")));
+        self.tell(format!("{route} {mode:?} {}", codes.join(",")));
     }
 
-    fn text(&self) -> String {
-        "# EOF\n".to_owned()
+    fn text(&self, format: MetricsFormat) -> String {
+        format!("{format:?}")
     }
 }
 
@@ -51,17 +52,21 @@ async fn each_answer_and_each_report_is_told() {
     let server = bound.expect("a server").metrics(told.clone()).serve();
     let address = server.address();
     let answer = call(address, "GET", "/metrics").await;
-    assert_eq!((answer.status, &*answer.text), (200, "# EOF\n"));
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
-    );
+    assert_eq!((answer.status, &*answer.text), (200, "Text"));
+    let plain = Some("text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(answer.header("content-type"), plain);
+    let accept = ["Accept: application/openmetrics-text;version=1.0.0"];
+    let answer = call_with(address, "GET", "/metrics", &accept).await;
+    assert_eq!((answer.status, &*answer.text), (200, "OpenMetrics"));
+    let open = Some("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(answer.header("content-type"), open);
     call(
         address,
         "GET",
         "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd",
     )
     .await;
+    call(address, "POST", &format!("{POST}?dryRun=true")).await;
     call(address, "POST", POST).await;
     call(address, "POST", POST).await;
     // A route that somebody makes up, and an image, are no labels.
@@ -72,16 +77,48 @@ async fn each_answer_and_each_report_is_told() {
         told.lines(),
         [
             "/metrics 200",
-            "/api/candidates/{image} upgrade",
+            "/metrics 200",
+            "/api/candidates/{image} DryRun upgrade",
             "/api/candidates/{image} 200",
-            "/api/image/{image} upgrade",
+            "/api/image/{image} DryRun upgrade",
             "/api/image/{image} 200",
-            "/api/image/{image} equal",
+            "/api/image/{image} Commit upgrade",
+            "/api/image/{image} 200",
+            "/api/image/{image} Commit equal",
             "/api/image/{image} 200",
             "/api/image/{image} 400",
             "none 404",
             "/metrics 405",
         ]
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_a_job_is_told_apart() {
+    let mut cluster = MockClusterPort::new();
+    let name = || JobName::new("shop", "nightly-1").expect("a name");
+    cluster
+        .expect_run_job()
+        .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
+    cluster.expect_job_ended().returning(|job, _| {
+        let mut status = JobStatus::new(job.clone(), "1");
+        status.state = JobState::Complete;
+        Ok(status)
+    });
+    let told = Arc::new(Told::default());
+    let bound = Bound::new(
+        listener().await,
+        Arc::new(cluster),
+        Authentication::Loopback,
+    );
+    let server = bound.expect("a server").metrics(told.clone()).serve();
+    let target = "/api/job/shop/from/nightly";
+    call(server.address(), "POST", target).await;
+    call(server.address(), "POST", &format!("{target}?wait=10m")).await;
+    let route = "/api/job/{namespace}/from/{cronjob}";
+    assert_eq!(
+        told.lines(),
+        [format!("{route} 201"), format!("{route} 201, waited")]
     );
 }
 

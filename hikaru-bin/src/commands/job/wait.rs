@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience, Written};
+use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience};
 use tokio::time::sleep;
 
 use crate::terminal::Progress;
@@ -74,7 +74,7 @@ mod tests {
 
     use async_trait::async_trait;
     use hikaru_core::{
-        Change, ContainerTrouble, Found, Freshness, Mode, Scope, Workload, WorkloadId,
+        Change, ContainerTrouble, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
     };
 
     use super::*;

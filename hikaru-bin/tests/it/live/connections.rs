@@ -65,11 +65,11 @@ fn credentials_that_fit_are_taken_and_others_are_named() {
         "error: not allowed: the API server does not take our credentials (K8S_CERT {crt}, which expired 20"
     );
     find(&[ca, ("K8S_CERT", &crt), ("K8S_KEY", &key)])
-        .exits(1)
+        .exits(3)
         .tells(&[&expired]);
     let refused = "error: not allowed: the API server does not take our credentials (K8S_TOKEN): Unauthorized";
     let ran = find(&[ca, ("K8S_TOKEN", "s3cr3t")])
-        .exits(1)
+        .exits(3)
         .tells(&[refused]);
     assert!(!ran.err.contains("s3cr3t"), "{}", ran.err);
 
@@ -78,10 +78,10 @@ fn credentials_that_fit_are_taken_and_others_are_named() {
     let stranger =
         format!("no connection: the certificate of the API server is not signed by K8S_CA {crt}");
     find(&[("K8S_CA", &crt), ("K8S_TOKEN_FILE", &token)])
-        .exits(1)
+        .exits(4)
         .tells(&[&stranger]);
     find(&[("K8S_TOKEN_FILE", &token)])
-        .exits(1)
+        .exits(4)
         .tells(&["not signed by what this machine trusts (K8S_CA is not set)"]);
 }
 

@@ -86,7 +86,7 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
     let figures = server.get("/metrics").is(200).body;
     for line in [
-        "hikaru_writes_total{outcome=\"written\"} 4\n",
+        "hikaru_writes_total{outcome=\"written\",dry_run=\"false\"} 4\n",
         "hikaru_index_fresh 1\n",
         "hikaru_index_age_seconds ",
         "hikaru_watch_restarts_total 0\n",
@@ -133,7 +133,8 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     ];
     cluster.kubectl(&args).expect("patched");
     let server = serve_as(cluster, &[]).ready();
-    let answer = server.post(&shop.post(3)).is(502).json();
+    let answer = server.post(&shop.post(3)).is(422).json();
+    assert_eq!(answer["type"], "urn:hikaru:problem:refused");
     let failed = answer["failed"].as_array().expect("what failed").clone();
     assert_eq!(failed.len(), 3, "{answer}");
     for failure in &failed {

@@ -51,7 +51,7 @@ fn a_pipeline_migrates_and_waits() {
         &format!("{namespace}/good: complete"),
     ]);
     hikaru(&scene, &waited)
-        .exits(1)
+        .exits(3)
         .tells(&["error: there is a Job"]);
     let again = [&waited[..], &["--replace", "--output=json"]].concat();
     let ran = hikaru(&scene, &again).exits(0);
@@ -75,7 +75,7 @@ fn a_pipeline_migrates_and_waits() {
     hikaru(&scene, &[&run[..], &["--wait=2m"]].concat())
         .exits(1)
         .tells(&[
-            &format!("{namespace}/bad failed: the container web of the pod bad-"),
+            &format!("error: {namespace}/bad failed: the container web of the pod bad-"),
             "(DeadlineExceeded)",
             &format!("its log: hikaru job log {namespace}/bad"),
         ]);
@@ -85,7 +85,7 @@ fn a_pipeline_migrates_and_waits() {
     let slow = file("slow.yaml", job("slow", "acme/broken:1", ""));
     let run = ["job", "run", "-f", &slow, "--namespace", namespace];
     hikaru(&scene, &[&run[..], &["--wait=2s"]].concat())
-        .exits(1)
+        .exits(4)
         .tells(&["slow has not ended within 2s and goes on: "]);
     hikaru(&scene, &["job", "status", &format!("{namespace}/slow")])
         .exits(0)

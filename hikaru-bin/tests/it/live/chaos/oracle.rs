@@ -61,7 +61,7 @@ impl Post {
     pub(super) fn is_acknowledged_for(&self, object: &str) -> bool {
         let answer = self.answer.as_ref().filter(|_| !self.dry_run);
         answer.is_some_and(|answer| {
-            matches!(answer.status, 200 | 502)
+            matches!(answer.status, 200 | 422 | 502)
                 && !answer.failed.iter().any(|failed| failed == object)
                 && self.is_meant_for(object)
         })

@@ -1,0 +1,136 @@
+//! The call that upgrades: its turn, its task, which outlives its client, and what came of it as an answer.
+
+use std::{convert::identity, future::ready, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::{FutureExt as _, future::Either};
+use hikaru_core::{Build, Mode, Report, ShortfallKind, Terms};
+use hyper::{StatusCode, body::Bytes};
+use tokio::time::timeout_at;
+
+use super::{Answer, JSON, Outcome, failures, finish, internal, json, of_bytes, respond};
+use crate::{
+    persistent::Persistent,
+    problem::{Kind, Refusal},
+    query::Parameters,
+    request_line::RequestLine,
+    server::{Shared, Stage},
+    wire,
+};
+
+/// Upgrades. hyper drops what answers a client that hangs up, and an upgrade is not to be stopped half-way: it goes on in a
+/// task of its own then, and when its time is over. While it waits for its turn nothing has begun, and it goes with its
+/// client.
+pub(super) fn answer(
+    shared: Arc<Shared>,
+    mut line: Box<RequestLine>,
+    build: Build,
+    parameters: Parameters,
+) -> impl Future<Output = Answer> {
+    let ask = Ask {
+        full: parameters.full(),
+        strict: parameters.strict(),
+        allow_none: parameters.allow_none(),
+        mode: match parameters.dry_run() {
+            true => Mode::DryRun,
+            false => Mode::Commit,
+        },
+    };
+    let mut request = parameters.request(build);
+    // The list of what was upgraded has no place for them.
+    request.near_misses = ask.full || ask.strict;
+    let deadline = line.started + shared.limits.answer;
+    let turn = match shared.upgrades.clone().try_acquire_owned() {
+        Ok(turn) => Either::Left(ready(Some(turn))),
+        // It is never closed, so the other error is none.
+        Err(_) => {
+            let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned());
+            Either::Right(Box::pin(turn.map(|turn| turn.ok().and_then(Result::ok))))
+        }
+    };
+    async move {
+        let Some(turn) = turn.await else {
+            let busy = Refusal::new(
+                Kind::Busy,
+                "too many upgrades are under way: nothing was done",
+            );
+            return finish(line, Err(busy));
+        };
+        let (id, unread) = (line.id.clone(), line.unread);
+        let server = shared.clone();
+        let aborted = move || {
+            let mut stage = server.subscribe();
+            async move {
+                stage
+                    .wait_for(|stage| *stage == Stage::Aborted)
+                    .await
+                    .is_ok()
+            }
+        };
+        let work = Persistent::until(aborted, async move {
+            let _held = (turn, shared.running());
+            let report = hikaru_core::upgrade(&*shared.cluster, request, ask.mode);
+            let outcome = report.map(|report| told(&mut line, &report?, ask));
+            let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
+            finish(line, outcome.map_err(|_| internal()).and_then(identity))
+        });
+        match timeout_at(deadline, work).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let detail = "the upgrade is still under way and will be finished: repeating the call later is safe";
+                tracing::warn!(request_id = id, "answered 504, the upgrade goes on");
+                respond(&id, unread, Err(Refusal::new(Kind::Timeout, detail)))
+            }
+        }
+    }
+}
+
+/// How an upgrade is asked for.
+#[derive(Clone, Copy)]
+struct Ask {
+    full: bool,
+    strict: bool,
+    allow_none: bool,
+    mode: Mode,
+}
+
+/// What came of an upgrade, as it was asked for.
+fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
+    line.report(report, ask.mode);
+    line.changes(report, ask.mode);
+    let terms = match ask.strict {
+        true => Terms::Strict,
+        false => Terms::Lenient,
+    };
+    let told = || wire::Report::from(report);
+    if let Some(shortfall) = report.shortfall(terms, ask.allow_none) {
+        let (kind, see) = match shortfall.kind {
+            ShortfallKind::Refused => (Kind::Refused, ""),
+            ShortfallKind::NothingMatched => (Kind::Strict, ": see nearMisses of the report"),
+            ShortfallKind::StaysBehind => (Kind::Strict, ""),
+            // Repeating can help.
+            _ => (Kind::Incomplete, ""),
+        };
+        let detail = format!("{}{see}", shortfall.sentence);
+        let members = match kind {
+            Kind::Strict => wire::Members::default(),
+            _ => wire::Members {
+                upgraded: Some(wire::upgraded(report)),
+                failed: Some(wire::failed(report)),
+                faults: failures(&report.faults),
+                ..wire::Members::default()
+            },
+        };
+        return Err(Refusal::new(kind, detail).with(wire::Members {
+            report: (ask.full || ask.strict).then(told),
+            ..members
+        }));
+    }
+    if ask.full {
+        return json(&told());
+    }
+    match &*wire::upgraded(report) {
+        // What most posts of a busy CI are answered.
+        [] => Ok(of_bytes(StatusCode::OK, JSON, Bytes::from_static(b"[]"))),
+        upgraded => json(&upgraded),
+    }
+}

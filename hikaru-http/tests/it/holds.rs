@@ -1,0 +1,109 @@
+//! `DELETE /api/hold/…`: high-water marks are removed.
+
+use std::sync::Arc;
+
+use hikaru_core::{ClusterError, MockClusterPort};
+use serde_json::json;
+
+use crate::{answers::town, client::call, cluster::serve};
+
+const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+#[tokio::test]
+async fn holds_are_removed() {
+    let cluster = town();
+    let server = serve(cluster.clone()).await;
+    let delete = async |target: &str| call(server.address(), "DELETE", target).await;
+    let held = "/api/hold/shop/deploy/held";
+    let none = json!({"namespace": "shop", "kind": "Deployment", "name": "held", "removed": []});
+    let answer = delete(&format!("{held}?container=api")).await;
+    assert_eq!((answer.status, answer.json()), (200, none.clone()));
+    let post = || call(server.address(), "POST", POST);
+    assert!(!post().await.text.contains("\"held\""));
+    let answer = delete(held).await;
+    let mut removed = none.clone();
+    removed["removed"] = json!([{"container": "web", "mark": "1.4.0_7_d5ecc80e"}]);
+    assert_eq!((answer.status, answer.json()), (200, removed));
+    assert_eq!(delete(held).await.json(), none, "repeating it is safe");
+    assert!(post().await.text.contains("\"held\""));
+
+    for (target, status, problem, detail) in [
+        (
+            "/api/hold/shop/Deployment/absent",
+            404,
+            "no-such-workload",
+            "there is no shop/Deployment/absent",
+        ),
+        (
+            "/api/hold/Shop/Deployment/web",
+            400,
+            "bad-name",
+            "expected a namespace of ",
+        ),
+        (
+            "/api/hold/shop/Deployment/%2e%2e%2fx",
+            400,
+            "bad-name",
+            "expected NAMESPACE/KIND/NAME",
+        ),
+        (
+            "/api/hold/shop/Deployment/held?dryRun=true",
+            400,
+            "bad-query",
+            "expected container, found `dryRun`",
+        ),
+        (
+            "/api/hold/shop/Deployment/held?container=",
+            400,
+            "bad-query",
+            "container: expected the name of a container",
+        ),
+        (
+            "/api/hold/shop/held",
+            404,
+            "unknown-route",
+            "expected /api/image/",
+        ),
+    ] {
+        let answer = delete(target).await;
+        assert_eq!(
+            (answer.status, &*answer.problem().0),
+            (status, problem),
+            "{target}"
+        );
+        assert!(answer.problem().1.starts_with(detail), "{answer:?}");
+    }
+    let answer = call(server.address(), "POST", held).await;
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (405, Some("DELETE"))
+    );
+}
+
+#[tokio::test]
+async fn a_hold_that_cannot_be_removed_says_why() {
+    for (error, status, problem) in [
+        (
+            ClusterError::Forbidden("cannot patch".into()),
+            422,
+            "refused",
+        ),
+        (
+            ClusterError::Invalid("remove it by hand".into()),
+            422,
+            "refused",
+        ),
+        (ClusterError::Lost("reset".into()), 503, "unavailable"),
+        (ClusterError::Unsupported("that"), 501, "unsupported"),
+    ] {
+        let mut cluster = MockClusterPort::new();
+        let told = error.clone();
+        cluster
+            .expect_unhold()
+            .returning(move |_, _| Err(told.clone()));
+        let server = serve(Arc::new(cluster)).await;
+        let answer = call(server.address(), "DELETE", "/api/hold/shop/Deployment/web").await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.problem(), (problem.to_owned(), error.to_string()));
+    }
+}
