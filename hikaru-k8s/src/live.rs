@@ -45,6 +45,7 @@ mod selector;
 mod tls;
 mod token;
 mod transport;
+mod warning;
 mod watch;
 
 use client::{ApiClient, Expected, RequestError};

@@ -61,7 +61,11 @@ pub(crate) fn patch(object: &Value, repo: &str, n: u64) -> Value {
     let to = image(repo, n);
     patch.push(json!({"op": "replace", "path": format!("{container}/image"), "value": to}));
     patch.push(json!({"op": "add", "path": mark, "value": format!("1.4.0_{n}_f73d5a39")}));
-    let previous = json!({"at": "2026-01-01T00:00:00Z", "previous": {"web": runs["image"]}});
+    let cause = "/metadata/annotations/kubernetes.io~1change-cause";
+    let tag = to.rsplit(':').next().unwrap_or_default();
+    patch.push(json!({"op": "add", "path": cause, "value": format!("hikaru: web to {tag}")}));
+    let previous = json!({"at": "2026-01-01T00:00:00Z", "previous": {"web": runs["image"]},
+        "to": {"web": to}});
     patch.push(json!({"op": "add", "path": last, "value": previous.to_string()}));
     Value::Array(patch)
 }

@@ -12,6 +12,7 @@ mod fuzz_corpus;
 mod guarantee;
 mod marks;
 mod plans;
+mod pods;
 mod properties;
 mod references;
 mod settings;

@@ -317,7 +317,8 @@ fn upgrade() {
     }
     let digest = format!("acme/web@sha256:{}", "0a".repeat(32));
     runs(&digest).gives(&format!(
-        "upgrade: a digest alone carries no version {mark}"
+        "upgrade: a digest alone carries no version {mark} (web was pinned to a digest and no longer is, as the posted image \
+         has none: post it with its digest to keep the pin)"
     ));
 }
 

@@ -54,28 +54,31 @@ pub(crate) fn from_cron_job(
 
 fn put_image(
     spec: &mut Map<String, Value>,
-    image: &str,
+    posted_text: &str,
     name: &JobName,
 ) -> Result<(), ClusterError> {
-    let posted = Reference::parse(image)
+    let posted = Reference::parse(posted_text)
         .map_err(|error| ClusterError::Invalid(format!("not an image reference: {error}")))?;
     let mut runs = Vec::new();
     let mut put = false;
-    for list in ["initContainers", "containers"] {
-        let pod = spec
+    for (list, image) in [
+        ("initContainers", "/image"),
+        ("containers", "/image"),
+        ("volumes", "/image/reference"),
+    ] {
+        let items = spec
             .get_mut("template")
-            .and_then(|template| template.pointer_mut("/spec"));
-        let containers = pod
+            .and_then(|template| template.pointer_mut("/spec"))
             .and_then(|pod| pod.get_mut(list))
             .and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
-            let Some(Value::String(text)) = container.get_mut("image") else {
+        for item in items.into_iter().flatten() {
+            let Some(Value::String(text)) = item.pointer_mut(image) else {
                 continue;
             };
             match Reference::parse(text) {
                 Ok(running) if running.repository() == posted.repository() => {
                     put = true;
-                    image.clone_into(text);
+                    posted_text.clone_into(text);
                 }
                 _ => runs.push(text.clone()),
             }
@@ -89,6 +92,6 @@ fn put_image(
         some => some.join(", "),
     };
     Err(ClusterError::Invalid(format!(
-        "no container of the CronJob {name} uses the repository of {image}; its images: {runs}"
+        "no container of the CronJob {name} uses the repository of {posted_text}; its images: {runs}"
     )))
 }

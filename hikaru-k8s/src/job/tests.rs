@@ -364,7 +364,8 @@ fn a_job_of_a_cron_job() {
         "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}},
         "spec": {"backoffLimit": 0, "future": {"x": 1}, "template": {"spec": {
             "initContainers": [{"name": "i", "image": "acme/web:old"}],
-            "containers": [{"name": "c", "image": "acme/web:old"}, {"name": "s", "image": "side:1"}]}}}}}});
+            "containers": [{"name": "c", "image": "acme/web:old"}, {"name": "s", "image": "side:1"}],
+            "volumes": [{"name": "v", "image": {"reference": "acme/web:old"}}, {"name": "e", "emptyDir": {}}]}}}}}});
     let made = from_cron_job(&name, &cron_job, Some("docker.io/acme/web:new")).expect("a job");
     let expected = json!({"apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"generateName": "nightly-", "namespace": "shop", "labels": {"a": "b"},
@@ -373,13 +374,15 @@ fn a_job_of_a_cron_job() {
                 "controller": true}]},
         "spec": {"backoffLimit": 0, "future": {"x": 1}, "template": {"spec": {
             "initContainers": [{"name": "i", "image": "docker.io/acme/web:new"}],
-            "containers": [{"name": "c", "image": "docker.io/acme/web:new"}, {"name": "s", "image": "side:1"}]}}}});
+            "containers": [{"name": "c", "image": "docker.io/acme/web:new"}, {"name": "s", "image": "side:1"}],
+            "volumes": [{"name": "v", "image": {"reference": "docker.io/acme/web:new"}},
+                {"name": "e", "emptyDir": {}}]}}}});
     assert_eq!(Value::Object(made.object), expected);
     for (image, expected) in [
         (
             "other/web:new",
             "no container of the CronJob shop/nightly uses the repository of other/web:new; its images: \
-          acme/web:old, acme/web:old, side:1",
+          acme/web:old, acme/web:old, side:1, acme/web:old",
         ),
         ("Web", "not an image reference"),
     ] {

@@ -18,6 +18,7 @@ use super::{
     connection::{Connection, ConnectionError},
     seats::{Ending, Lane, desk::Desk},
     transport::Transport,
+    warning,
 };
 
 /// How long one object may take to be read or written, the wait for a seat apart.
@@ -49,9 +50,6 @@ const EXCERPT: usize = 300;
 
 /// What we repeat of the API server's own words, in characters. Of an invalid object it names every cause.
 const MESSAGE: usize = 4000;
-
-/// Warnings of one answer that are told.
-const WARNINGS: usize = 20;
 
 /// Why a request got no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +126,7 @@ impl Refused {
 }
 
 /// At most so much of what a server says.
-fn short(message: &str) -> String {
+pub(super) fn short(message: &str) -> String {
     match message.char_indices().nth(MESSAGE) {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),
@@ -161,26 +159,6 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// What the server warns of.
     pub(super) warnings: Vec<Text>,
-}
-
-/// The texts of `Warning` headers (RFC 7234, 5.5): `299 - "spec.x is deprecated"`. What has another form is passed over.
-fn warnings(headers: &HeaderMap) -> Vec<Text> {
-    let values = headers.get_all(header::WARNING).iter();
-    let texts = values.filter_map(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        let (_, rest) = value.split_once('"')?;
-        let mut text = String::new();
-        let mut chars = rest.chars();
-        loop {
-            match chars.next()? {
-                '"' => break,
-                '\\' => text.push(chars.next()?),
-                other => text.push(other),
-            }
-        }
-        Some(short(&text).into())
-    });
-    texts.take(WARNINGS).collect()
 }
 
 /// What is asked for, which says how long it may take and how long it may be.
@@ -290,7 +268,7 @@ impl ApiClient {
         match whole(body, expected.most()).await {
             Whole::Read(body) => Ok(Answer {
                 body,
-                warnings: warnings(&head.headers),
+                warnings: warning::texts(&head.headers),
             }),
             Whole::TooLong(_) => Err(RequestError::TooLong(expected.most())),
             Whole::Torn(_, words) => Err(RequestError::Lost(words)),

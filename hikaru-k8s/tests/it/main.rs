@@ -6,6 +6,7 @@ mod bad_input;
 mod contract;
 mod jobs;
 mod live;
+mod pods;
 mod reading;
 mod scene;
 mod writing;

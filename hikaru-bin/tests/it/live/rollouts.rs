@@ -76,6 +76,56 @@ fn a_post_rolls_the_pods_and_a_second_or_older_one_writes_nothing() {
     ]);
     let last: serde_json::Value = serde_json::from_str(&last).expect("JSON");
     assert_eq!(last["previous"], json!({"web": image(1)}));
+    assert_eq!(last["to"], json!({"web": image(2)}));
+    let history = scene.kubectl(&["rollout", "history", "deployment/web"]);
+    let tag = image(2);
+    let tag = tag.rsplit(':').next().expect("a tag");
+    assert!(
+        history.contains(&format!("hikaru: web to {tag}")),
+        "{history}"
+    );
+}
+
+/// An undo of a StatefulSet leaves the annotations as they are: what `last-upgrade` says is of an image that no longer runs.
+#[test]
+fn a_last_upgrade_that_was_undone_is_not_believed() {
+    let scene = Scene::new("undone");
+    scene.apply(&[workload("StatefulSet", "web", LABELS, 1, &image(1))]);
+    scene.rolled_out("statefulset", "web");
+    let post = |n: u64| {
+        let image = image(n);
+        let args = [
+            "upgrade",
+            &image,
+            "--namespace",
+            &scene.namespace,
+            "--force=held",
+        ];
+        scene.hikaru(&args).exits(0);
+    };
+    let last = || {
+        let last = "--output=jsonpath={.metadata.annotations.hikaru\\.dev/last-upgrade}";
+        let last = scene.kubectl(&["get", "statefulset", "web", last]);
+        serde_json::from_str::<serde_json::Value>(&last).expect("JSON")
+    };
+    post(2);
+    scene.rolled_out("statefulset", "web");
+    post(3);
+    scene.rolled_out("statefulset", "web");
+    assert_eq!(last()["previous"], json!({"web": image(2)}));
+    scene.kubectl(&["rollout", "undo", "statefulset/web"]);
+    scene.rolled_out("statefulset", "web");
+    assert_eq!(scene.images("statefulset", "web"), [image(2)]);
+    // It is set to an image whose rollout never ends, so that the next upgrade finds none complete.
+    scene.kubectl(&[
+        "set",
+        "image",
+        "statefulset/web",
+        &format!("web={}-broken", image(2)),
+    ]);
+    post(4);
+    assert_eq!(last()["previous"], json!({}));
+    assert_eq!(last()["to"], json!({"web": image(4)}));
 }
 
 #[test]

@@ -170,7 +170,7 @@ impl Scene {
     }
 
     /// Hikaru's writes in this namespace that were kept, in the order in which they were stored: the log has them in the
-    /// order of their answers. Each is checked: a patch, of images, marks and `last-upgrade` alone.
+    /// order of their answers. Each is checked: a patch, of images, marks, `last-upgrade` and `change-cause` alone.
     pub(super) fn writes(&self) -> Vec<AuditEvent> {
         let events = self.cluster.audit().expect("the audit log");
         let ours = events.into_iter().filter(|event| {
@@ -234,20 +234,29 @@ fn build_of(image: &str) -> u64 {
         .build()
 }
 
-/// A patch may test whatever it likes; it may write images, marks, `last-upgrade`, and the empty maps that hold them.
+/// The annotations that hikaru writes.
+const ANNOTATIONS: [&str; 2] = ["hikaru.dev/last-upgrade", "kubernetes.io/change-cause"];
+
+/// A patch may test whatever it likes; it may write images, marks, `last-upgrade` and `change-cause`, and the map that holds
+/// the two where there is none.
 pub(super) fn check_patch(patch: &Value) -> Result<(), String> {
     for operation in patch.as_array().ok_or("no JSON patch")? {
         let path = operation["path"].as_str().ok_or("no path")?;
         let allowed = match operation["op"].as_str().ok_or("no operation")? {
             "test" => true,
-            "replace" => path.ends_with("/image") && path.contains("ontainers/"),
+            "replace" => {
+                (path.ends_with("/image") && path.contains("ontainers/"))
+                    || (path.ends_with("/image/reference") && path.contains("/volumes/"))
+            }
             "add" => {
                 path.starts_with("/metadata/labels/high-water.hikaru.dev~1")
-                    || path == "/metadata/annotations/hikaru.dev~1last-upgrade"
+                    || ANNOTATIONS.iter().any(|key| {
+                        path.strip_prefix("/metadata/annotations/") == Some(&key.replace('/', "~1"))
+                    })
                     || (path == "/metadata/annotations"
-                        && operation["value"].as_object().is_some_and(|map| {
-                            map.keys().all(|key| key == "hikaru.dev/last-upgrade")
-                        }))
+                        && operation["value"]
+                            .as_object()
+                            .is_some_and(|map| map.keys().eq(ANNOTATIONS)))
             }
             "remove" => path.starts_with("/metadata/labels/high-water.hikaru.dev~1"),
             _ => false,

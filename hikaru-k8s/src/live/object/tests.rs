@@ -1,6 +1,6 @@
 //! What is read of objects, and what is said of those that cannot be.
 
-use hikaru_core::{Container, IdentityLabels, Owner, PodList, Progress, TagFormats};
+use hikaru_core::{Container, IdentityLabels, Owner, PodList, Progress, StraySetting, TagFormats};
 use serde_json::{Value, json};
 
 use super::*;
@@ -146,4 +146,103 @@ fn a_malformed_object_is_named_and_weighed() {
     }
     let odd = read(&kind("Deployment"), &keys(), "[]").expect_err("malformed");
     assert_eq!(odd.id.to_string(), "?/Deployment/?");
+}
+
+/// A pod of every list, of a kind that users added, and of one of Kubernetes.
+#[test]
+fn what_of_a_pod_names_an_image_is_read() {
+    let pod = json!({"spec": {
+        "containers": [{"image": "web:1"}, {"name": "side", "image": "side:1"}],
+        "volumes": [{"name": "cache", "emptyDir": {}}, {"name": "assets", "image": {"reference": "web:1"}},
+            {"name": "empty", "image": {}}, {"name": "null", "image": null}]}});
+    let object = json!({"metadata": {"name": "web", "namespace": "shop",
+            "labels": {"high-water.hikaru.dev/volume.assets": "1.4.0_1_00000000",
+                "high-water.hikaru.dev/containers.0": "1.4.0_2_00000000"}},
+        "spec": {"template": pod}})
+    .to_string();
+    let kinds = Kinds::with(&["serving.knative.dev/v1/Service=spec.template"
+        .parse()
+        .expect("a kind")]);
+    let service = kinds.named("Service").expect("it was added");
+    let seen = read(service, &keys(), &object).expect("an object");
+    let mut nameless = Container::nameless(PodList::Containers, 0, "web:1");
+    nameless.mark = Some("1.4.0_2_00000000".into());
+    let mut side = Container::new("side", "side:1");
+    side.position = 1;
+    let mut assets = Container::volume("assets", "web:1");
+    assets.position = 1;
+    assets.mark = Some("1.4.0_1_00000000".into());
+    assert_eq!(seen.workload.containers, [nameless, side, assets]);
+    let odd = read(&kind("Deployment"), &keys(), &object).expect_err("malformed");
+    assert!(
+        odd.message.contains("containers[0] has no name"),
+        "{}",
+        odd.message
+    );
+    let near = Scope::new(Select::Repository("docker.io/library/web".into()));
+    assert_eq!(odd.fault(&near).severity, Severity::Failure);
+}
+
+#[test]
+fn what_keeps_pods_back_and_settings_without_effect_are_read() {
+    let check = |kind_name: &str, change: &dyn Fn(&mut Value), expected: &[Hindrance]| {
+        let mut object = deployment();
+        change(&mut object);
+        let seen = read(&kind(kind_name), &keys(), &object.to_string()).expect("an object");
+        assert_eq!(seen.workload.hindrances, expected, "{object}");
+        seen.workload.stray_settings
+    };
+    check("Deployment", &|_| {}, &[]);
+    let paused = |o: &mut Value| o["spec"]["paused"] = json!(true);
+    check("Deployment", &paused, &[Hindrance::Paused]);
+    let strategy =
+        |strategy: Value| move |o: &mut Value| o["spec"]["updateStrategy"] = strategy.clone();
+    let on_delete = strategy(json!({"type": "OnDelete"}));
+    check("StatefulSet", &on_delete, &[Hindrance::OnDelete]);
+    check("DaemonSet", &on_delete, &[Hindrance::OnDelete]);
+    for (partition, expected) in [(0, &[][..]), (2, &[Hindrance::Partition(2)])] {
+        let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
+        check("StatefulSet", &strategy(rolling), expected);
+    }
+    let suspended = |o: &mut Value| o["spec"]["suspend"] = json!(true);
+    check("CronJob", &suspended, &[Hindrance::Suspended]);
+    let deleted =
+        |o: &mut Value| o["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+    check("Deployment", &deleted, &[Hindrance::Terminating]);
+
+    let strays = check(
+        "Deployment",
+        &|o| {
+            o["spec"]["template"]["metadata"] = json!({"labels": {"hikaru.dev/upgrade": "manual", "app": "web"},
+                "annotations": {"hikaru.dev/constraint": "~1", "hikaru.dev/last-upgrade": "{}"}});
+        },
+        &[],
+    );
+    let stray = |place, key: &str, metadata: &str| StraySetting {
+        place,
+        key: key.into(),
+        metadata: metadata.into(),
+    };
+    let template = "spec.template.metadata";
+    assert_eq!(
+        strays,
+        [
+            stray(Place::Label, "upgrade", template),
+            stray(Place::Annotation, "constraint", template)
+        ]
+    );
+    let strays = check(
+        "CronJob",
+        &|o| {
+            let metadata = json!({"annotations": {"hikaru.dev/upgrade": "manual"}});
+            o["spec"] = json!({"jobTemplate": {"metadata": metadata, "spec": {"template": {"metadata": metadata}}}});
+        },
+        &[],
+    );
+    let job = "spec.jobTemplate.metadata";
+    let pod = "spec.jobTemplate.spec.template.metadata";
+    assert_eq!(
+        strays,
+        [job, pod].map(|metadata| stray(Place::Annotation, "upgrade", metadata))
+    );
 }

@@ -144,3 +144,48 @@ async fn a_kind_that_is_added_is_upgraded_like_the_others() {
     assert_eq!(removed.map(|marks| marks.len()), Ok(1));
     assert_eq!(post().await, ["upgrade"]);
 }
+
+/// A Knative Service names no container, as its schema allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_without_a_name_is_upgraded_marked_and_let_go() {
+    let namespace = rig::namespace("nameless").await;
+    let group = "nameless.example";
+    let mut settings = rig::settings();
+    let kind = format!("{group}/v1alpha1/Rollout=spec.template");
+    settings.kinds = vec![kind.parse().expect("a kind")];
+    let live = rig::with(Cluster::shared(), settings).await;
+    rig::create(&[definition(group)]).await;
+    let crd = format!("crd/rollouts.{group}");
+    let established = ["wait", "--for=condition=Established", "--timeout=30s", &crd];
+    rig::kubectl(&established, "").await;
+    let mut object = rollout(group, &namespace, "hello");
+    let containers = json!([{"image": rig::image(1)}]);
+    object["spec"]["template"]["spec"]["containers"] = containers;
+    rig::create(&[object]).await;
+    let report = rig::post(&live, 2, &namespace).await;
+    assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+    let get = [
+        "get",
+        &format!("rollouts.{group}"),
+        "hello",
+        "--namespace",
+        &namespace,
+        "--output=json",
+    ];
+    let now: Value = serde_json::from_str(&rig::kubectl(&get, "").await).expect("JSON");
+    assert_eq!(
+        now["spec"]["template"]["spec"]["containers"],
+        json!([{"image": rig::image(2)}])
+    );
+    let mark = now["metadata"]["labels"]["high-water.hikaru.dev/containers.0"].as_str();
+    assert!(
+        mark.is_some_and(|mark| mark.starts_with("1.4.0_2_")),
+        "{mark:?}"
+    );
+    let name: WorkloadName = format!("{namespace}/rollout/hello")
+        .parse()
+        .expect("a name");
+    let removed = hikaru_core::ClusterPort::unhold(&live, &name, Some("containers[0]".into()));
+    let removed = removed.await.expect("the mark");
+    assert_eq!(&*removed[0].0, "containers[0]");
+}

@@ -125,7 +125,7 @@ async fn a_watched_cluster_keeps_the_contract() {
     only_ours_was_written(&namespace).await;
 }
 
-/// Every write is a patch that tests first and touches images, marks and `last-upgrade` only.
+/// Every write is a patch that tests first and touches images, marks, `last-upgrade` and `change-cause` only.
 async fn only_ours_was_written(namespace: &str) {
     let writes = rig::our_writes(namespace).await;
     assert!(writes.len() > 10, "{}", writes.len());

@@ -394,3 +394,90 @@ async fn who_applies_an_object_is_named_before_and_after_the_image_is_ours() {
         "{refused}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_volume_is_upgraded_marked_held_and_let_go() {
+    let (live, namespace) = (live().await, rig::namespace("volume").await);
+    let mut object = rig::object("Deployment", &namespace, "web");
+    let volumes = json!([{"name": "cache", "emptyDir": {}},
+        {"name": "assets", "image": {"reference": image(1), "pullPolicy": "IfNotPresent"}}]);
+    object["spec"]["template"]["spec"]["volumes"] = volumes;
+    rig::create(&[object]).await;
+    let report = rig::post(&live, 2, &namespace).await;
+    assert_eq!(rig::codes(&report), ["upgrade", "upgrade"]);
+    assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+    let web = id(&namespace, "Deployment", "web");
+    let now = rig::read(&live, &web).await;
+    let assets = now.container("volume assets").expect("the volume");
+    assert_eq!(*assets.image, image(2));
+    let mark = assets.mark.clone().expect("a mark");
+    let label = "jsonpath={.metadata.labels.high-water\\.hikaru\\.dev/volume\\.assets}";
+    let get = |what| ["get", "deployment", "web", "-o", what, "-n", &namespace];
+    assert_eq!(rig::kubectl(&get(label), "").await, *mark);
+    let cause = "jsonpath={.metadata.annotations.kubernetes\\.io/change-cause}";
+    assert_eq!(
+        rig::kubectl(&get(cause), "").await,
+        "hikaru: web and volume assets to acme_web_main_1.4.0_2_0123abcd"
+    );
+    // Somebody takes the volume back alone.
+    let patch = json!([{"op": "replace", "path": "/spec/template/spec/volumes/1/image/reference", "value": image(1)}]);
+    let patch = format!("--patch={patch}");
+    let args = [
+        "patch",
+        "deployment",
+        "web",
+        "--type=json",
+        &patch,
+        "-n",
+        &namespace,
+    ];
+    rig::kubectl(&args, "").await;
+    let report = rig::post(&live, 2, &namespace).await;
+    assert_eq!(rig::codes(&report), ["equal", "held"]);
+    let name = format!("{namespace}/deployment/web")
+        .parse()
+        .expect("a name");
+    let removed = live.unhold(&name, Some("volume assets".into())).await;
+    assert_eq!(removed, Ok(vec![("volume assets".into(), mark)]));
+    let report = rig::post(&live, 2, &namespace).await;
+    assert_eq!(rig::codes(&report), ["equal", "upgrade"]);
+    let writes = rig::our_writes(&namespace).await;
+    assert_eq!(writes.len(), 3);
+    writes[..1].iter().for_each(rig::assert_ours);
+}
+
+/// The server refuses a write as stale if the volume is another one by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_was_changed_meanwhile_is_judged_again() {
+    let (live, namespace) = (live().await, rig::namespace("volume-between").await);
+    let mut object = rig::object("Deployment", &namespace, "web");
+    let volumes = json!([{"name": "assets", "image": {"reference": image(1)}}]);
+    object["spec"]["template"]["spec"]["volumes"] = volumes;
+    rig::create(&[object]).await;
+    let patch = json!([{"op": "replace", "path": "/spec/template/spec/volumes/0/image/reference", "value": image(9)}]);
+    let patch = format!("--patch={patch}");
+    let acts: &[&str] = &["patch", "deployment", "web", "--type=json", &patch];
+    let report = post_while(&live, 2, &namespace, None, &[acts]).await;
+    assert_eq!(rig::codes(&report), ["upgrade", "obsolete"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_server_warns_of_is_told() {
+    let (live, namespace) = (live().await, rig::namespace("warned").await);
+    let mut object = rig::object("Deployment", &namespace, "web");
+    let selector = json!({"beta.kubernetes.io/os": "linux"});
+    object["spec"]["template"]["spec"]["nodeSelector"] = selector;
+    object["spec"]["paused"] = json!(true);
+    rig::create(&[object]).await;
+    let report = rig::post(&live, 2, &namespace).await;
+    let warnings = report.entries[0].entry.warnings.iter();
+    let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with("its rollout is paused"));
+    assert!(
+        warnings[1].starts_with(
+            "the API server warns: spec.template.spec.nodeSelector[beta.kubernetes.io/os]"
+        ),
+        "{warnings:?}"
+    );
+}

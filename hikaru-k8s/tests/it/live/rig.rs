@@ -197,7 +197,7 @@ pub(super) async fn our_writes(namespace: &str) -> Vec<AuditEvent> {
     .await
 }
 
-/// Asserts that a write of ours is a guarded patch of images, marks and `last-upgrade`, and of nothing else.
+/// Asserts that a write of ours is a guarded patch of images, marks, `last-upgrade` and `change-cause`, and of nothing else.
 pub(super) fn assert_ours(write: &AuditEvent) {
     assert_eq!(write.verb(), "patch");
     let operations = write.request_body().and_then(Value::as_array);
@@ -209,15 +209,21 @@ pub(super) fn assert_ours(write: &AuditEvent) {
     assert_eq!(operations[0]["path"], "/metadata/uid");
     for operation in &operations[first_write..] {
         let path = operation["path"].as_str().expect("a path");
-        let image = path.ends_with("/image")
-            && (path.contains("/spec/containers/") || path.contains("/spec/initContainers/"))
-            && operation["op"] == "replace";
+        let container = path.ends_with("/image")
+            && (path.contains("/spec/containers/") || path.contains("/spec/initContainers/"));
+        let volume = path.ends_with("/image/reference") && path.contains("/spec/volumes/");
+        let image = (container || volume) && operation["op"] == "replace";
         let mark = path.starts_with("/metadata/labels/high-water.hikaru.dev~1");
-        let last = path == "/metadata/annotations/hikaru.dev~1last-upgrade";
+        let annotation = path == "/metadata/annotations/hikaru.dev~1last-upgrade"
+            || path == "/metadata/annotations/kubernetes.io~1change-cause";
         let first_annotation = path == "/metadata/annotations"
-            && operation["value"]
-                .as_object()
-                .is_some_and(|map| map.keys().eq(["hikaru.dev/last-upgrade"]));
-        assert!(image || mark || last || first_annotation, "{operation}");
+            && operation["value"].as_object().is_some_and(|map| {
+                map.keys()
+                    .eq(["hikaru.dev/last-upgrade", "kubernetes.io/change-cause"])
+            });
+        assert!(
+            image || mark || annotation || first_annotation,
+            "{operation}"
+        );
     }
 }

@@ -167,6 +167,30 @@ async fn a_write_without_an_answer_is_lost_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_the_server_warns_of_is_told() {
+    let warned = || {
+        Step::Warn(vec![
+            r#"299 - "spec.template.spec.x: deprecated since v1.14""#.to_owned(),
+            r#"299 - "a webhook\\s \"words\"""#.to_owned(),
+        ])
+    };
+    let stub = patched(move |_| warned()).await;
+    let cluster = stub.cluster().await;
+    for mode in [Mode::DryRun, Mode::Commit] {
+        let report = upgrade(&cluster, post(2), mode).await.expect("a report");
+        let warnings = report.entries[0].entry.warnings.iter();
+        let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
+        assert_eq!(
+            warnings,
+            [
+                "the API server warns: spec.template.spec.x: deprecated since v1.14",
+                r#"the API server warns: a webhook\s "words""#,
+            ]
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_asks_for_patience_gets_it() {
     let busy = || Step::RetryAfter(429, 0, status(429, "TooManyRequests", "later"));
     let stub = patched(move |before| match before {

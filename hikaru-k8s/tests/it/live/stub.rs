@@ -54,6 +54,8 @@ pub(super) enum Step {
     After(u64, Box<Step>),
     /// Answers a write: it was applied to the object of that path.
     Accept,
+    /// The same, with such `Warning` headers.
+    Warn(Vec<String>),
     /// Answers, with `Retry-After`.
     RetryAfter(u16, u64, Value),
     /// Answers as a proxy on the way does.
@@ -186,6 +188,12 @@ async fn cluster_with(url: &str, settings: LiveSettings) -> LiveCluster {
         .expect("a client")
 }
 
+/// The answer to a write of the object of that path.
+fn accepted(asked: &Asked) -> String {
+    let name = asked.path.rsplit('/').next().unwrap_or_default();
+    json!({"kind": "PartialObjectMetadata", "metadata": {"uid": format!("uid-{name}")}}).to_string()
+}
+
 async fn serve(
     stream: TcpStream,
     script: Arc<Script>,
@@ -211,10 +219,10 @@ async fn serve(
         let (code, extra, kind, body) = match step {
             Step::After(..) => return,
             Step::Answer(code, body) => (code, String::new(), "application/json", body.to_string()),
-            Step::Accept => {
-                let name = asked.path.rsplit('/').next().unwrap_or_default();
-                let body = json!({"kind": "PartialObjectMetadata", "metadata": {"uid": format!("uid-{name}")}});
-                (200, String::new(), "application/json", body.to_string())
+            Step::Accept => (200, String::new(), "application/json", accepted(&asked)),
+            Step::Warn(warnings) => {
+                let lines = warnings.iter().map(|w| format!("Warning: {w}\r\n"));
+                (200, lines.collect(), "application/json", accepted(&asked))
             }
             Step::Text(code, body) => (code, String::new(), "application/json", body),
             Step::Torn(code, body) => {

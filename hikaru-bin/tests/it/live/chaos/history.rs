@@ -38,7 +38,7 @@ pub(super) struct Object {
     identity: String,
     manual: bool,
     pub(super) containers: Vec<Container>,
-    /// Spec, labels and annotations, without images, marks and `last-upgrade`; without the controller's own, too.
+    /// Spec, labels and annotations, without images, marks, `last-upgrade` and `change-cause`; without the controller's own, too.
     rest: Value,
 }
 
@@ -384,6 +384,7 @@ impl Object {
 fn is_ours(key: &str) -> bool {
     key.starts_with("high-water.hikaru.dev/")
         || key == "hikaru.dev/last-upgrade"
+        || key == "kubernetes.io/change-cause"
         || key == "deployment.kubernetes.io/revision"
 }
 
