@@ -50,9 +50,15 @@ fn each_outcome_is_told() {
         (Outcome::Upgraded, "upgraded", false),
         (Outcome::Withdrawn, "withdrawn", false),
         (Outcome::Contended, &contended, true),
+        // It was deleted meanwhile: the next call does not find it, and so does not fail.
         (
             Outcome::Failed(ClusterError::NotFound),
             "failed: not found",
+            true,
+        ),
+        (
+            Outcome::Failed(ClusterError::Forbidden("no".into())),
+            "failed: not allowed: no",
             false,
         ),
         (

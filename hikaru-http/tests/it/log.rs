@@ -208,7 +208,10 @@ async fn changes(
     let token = Token::new(&"s3cret-t0ken-of-a-test".into()).expect("a token");
     let tokens = Authentication::Tokens(Tokens::new(token, None));
     let server = serve_with(cluster, tokens, Limits::default()).await;
-    let headers = ["Authorization: Bearer s3cret-t0ken-of-a-test", "X-Request-Id: run-7"];
+    let headers = [
+        "Authorization: Bearer s3cret-t0ken-of-a-test",
+        "X-Request-Id: run-7",
+    ];
     call_with(server.address(), method, target, &headers).await;
     let mut lines = log.lines(level);
     lines.retain(|line| line["message"] != "answered");
