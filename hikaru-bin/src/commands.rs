@@ -108,6 +108,11 @@ fn json(value: &impl Serialize) -> String {
     // Text and lists alone: they always have a JSON form.
     let text = serde_json::to_string_pretty(value);
     let text = text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    tame(&text)
+}
+
+/// JSON with its own escapes for what could end a line, move a terminal's cursor or turn the direction of a text.
+fn tame(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

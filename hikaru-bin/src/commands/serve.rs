@@ -1,5 +1,7 @@
 //! `hikaru serve`: listener, tokens, signals. What is answered is decided in hikaru-http.
 
+mod lines;
+
 use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use hikaru_http::{Authentication, Bound, Draining, Limits, Token, Tokens};
@@ -166,13 +168,18 @@ fn log(level: Log, format: Option<LogFormat>) {
     };
     let lines = if format.unwrap_or(by_default) == LogFormat::Text {
         let colors = terminal && !plain;
-        lines.with_ansi(colors).with_target(false).boxed()
+        lines
+            .with_ansi(colors)
+            .with_target(false)
+            .fmt_fields(lines::text())
+            .boxed()
     } else {
         lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
+            .with_writer(|| lines::Json(std::io::stderr()))
             .boxed()
     };
     tracing_subscriber::registry()

@@ -17,6 +17,7 @@ use tokio::time::{error::Elapsed, timeout};
 use super::{
     connection::{Connection, ConnectionError},
     seats::{Ending, Lane, desk::Desk},
+    secrets::Secrets,
     transport::Transport,
     warning,
 };
@@ -45,7 +46,7 @@ const TRIES: usize = 4;
 const LONGEST_LULL: Duration = Duration::from_secs(8);
 const LULL: Duration = Duration::from_secs(1);
 
-/// The body of an answer that we keep for an error message, in bytes.
+/// The body of an answer that we keep for an error message, in characters.
 const EXCERPT: usize = 300;
 
 /// What we repeat of the API server's own words, in characters. Of an invalid object it names every cause.
@@ -98,10 +99,19 @@ impl Refused {
         }
     }
 
-    pub(super) fn new(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    /// What a server says, without our own credentials.
+    pub(super) fn new(
+        code: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        secrets: &Secrets,
+    ) -> Self {
         let status = serde_json::from_slice::<Kinded>(body).ok();
         let status = status.filter(|kinded| kinded.kind == "Status");
-        let status = status.map(|kinded| kinded.status);
+        let mut status = status.map(|kinded| kinded.status);
+        if let Some(status) = &mut status {
+            status.message = secrets.out_of_text(&status.message);
+        }
         let seconds = headers.get(header::RETRY_AFTER);
         let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let details = status.as_ref().and_then(|status| status.details.as_ref());
@@ -109,10 +119,14 @@ impl Refused {
             let seconds = details?.retry_after_seconds;
             (seconds > 0).then_some(u64::from(seconds))
         });
-        let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]);
         let excerpt = match status {
             Some(_) => String::new(),
-            None => text.split_whitespace().collect::<Vec<_>>().join(" "),
+            None => {
+                // What is cut off first could be half a secret.
+                let text = secrets.out_of_text(&String::from_utf8_lossy(body));
+                let text: String = text.chars().take(EXCERPT).collect();
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            }
         };
         Self {
             code,
@@ -267,7 +281,7 @@ impl ApiClient {
         let (head, body) = self.open(request).await?.into_parts();
         match whole(body, expected.most()).await {
             Whole::Read(body) => Ok(Answer {
-                body,
+                body: self.transport.secrets().out_of_bytes(body),
                 warnings: warning::texts(&head.headers),
             }),
             Whole::TooLong(_) => Err(RequestError::TooLong(expected.most())),
@@ -289,7 +303,8 @@ impl ApiClient {
             Whole::Read(body) | Whole::TooLong(body) => (body, None),
             Whole::Torn(body, words) => (body, Some(words)),
         };
-        let mut refused = Refused::new(head.status, &head.headers, &body);
+        let secrets = self.transport.secrets();
+        let mut refused = Refused::new(head.status, &head.headers, &body, secrets);
         refused.torn = torn;
         if refused.code == StatusCode::UNAUTHORIZED {
             refused.credentials = Some(self.transport.credentials());
@@ -306,6 +321,7 @@ impl ApiClient {
             .insert(header::ACCEPT_ENCODING, identity);
         match timeout(self.deadline, self.open(request.map(Bytes::from))).await {
             Ok(answer) => Ok(Lines {
+                secrets: self.transport.secrets().clone(),
                 body: BodyStream::new(answer?.into_body()),
                 rest: Vec::new(),
                 searched: 0,
@@ -346,6 +362,7 @@ async fn whole(body: Incoming, most: usize) -> Whole {
 
 /// The lines of an answer, as they come.
 pub(super) struct Lines {
+    secrets: Secrets,
     body: BodyStream<Incoming>,
     rest: Vec<u8>,
     /// How much of `rest` is known to hold no line feed.
@@ -353,6 +370,11 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// What the requests were sent with.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The next line. `None`: the answer has ended as it should.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, RequestError> {
         loop {
@@ -362,7 +384,7 @@ impl Lines {
                 let mut line = std::mem::replace(&mut self.rest, next);
                 line.pop();
                 self.searched = 0;
-                return Ok(Some(line));
+                return Ok(Some(self.secrets.out_of_bytes(line)));
             }
             self.searched = self.rest.len();
             match self.body.next().await {

@@ -17,6 +17,7 @@ use kube::config::Config;
 pub use self::error::{ConnectionError, KubeconfigFault};
 use super::{
     pem::{Content, Pem},
+    plugin::Plugin,
     tls::Tls,
     token::{TokenError, TokenFile},
 };
@@ -60,6 +61,8 @@ pub struct Connection {
     pub(super) config: Config,
     /// A bearer token that a file holds; then `config` has none.
     pub(super) token: Option<TokenFile>,
+    /// What gives the credentials; then `config` has none.
+    pub(super) plugin: Option<Plugin>,
     pub(super) tls: Tls,
     /// Who has to have signed the server's certificate, as it is told.
     pub(super) trust: String,
@@ -173,6 +176,7 @@ impl Connection {
             trust,
             credentials: format!("{what} {}", token.display()),
             token: Some(open_token(what, token)?),
+            plugin: None,
             warning: None,
             origin: Origin::InCluster,
         }))

@@ -1,8 +1,9 @@
 //! Sends requests with the credentials of a connection, and keeps those current: tokens, certificates and CAs in files are
 //! looked at again every ten seconds and when the server takes ours no more, and then everything starts anew with them, the
-//! pool of sockets too. What cannot be read, or does not fit together yet, changes nothing.
+//! pool of sockets too. What cannot be read, or does not fit together yet, changes nothing. A plugin for credentials is run
+//! again when they expire or are refused.
 //!
-//! TLS, credentials and plugins for them are kube's; its defaults are not: see `client`.
+//! TLS and sending credentials are kube's; its defaults are not: see `client`.
 
 use std::{
     error::Error,
@@ -19,16 +20,19 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Config,
     client::{AuthError, Body, ConfigExt as _},
 };
 use tokio::time::timeout;
-use tower::{BoxError, ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
+use tower::{BoxError, ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::{
     client::{RequestError, chain},
     connection::{CONNECT, Connection, ConnectionError},
+    plugin::Plugin,
+    secrets::Secrets,
     tls::{Fault, Material, Tls},
     token::{FRESH, TokenFile},
 };
@@ -36,6 +40,12 @@ use super::{
 /// How long a server that has never answered may take for the head of its first answer, connecting included. What
 /// accepts connections and says nothing is seldom an API server.
 const FIRST_ANSWER: Duration = Duration::from_secs(7);
+
+/// How long before credentials expire a plugin is run again.
+const EARLY: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long kube may take to make a client: some old providers of credentials run a command.
+const PROVIDER: Duration = Duration::from_secs(30);
 
 /// What sends a request. Not kube's `Client`, which hands each one over to a task of its own: a POST would wait for two more
 /// turns of the scheduler until its first patch is on the way.
@@ -52,6 +62,9 @@ struct Inner {
     config: Config,
     tls: Tls,
     token: Option<TokenFile>,
+    plugin: Option<Plugin>,
+    /// What requests were sent with.
+    secrets: Secrets,
     trust: String,
     credentials: String,
     current: RwLock<Current>,
@@ -67,11 +80,14 @@ struct Current {
     client: Client,
     /// How many were made before it.
     generation: u64,
+    /// When the credentials of its plugin expire, if that is known.
+    expires: Option<Timestamp>,
 }
 
 struct Made {
     of: Material,
-    at: Instant,
+    /// When the plugin was run for the last time.
+    run: Instant,
     /// Why the files could not be used, as it was last told.
     complaint: Option<String>,
 }
@@ -86,8 +102,9 @@ impl Transport {
     /// Reads certificates and runs a plugin for credentials, where the kubeconfig names one. Connects to nothing yet.
     pub(super) async fn new(connection: &Connection) -> Result<Self, ConnectionError> {
         let of = connection.tls.read()?;
-        let client = make(&connection.config, &of).await;
-        let client = client.map_err(|reason| ConnectionError::Client {
+        let (plugin, secrets) = (connection.plugin.clone(), Secrets::default());
+        let made = make(&connection.config, &of, plugin.as_ref(), &secrets).await;
+        let (client, expires) = made.map_err(|reason| ConnectionError::Client {
             connection: connection.to_string(),
             reason,
         })?;
@@ -97,16 +114,19 @@ impl Transport {
                 config: connection.config.clone(),
                 tls: connection.tls.clone(),
                 token: connection.token.clone(),
+                plugin,
+                secrets,
                 trust: connection.trust.clone(),
                 credentials: connection.credentials.clone(),
                 current: RwLock::new(Current {
                     client,
                     generation: 0,
+                    expires,
                 }),
                 looked: Mutex::new(now),
                 made: tokio::sync::Mutex::new(Made {
                     of,
-                    at: now,
+                    run: now,
                     complaint: None,
                 }),
                 answered: AtomicBool::new(false),
@@ -124,6 +144,14 @@ impl Transport {
         if inner.tls.has_files() {
             inner.look(FRESH).await;
         }
+        let Current {
+            expires,
+            generation,
+            ..
+        } = inner.current();
+        if expires.is_some_and(|time| time <= Timestamp::now() + EARLY) {
+            inner.run_plugin_again(generation).await;
+        }
         let again = inner.can_change().then(|| request.clone());
         let (sent, answer) = inner.send_once(request).await;
         let refused = match &answer {
@@ -140,6 +168,11 @@ impl Transport {
             _ => answer,
         };
         answer.map_err(|error| self.failed(&error))
+    }
+
+    /// What requests were sent with.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
     }
 
     /// Which credentials the server does not take.
@@ -165,11 +198,7 @@ impl Transport {
 
 impl Inner {
     fn can_change(&self) -> bool {
-        self.token.is_some() || self.tls.has_files() || self.has_plugin()
-    }
-
-    fn has_plugin(&self) -> bool {
-        self.config.auth_info.exec.is_some()
+        self.token.is_some() || self.tls.has_files() || self.plugin.is_some()
     }
 
     fn current(&self) -> Current {
@@ -181,7 +210,9 @@ impl Inner {
         &self,
         mut request: Request<Bytes>,
     ) -> (Sent, Result<Response<Incoming>, kube::Error>) {
-        let Current { client, generation } = self.current();
+        let Current {
+            client, generation, ..
+        } = self.current();
         let token = self.token.as_ref().map(TokenFile::header);
         if let Some(token) = &token {
             let headers = request.headers_mut();
@@ -203,7 +234,7 @@ impl Inner {
     }
 
     /// Looks for other credentials than those that were refused.
-    async fn changed_since(&self, sent: &Sent) -> bool {
+    async fn changed_since(self: &Arc<Self>, sent: &Sent) -> bool {
         let token = match (&self.token, &sent.token) {
             (Some(token), Some(sent)) => token.changed_since(sent),
             _ => false,
@@ -211,7 +242,7 @@ impl Inner {
         if self.tls.has_files() {
             self.look(Duration::ZERO).await;
         }
-        if self.has_plugin() {
+        if self.plugin.is_some() {
             self.run_plugin_again(sent.generation).await;
         }
         token || self.current().generation != sent.generation
@@ -232,17 +263,17 @@ impl Inner {
         }
         let taken = match self.tls.read() {
             Ok(of) if of == made.of => Ok(None),
-            Ok(of) => match make(&self.config, &of).await {
-                Ok(client) => Ok(Some((client, of))),
-                Err(reason) => Err(reason),
-            },
+            Ok(of) => {
+                let other = make(&self.config, &of, self.plugin.as_ref(), &self.secrets).await;
+                other.map(|other| Some((other, of)))
+            }
             Err(error) => Err(error.to_string()),
         };
         match taken {
             Ok(None) => made.complaint = None,
-            Ok(Some((client, of))) => {
+            Ok(Some((other, of))) => {
                 tracing::info!("TLS goes on with the certificates that are in the files now");
-                self.install(&mut made, client);
+                self.install(other);
                 made.of = of;
                 made.complaint = None;
             }
@@ -260,23 +291,35 @@ impl Inner {
         *looked = Instant::now();
     }
 
-    /// As kubectl does when the server takes a plugin's credentials no more; not more often than files are read.
-    async fn run_plugin_again(&self, generation: u64) {
-        let mut made = self.made.lock().await;
-        if self.current().generation != generation || made.at.elapsed() < FRESH {
-            return;
-        }
-        match make(&self.config, &made.of).await {
-            Ok(client) => self.install(&mut made, client),
-            Err(reason) => tracing::warn!(reason, "no new credentials"),
-        }
+    /// As kubectl does when a plugin's credentials expire, or the server takes them no more; not more often than files are
+    /// read. In a task of its own: a request that has no time to wait for it does not stop it.
+    async fn run_plugin_again(self: &Arc<Self>, generation: u64) {
+        let inner = self.clone();
+        let run = tokio::spawn(async move {
+            let mut made = inner.made.lock().await;
+            if inner.current().generation != generation || made.run.elapsed() < FRESH {
+                return;
+            }
+            made.run = Instant::now();
+            let plugin = inner.plugin.as_ref();
+            match make(&inner.config, &made.of, plugin, &inner.secrets).await {
+                Ok(other) => inner.install(other),
+                Err(reason) => tracing::warn!(reason, "no new credentials"),
+            }
+            made.run = Instant::now();
+        });
+        // It panics no more than what it calls.
+        let _ = run.await;
     }
 
-    fn install(&self, made: &mut Made, client: Client) {
-        made.at = Instant::now();
+    fn install(&self, (client, expires): (Client, Option<Timestamp>)) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let generation = current.generation + 1;
-        *current = Current { client, generation };
+        *current = Current {
+            client,
+            generation,
+            expires,
+        };
     }
 }
 
@@ -285,18 +328,36 @@ impl Inner {
 #[error("no answer within {} s", FIRST_ANSWER.as_secs())]
 struct Silence;
 
-/// Makes a client. kube runs the plugin of a kubeconfig where it stands, and waits for it.
-async fn make(config: &Config, material: &Material) -> Result<Client, String> {
+/// Makes a client, with the credentials that a plugin gives now, if there is one, and when those expire.
+async fn make(
+    config: &Config,
+    material: &Material,
+    plugin: Option<&Plugin>,
+    secrets: &Secrets,
+) -> Result<(Client, Option<Timestamp>), String> {
     let mut config = config.clone();
     material.put_into(&mut config);
-    match tokio::task::spawn_blocking(move || stack(config)).await {
-        Ok(Ok(client)) => Ok(client),
-        Ok(Err(error)) => Err(chain(&error)),
-        Err(_) => Err("making the client broke off".to_owned()),
+    let mut expires = None;
+    if let Some(plugin) = plugin {
+        let credential = plugin.run().await.map_err(|error| error.to_string())?;
+        credential.put_into(&mut config.auth_info);
+        expires = credential.expires();
+    }
+    let secrets = secrets.clone();
+    // kube runs the command of an old provider of credentials where it stands.
+    let made = tokio::task::spawn_blocking(move || stack(config, secrets));
+    match timeout(PROVIDER, made).await {
+        Ok(Ok(Ok(client))) => Ok((client, expires)),
+        Ok(Ok(Err(error))) => Err(chain(&error)),
+        Ok(Err(_)) => Err("making the client broke off".to_owned()),
+        Err(_) => Err(format!(
+            "the provider of credentials has not ended within {} s",
+            PROVIDER.as_secs()
+        )),
     }
 }
 
-fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
+fn stack(mut config: Config, secrets: Secrets) -> Result<Client, kube::Error> {
     config.default_retry = false;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -308,6 +369,16 @@ fn stack(mut config: kube::Config) -> Result<Client, kube::Error> {
         // Load balancers drop silent connections after a minute or more.
         .pool_idle_timeout(Duration::from_secs(45))
         .build::<_, Body>(tls);
+    // Below what adds credentials.
+    let http = service_fn(move |request: Request<Body>| {
+        secrets.remember(request.headers());
+        let (secrets, answer) = (secrets.clone(), http.request(request));
+        async move {
+            let mut answer = answer.await?;
+            secrets.out_of_headers(answer.headers_mut());
+            Ok::<_, legacy::Error>(answer)
+        }
+    });
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

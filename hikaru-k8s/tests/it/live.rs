@@ -9,6 +9,7 @@ mod connections;
 mod contract;
 #[cfg(feature = "cluster")]
 mod crowd;
+mod echoes;
 mod faults;
 mod faults_jobs;
 mod faults_watch;

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Connection, ConnectionError, KubeconfigFault, Origin, open_token, ours};
 use crate::live::{
     pem::{Content, Pem},
+    plugin::Plugin,
     tls::Tls,
     token::{self, TokenError, TokenFile},
 };
@@ -92,11 +93,15 @@ pub(super) async fn connection(
         place: format!("the token of context {name} of {place}"),
         reason,
     })?;
+    // As for kube: a token or a password that stands there wins, and an old provider over both.
+    let idle = basic || auth.token.is_some() || auth.auth_provider.is_some();
+    let plugin = auth.exec.take().filter(|_| !idle).map(Plugin::new);
     tls.read()?;
     ours(&mut config);
     Ok(Connection {
         config,
         token,
+        plugin,
         tls,
         trust,
         credentials: format!("those of context {name} of {place}"),

@@ -324,7 +324,7 @@ async fn a_plugin_for_credentials_that_fails_shows_no_secret() {
         ),
         (
             "echo \"{apiVersion: client.authentication.k8s.io/v1, kind: ExecCredential}\"",
-            "exec-plugin response did not contain a status",
+            "the answer of the plugin for credentials has no status",
         ),
     ] {
         let machine = Machine::new().file(".kube/config", &kubeconfig("a", &plugin(script)));

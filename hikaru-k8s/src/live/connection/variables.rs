@@ -56,6 +56,7 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
     let mut connection = Connection {
         config: plain(url),
         token: None,
+        plugin: None,
         tls: Tls::default(),
         origin: Origin::Variable(origin),
         trust: "what this machine trusts (K8S_CA is not set)".to_owned(),

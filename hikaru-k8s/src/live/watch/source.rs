@@ -392,7 +392,8 @@ impl Source {
                     let status = serde_json::from_str::<Status>(json).unwrap_or_default();
                     let code = StatusCode::from_u16(status.code);
                     let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                    let refused = Refused::new(code, &HeaderMap::new(), json.as_bytes());
+                    let none = HeaderMap::new();
+                    let refused = Refused::new(code, &none, json.as_bytes(), lines.secrets());
                     return Over::Relist(refused.words());
                 }
                 _ => continue,
