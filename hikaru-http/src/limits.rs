@@ -14,7 +14,7 @@ pub const HEADERS: usize = 100;
 /// use std::time::Duration;
 /// let mut limits = hikaru_http::Limits::default();
 /// limits.answer = Duration::from_secs(60);
-/// assert_eq!(limits.connections, 512);
+/// assert_eq!(limits.connections, 1024);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,11 +47,14 @@ pub struct Limits {
     /// How long a client may take until it has a whole answer; then its connection is closed. Default 60 s: an answer of a
     /// megabyte in that time is a slow line.
     pub write_time: Duration,
+    /// How many bytes of heads of requests are held that are not whole yet, all together; beyond it the connection is closed
+    /// that has waited the longest for its own. Default 8 MiB.
+    pub heads_bytes: usize,
     /// How many bytes of answers are held for clients that have not taken them yet, all together; beyond it the connection
     /// that has been taking its answer the longest is closed. Default 16 MiB.
-    pub answer_bytes: usize,
-    /// How many connections are open at once. Default 512: each takes a file descriptor, of which a process often has
-    /// 1,024, and up to [`Limits::header_bytes`] of memory. For one more the connection is closed that has sent no whole
+    pub answers_bytes: usize,
+    /// How many connections are open at once. Default 1,024: each takes about 15 KiB, and a file descriptor, so that a
+    /// process with few of those should take fewer. For one more the connection is closed that has sent no whole
     /// head of a request for the longest. If all are busy with requests, an eighth more is accepted, on which probes are
     /// answered, and everything else is 503 with `Retry-After`.
     pub connections: usize,
@@ -81,8 +84,9 @@ impl Default for Limits {
             jobs: 8,
             answer: Duration::from_secs(300),
             write_time: Duration::from_secs(60),
-            answer_bytes: 16 * 1024 * 1024,
-            connections: 512,
+            heads_bytes: 8 * 1024 * 1024,
+            answers_bytes: 16 * 1024 * 1024,
+            connections: 1024,
             probe_connections: 64,
             reads: 16,
             upgrades: 64,

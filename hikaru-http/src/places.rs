@@ -9,12 +9,16 @@ use std::{
 
 use tokio::task::AbortHandle;
 
+use crate::Limits;
+
 /// The connections of one listener.
 pub(crate) struct Places {
     /// How many connections there are at most.
     most: usize,
     /// How many more are accepted to be told that there are too many.
     extra: usize,
+    /// How many bytes of heads of requests are held that are not whole yet, all together.
+    heads: usize,
     /// How many bytes of answers are held for clients that have not taken them yet, all together.
     answers: usize,
     table: Mutex<Table>,
@@ -34,6 +38,8 @@ struct Open {
     crowded: bool,
     /// Since when it has neither a request in hand nor an answer to send.
     awaiting: Option<u64>,
+    /// How many bytes have come of a head that is not whole.
+    unread: usize,
     /// Since when its client is to take an answer.
     sending: Option<u64>,
     /// How many bytes of answers its client has not taken yet.
@@ -83,11 +89,13 @@ impl Table {
 }
 
 impl Places {
-    pub(crate) fn new(most: usize, extra: usize, answers: usize) -> Arc<Self> {
+    /// With so many places, and so many more for those who are told that there are too many.
+    pub(crate) fn new(most: usize, extra: usize, limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             most: most.max(1),
             extra,
-            answers,
+            heads: limits.heads_bytes,
+            answers: limits.answers_bytes,
             table: Mutex::default(),
         })
     }
@@ -154,7 +162,17 @@ impl Place {
 
     /// A whole head of a request has come.
     pub(crate) fn request_begun(&self) {
-        self.with(|open, _| open.awaiting = None);
+        self.with(|open, _| {
+            open.awaiting = None;
+            open.unread = 0;
+        });
+    }
+
+    /// So many bytes have come of a head that is not whole yet. Where all of those together are too many now, the
+    /// connections are closed that have waited the longest for theirs.
+    pub(crate) fn head_grows(&self, bytes: usize) {
+        self.with(|open, _| open.unread += bytes);
+        self.limit(self.places.heads, |open| (open.awaiting, open.unread));
     }
 
     /// An answer of so many bytes is to be sent. Where all answers together are too many bytes now, the connections whose
@@ -164,18 +182,23 @@ impl Place {
             open.sending.get_or_insert(now);
             open.unsent += bytes;
         });
+        self.limit(self.places.answers, |open| (open.sending, open.unsent));
+    }
+
+    /// Closes the oldest of the others until all hold no more than so many bytes. Its own are held, however many.
+    fn limit(&self, most: usize, of: impl Fn(&Open) -> (Option<u64>, usize)) {
         let mut table = self.places.table();
-        let mut held: usize = table.open.values().map(|open| open.unsent).sum();
-        while held > self.places.answers {
-            // Its own answer is sent, however large it is.
-            let others = |id, open: &Open| open.sending.filter(|_| id != self.id);
+        let mut held: usize = table.open.values().map(|open| of(open).1).sum();
+        while held > most {
+            let others = |id, open: &Open| match of(open) {
+                (since, 1..) if id != self.id => since,
+                _ => None,
+            };
             let Some(id) = table.oldest(others) else {
                 break;
             };
-            held -= table.open.get(&id).map_or(0, |open| open.unsent);
-            tracing::debug!(
-                "too many bytes of answers: the client that takes its own the slowest is cut off"
-            );
+            held -= table.open.get(&id).map_or(0, |open| of(open).1);
+            tracing::debug!("too many bytes for slow clients: the slowest one is cut off");
             table.close(id);
         }
     }

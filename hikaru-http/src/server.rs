@@ -284,7 +284,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Re
     let limits = &shared.limits;
     let most = limits.connections;
     let door = Door {
-        places: Places::new(most, (most / 8).max(1), limits.answer_bytes),
+        places: Places::new(most, (most / 8).max(1), limits),
         shared: shared.clone(),
         probes: false,
     };
@@ -325,7 +325,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut stage: watch::Re
 async fn accept_probes(shared: Arc<Shared>, listener: TcpListener) {
     let limits = &shared.limits;
     let door = Door {
-        places: Places::new(limits.probe_connections, 0, limits.answer_bytes),
+        places: Places::new(limits.probe_connections, 0, limits),
         shared: shared.clone(),
         probes: true,
     };

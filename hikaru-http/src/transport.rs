@@ -275,8 +275,10 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        if buffer.filled().len() > before && !self.progress.is_working() {
+        let count = buffer.filled().len() - before;
+        if count > 0 && !self.progress.is_working() {
             self.progress.heard.store(true, Ordering::Relaxed);
+            self.progress.place.head_grows(count);
         }
         Poll::Ready(read)
     }

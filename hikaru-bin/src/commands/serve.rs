@@ -2,13 +2,13 @@
 
 mod lines;
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use hikaru_http::{Authentication, Bound, Draining, Limits, Token, Tokens};
 use rustix::process::{Resource, getrlimit};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
 };
 use tracing::{info, warn};
@@ -23,6 +23,9 @@ use crate::{
 /// The variables that hold the API's tokens.
 const TOKEN: &str = "HIKARU_API_TOKEN";
 const TOKEN_FILE: &str = "HIKARU_API_TOKEN_FILE";
+
+/// How many connections wait to be accepted at most, if the system allows so many.
+const BACKLOG: u32 = 4096;
 
 pub(super) fn run(args: &Serve) -> Result<End, Failure> {
     log(args.log, args.log_format);
@@ -49,29 +52,19 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     let Watched { port, view } = cluster::watch(&args.cluster).await?;
     let figures = Arc::new(Figures::new(view));
     let cluster = Arc::new(Measured::new(port, figures.clone()));
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    let probes = match args.probe_listen {
-        Some(address) => {
-            let listener = TcpListener::bind(address).await;
-            Some(listener.map_err(|error| format!("cannot listen on {address}: {error}"))?)
-        }
-        None => None,
-    };
+    let listener = listen(args.listen)?;
+    let probes = args.probe_listen.map(listen).transpose()?;
     if matches!(authentication, Authentication::Insecure) {
         warn!("no authentication: whoever reaches this address can deploy");
     }
     let mut limits = Limits::default();
     let descriptors = getrlimit(Resource::Nofile).current;
     limits.connections = connections(descriptors, limits.connections);
-    if limits.connections < Limits::default().connections {
-        warn!(
-            descriptors,
-            connections = limits.connections,
-            "RLIMIT_NOFILE is low: fewer connections are served at once"
-        );
-    }
+    info!(
+        descriptors,
+        connections = limits.connections,
+        "connections are served at once, at most half of RLIMIT_NOFILE"
+    );
     let mut bound = Bound::new(listener, cluster, authentication)
         .map_err(|error| error.to_string())?
         .formats(formats)
@@ -104,6 +97,21 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
             Ok(End::Failed(Failure::new(Exit::Repeat, why)))
         }
     }
+}
+
+/// Listens, with room for many who connect at the same moment: the system drops those for whom there is none, and they try
+/// again a second later.
+fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let listener = listener.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    });
+    listener.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 /// How many connections are served at once: at most half of the file descriptors that the process may have, the other half
@@ -269,14 +277,15 @@ mod tests {
     #[test]
     fn connections_follow_the_limit_on_file_descriptors() {
         for (descriptors, expected) in [
-            (None, 512),
-            (Some(1_048_576), 512),
+            (None, 1024),
+            (Some(1_048_576), 1024),
+            (Some(2048), 1024),
             (Some(1024), 512),
-            (Some(1022), 511),
             (Some(256), 128),
             (Some(0), 1),
         ] {
-            assert_eq!(connections(descriptors, 512), expected, "{descriptors:?}");
+            let found = connections(descriptors, 1024);
+            assert_eq!(found, expected, "{descriptors:?}");
         }
     }
 

@@ -213,9 +213,31 @@ async fn a_client_that_takes_its_answer_too_slowly_is_cut_off() {
 }
 
 #[tokio::test]
+async fn heads_that_are_not_whole_cannot_hold_more_than_so_many_bytes() {
+    let mut limits = Limits::default();
+    limits.heads_bytes = 64 * 1024;
+    let server = serve_with(shop(), Authentication::Loopback, limits).await;
+    let begun = format!("GET /livez HTTP/1.1\r\nX: {}", "x".repeat(20 * 1024));
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(server.address()).await;
+        client.send(&begun).await;
+        works(server.address()).await;
+        slow.push(client);
+    }
+    let mut next = Client::connect(server.address()).await;
+    next.send(&begun).await;
+    assert!(slow[0].is_closed().await);
+    for client in slow.iter_mut().skip(1).chain([&mut next]) {
+        client.send("\r\nHost: localhost\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn slow_clients_cannot_hold_more_than_so_many_bytes_of_answers() {
     let mut limits = Limits::default();
-    limits.answer_bytes = 256 * 1024;
+    limits.answers_bytes = 256 * 1024;
     let server = serve_with(large(), Authentication::Loopback, limits).await;
     let slow = greedy(&server).await;
     let cut = async {

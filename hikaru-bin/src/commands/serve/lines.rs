@@ -1,9 +1,7 @@
 //! The lines of the log: whatever a server, a file or a caller wrote, an event is one line, and nothing in it turns the
 //! direction of the text or moves a terminal's cursor. What is logged, and at which level, is decided elsewhere.
 
-use std::{
-    io::{self, Stderr},
-};
+use std::io::{self, Stderr};
 
 use hikaru_core::Escaped;
 use tracing_subscriber::{
