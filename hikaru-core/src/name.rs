@@ -201,9 +201,7 @@ impl FromStr for WorkloadName {
             });
         }
         let is = |form: &&str| kind.eq_ignore_ascii_case(form);
-        let own = KINDS
-            .iter()
-            .find(|forms| forms.iter().any(|form| is(&form)));
+        let own = KINDS.iter().find(|forms| forms.iter().any(is));
         Ok(Self {
             namespace: namespace.into(),
             kind: own.map_or(kind, |[name, ..]| *name).into(),

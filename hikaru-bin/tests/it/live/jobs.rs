@@ -20,11 +20,13 @@ fn hikaru(scene: &Scene, args: &[&str]) -> crate::Ran {
     command.env("HIKARU_JOB_NAMESPACES", &scene.namespace);
     let output = command.output().expect("hikaru runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    crate::Ran {
+    let ran = crate::Ran {
         code: output.status.code().expect("an exit code"),
         out: text(output.stdout),
         err: text(output.stderr),
-    }
+    };
+    ran.check(args);
+    ran
 }
 
 #[test]

@@ -139,11 +139,13 @@ impl Scene {
         let mut command = command(args);
         command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
         let output = command.output().expect("hikaru runs");
-        Ran {
+        let ran = Ran {
             code: output.status.code().expect("an exit code"),
             out: String::from_utf8(output.stdout).expect("UTF-8"),
             err: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        };
+        ran.check(args);
+        ran
     }
 
     /// A service on the cluster.

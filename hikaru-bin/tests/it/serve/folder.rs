@@ -70,6 +70,61 @@ fn a_line_is_logged_for_each_request() {
         "{log}"
     );
     assert!(!log.contains("s3cret"), "{log}");
+    let id = answer.head.split("x-request-id: ").nth(1);
+    let id = id.and_then(|rest| rest.lines().next()).expect("an id");
+    let events = log.lines().map(serde_json::from_str::<serde_json::Value>);
+    let changes: Vec<_> = events
+        .filter_map(Result::ok)
+        .filter(|event| event["outcome"] == "upgraded")
+        .collect();
+    let [report, storefront] = &changes[..] else {
+        panic!("a line for each change: {log}")
+    };
+    assert_eq!(report["name"], "report");
+    for (member, value) in [
+        ("level", "INFO"),
+        ("namespace", "shop"),
+        ("kind", "Deployment"),
+        ("name", "storefront"),
+        ("file", "storefront.yaml#1"),
+        ("container", "web"),
+        ("from", "ghcr.io/acme/shop:acme_shop_main_1.4.0_6_51c0ffee"),
+        ("to", NEW),
+        ("caller", "token 1"),
+        ("request_id", id),
+    ] {
+        assert_eq!(storefront[member], value, "{member}");
+    }
+}
+
+#[test]
+fn the_form_of_the_log_can_be_chosen() {
+    let (_guard, shop) = example("shop");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    // It ends since the address is taken, when its first line is written.
+    let log = |flags: &[&str], variable: &str| {
+        let serve = ["serve", "--manifests", &shop, "--listen", &address];
+        let mut serve = command(&[&serve[..], flags].concat());
+        let output = serve.env("HIKARU_LOG_FORMAT", variable).output();
+        let output = output.expect("hikaru runs");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        let errors = text.lines().filter(|line| line.starts_with("error: "));
+        assert_eq!(
+            (output.status.code(), errors.count()),
+            (Some(1), 1),
+            "{text}"
+        );
+        let first = text.lines().next().expect("a line").to_owned();
+        let json = serde_json::from_str::<serde_json::Value>(&first).is_ok();
+        assert!(first.contains("the manifests in"), "{first}");
+        assert!(json || first.contains(" INFO "), "{first}");
+        json
+    };
+    assert!(log(&[], ""), "JSON where no terminal is");
+    assert!(!log(&["--log-format", "text"], ""));
+    assert!(!log(&[], "text"));
+    assert!(log(&["--log-format=json"], "text"));
 }
 
 #[test]
