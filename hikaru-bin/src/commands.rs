@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use exit::{End, Exit, Failure};
 use hikaru_core::{BuildError, ClusterPort, Escaped, Reference, TagFormats};
-use hikaru_http::wire;
 use serde::Serialize;
 
 use crate::{
@@ -34,9 +33,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(End::Failed(failure)) => failure,
         Err(failure) => {
             if output == Some(Output::Json) {
-                let error = failure.why.clone();
+                let error = serde_json::json!({ "error": failure.why });
                 // If this cannot be written, either, the line below still says what went wrong first.
-                let _ = terminal::print(&json(&wire::Unreadable { error }));
+                let _ = terminal::print(&json(&error));
             }
             failure
         }

@@ -1,15 +1,14 @@
 //! One request, from its head to its answer: who may call, what is asked for, what the core says to it. Upgrades are in
-//! `upgrade`, Jobs in `job`. What an answer looks like on the wire is in `wire`; connections are in `connection`.
+//! `upgrade`, high-water marks in `hold`, Jobs in `job`. What an answer looks like on the wire is in `wire`; connections are in `connection`.
 
+mod hold;
 pub(crate) mod job;
 mod upgrade;
 
 use std::{borrow::Cow, future::ready, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt as _, future::Either};
-use hikaru_core::{
-    Build, ClusterError, Fault, FindError, Freshness, Mode, Severity, Shortfall, Text, WorkloadName,
-};
+use hikaru_core::{Build, Fault, FindError, Freshness, Mode, Severity, Shortfall};
 use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode, Version,
@@ -23,7 +22,7 @@ use tokio::time::timeout;
 use crate::{
     Metrics, MetricsFormat,
     problem::{Kind, Refusal},
-    query::{Parameters, Takes, held_container},
+    query::{Parameters, Takes},
     request_line::{RequestLine, X_REQUEST_ID},
     route::{Route, Verb, decode_image},
     server::{Shared, Stage},
@@ -62,10 +61,7 @@ enum Call {
     Find {
         image: String,
     },
-    Unhold {
-        workload: WorkloadName,
-        container: Option<Text>,
-    },
+    Unhold(hold::Call),
     Job(job::Call),
 }
 
@@ -103,17 +99,7 @@ pub(crate) fn answer(
             finish(line, outcome)
         }
         .boxed(),
-        (
-            Ok(Call::Unhold {
-                workload,
-                container,
-            }),
-            _,
-        ) => async move {
-            let outcome = within(&shared, unhold(&shared, &line, &workload, container)).await;
-            finish(line, outcome)
-        }
-        .boxed(),
+        (Ok(Call::Unhold(call)), _) => hold::answer(shared, line, call).boxed(),
         (Ok(Call::Job(call)), Some(body)) => job::answer(shared, line, call, body).boxed(),
         (call, _) => {
             let outcome = match call {
@@ -126,7 +112,7 @@ pub(crate) fn answer(
                     Call::Upgrade { .. }
                     | Call::Candidates { .. }
                     | Call::Find { .. }
-                    | Call::Unhold { .. }
+                    | Call::Unhold(_)
                     | Call::Job(_),
                 ) => Err(internal()),
             };
@@ -217,14 +203,7 @@ fn read(
             None => Err(internal()),
         },
         (Route::Hold(namespace, kind, name), Verb::Delete) => {
-            let container = held_container(query)?;
-            let workload = held_workload(&[namespace, kind, name])?;
-            workload.check_kind(&shared.kinds).map_err(job::bad_name)?;
-            line.workload = Some(workload.clone());
-            Ok(Call::Unhold {
-                workload,
-                container,
-            })
+            hold::read(shared, query, [namespace, kind, name], line).map(Call::Unhold)
         }
         (Route::Hold(..), _) => Err(Refusal::method("DELETE")),
         (Route::Image(_), _) => Err(Refusal::method("GET, HEAD, POST")),
@@ -263,33 +242,6 @@ fn build(shared: &Shared, text: &str, line: &mut RequestLine) -> Result<Build, B
             Err(error.into())
         }
     }
-}
-
-/// The workload that a path names by these parts.
-fn held_workload(parts: &[&str; 3]) -> Result<WorkloadName, Box<Refusal>> {
-    let mut name = Vec::new();
-    for part in parts {
-        name.push(job::plain(part)?);
-    }
-    name.join("/").parse().map_err(job::bad_name)
-}
-
-/// Removes the high-water marks of a workload, or of one of its containers.
-async fn unhold(
-    shared: &Shared,
-    line: &RequestLine,
-    workload: &WorkloadName,
-    container: Option<Text>,
-) -> Outcome {
-    let removed = shared.cluster.unhold(workload, container).await;
-    let removed = removed.map_err(|error| match error {
-        ClusterError::NotFound => {
-            Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"))
-        }
-        error => error.into(),
-    })?;
-    line.unheld(workload, &removed);
-    json(&wire::Unheld::new(workload, &removed))
 }
 
 fn readiness(shared: &Shared) -> Outcome {

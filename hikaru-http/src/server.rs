@@ -71,6 +71,15 @@ impl Shared {
         self.stage.subscribe()
     }
 
+    /// Ends when the server is aborted. Until then, and until it is dropped, the server is not over.
+    pub(crate) fn aborted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stage = self.subscribe();
+        async move {
+            // It cannot fail before: the sender is shared with whoever holds the server.
+            let _ = stage.wait_for(|stage| *stage == Stage::Aborted).await;
+        }
+    }
+
     /// An upgrade, or the creation of a Job, runs until the value is dropped.
     pub(crate) fn running(self: &Arc<Self>) -> Running {
         self.under_way.fetch_add(1, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::{
     problem::{Kind, Refusal},
     query::Parameters,
     request_line::RequestLine,
-    server::{Shared, Stage},
+    server::Shared,
     wire,
 };
 
@@ -57,16 +57,7 @@ pub(super) fn answer(
         };
         let (id, unread) = (line.id.clone(), line.unread);
         let server = shared.clone();
-        let aborted = move || {
-            let mut stage = server.subscribe();
-            async move {
-                stage
-                    .wait_for(|stage| *stage == Stage::Aborted)
-                    .await
-                    .is_ok()
-            }
-        };
-        let work = Persistent::until(aborted, async move {
+        let work = Persistent::until(move || server.aborted(), async move {
             let _held = (turn, shared.running());
             let report = hikaru_core::upgrade(&*shared.cluster, request, ask.mode);
             let outcome = report.map(|report| told(&mut line, &report?, ask));

@@ -2,10 +2,19 @@
 
 use std::sync::Arc;
 
-use hikaru_core::{ClusterError, MockClusterPort};
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, MockClusterPort, Mode, Scope, Text,
+    Workload, WorkloadId, WorkloadName, Written,
+};
 use serde_json::json;
+use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{answers::town, client::call, cluster::serve};
+use crate::{
+    answers::town,
+    client::{Client, LONG, call, request},
+    cluster::serve,
+};
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
@@ -106,4 +115,64 @@ async fn a_hold_that_cannot_be_removed_says_why() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.problem(), (problem.to_owned(), error.to_string()));
     }
+}
+
+/// A cluster that removes a mark when it is let through.
+struct Gated {
+    begun: Semaphore,
+    gate: Semaphore,
+    done: Semaphore,
+}
+
+#[async_trait]
+impl ClusterPort for Gated {
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    async fn find(&self, _: &Scope) -> Result<Found, ClusterError> {
+        Ok(Found::default())
+    }
+
+    async fn read(&self, _: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        Ok(None)
+    }
+
+    async fn write(&self, _: &Change, _: Mode) -> Result<Written, ClusterError> {
+        Err(ClusterError::NotFound)
+    }
+
+    async fn unhold(
+        &self,
+        _: &WorkloadName,
+        _: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.begun.add_permits(1);
+        self.gate.acquire().await.expect("open").forget();
+        self.done.add_permits(1);
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_stop_it_half_way() {
+    let cluster = Arc::new(Gated {
+        begun: Semaphore::new(0),
+        gate: Semaphore::new(0),
+        done: Semaphore::new(0),
+    });
+    let server = serve(cluster.clone()).await;
+    let mut client = Client::connect(server.address()).await;
+    let target = "/api/hold/shop/Deployment/web";
+    client.send(request("DELETE", target, &[])).await;
+    let begun = timeout(LONG, cluster.begun.acquire()).await;
+    begun.expect("in time").expect("open").forget();
+    drop(client);
+    // Begun after it, so the server has seen the end of the other connection when this one is answered.
+    call(server.address(), "GET", "/livez").await;
+    let mut draining = server.drain();
+    cluster.gate.add_permits(1);
+    let over = timeout(LONG, draining.finished()).await;
+    over.expect("a server that is over");
+    assert_eq!(cluster.done.available_permits(), 1);
 }
