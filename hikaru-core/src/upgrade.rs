@@ -63,7 +63,7 @@ pub fn upgrade(
         } else {
             carry_out(port, plan(request, workloads), mode).await
         };
-        complete(port, &mut report, faults).await?;
+        complete(port, &mut report, faults).await;
         Ok(report)
     }
 }
@@ -94,7 +94,7 @@ pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Repo
     check_fresh(port)?;
     let Found { workloads, faults } = port.find(&scope(&request)).await?;
     let mut report = Report::planned(plan(request, workloads));
-    complete(port, &mut report, faults).await?;
+    complete(port, &mut report, faults).await;
     Ok(report)
 }
 
@@ -133,14 +133,10 @@ fn carry_out(
 
 /// Adds what could not be read, and, if nothing matched and somebody wants to know, what nearly did: the commonest fault is a
 /// misspelt label.
-async fn complete(
-    port: &dyn ClusterPort,
-    report: &mut Report,
-    faults: Vec<Fault>,
-) -> Result<(), ClusterError> {
+async fn complete(port: &dyn ClusterPort, report: &mut Report, faults: Vec<Fault>) {
     report.faults.extend(faults);
     if !report.nothing_matched() {
-        return Ok(());
+        return;
     }
     if let Some(too_long) = report.build().tag().identity().too_long() {
         let place = report.build().image().clone();
@@ -148,16 +144,22 @@ async fn complete(
         report.faults.push(fault);
     }
     if report.request.near_misses {
-        Box::pin(add_near_misses(port, report)).await?;
+        Box::pin(add_near_misses(port, report)).await;
     }
-    Ok(())
 }
 
-async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) -> Result<(), ClusterError> {
+async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) {
     let near = Scope::new(Select::Near(report.build().clone()));
     let found = match port.find(&near).await {
-        Err(ClusterError::Unsupported(_)) => return Ok(()),
-        found => found?,
+        Err(ClusterError::Unsupported(_)) => return,
+        // Who may read one namespace alone is still told that nothing matched there.
+        Err(error) => {
+            let place = "what nearly matches";
+            let fault = Fault::new(Severity::Warning, place, error.to_string());
+            report.faults.push(fault);
+            return;
+        }
+        Ok(found) => found,
     };
     report.near_misses = near_misses(&report.request, found.workloads);
     for mut fault in found.faults {
@@ -168,7 +170,6 @@ async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) -> Result<
             report.faults.push(fault);
         }
     }
-    Ok(())
 }
 
 /// Who uses an image: the names of workloads, by namespace.

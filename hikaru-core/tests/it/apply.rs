@@ -7,9 +7,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Found, Freshness,
+    ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Fault, Found, Freshness,
     IdentityLabels, LOST_WRITES, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report,
-    Request, Scope, Setting, TagFormats, Workload, WorkloadId, WorkloadName, Written, upgrade,
+    Request, Scope, Select, Setting, Severity, TagFormats, Workload, WorkloadId, WorkloadName,
+    Written, upgrade,
 };
 
 fn image(n: u64) -> String {
@@ -196,6 +197,30 @@ async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
     let report = post(&port, 2).await;
     let error = ClusterError::Lost("connection reset".into());
     assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
+}
+
+/// Who may read one namespace asks there, and then everywhere for what nearly matches, which he may not.
+#[tokio::test]
+async fn near_misses_that_cannot_be_read_do_not_hide_that_nothing_matched() {
+    for refused in [
+        Err(ClusterError::Forbidden("cannot list".into())),
+        Ok(Found::new(
+            Vec::new(),
+            vec![Fault::new(Severity::Failure, "pods", "cannot list")],
+        )),
+    ] {
+        let mut port = MockClusterPort::new();
+        port.expect_freshness().return_const(Freshness::Fresh);
+        port.expect_find()
+            .returning(move |scope| match scope.select {
+                Select::Near(_) => refused.clone(),
+                _ => Ok(Found::default()),
+            });
+        let report = post(&port, 2).await;
+        assert!(report.nothing_matched() && !report.has_failures());
+        assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
+        assert!(report.faults[0].message.contains("cannot list"));
+    }
 }
 
 #[tokio::test]
