@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
-    JobStatus, Mode, Report, Scope, Text, Workload, WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobList, JobLog, JobName,
+    JobRequest, JobStatus, Mode, Report, Scope, Text, Workload, WorkloadId, WorkloadName,
 };
 use hikaru_http::{Metrics, MetricsFormat};
 use hikaru_k8s::WatchedCluster;
@@ -401,7 +401,7 @@ impl ClusterPort for Measured {
         created
     }
 
-    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         self.cluster.jobs(namespace).await
     }
 
@@ -409,8 +409,13 @@ impl ClusterPort for Measured {
         self.cluster.job(job).await
     }
 
-    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
-        self.cluster.job_ended(job, within).await
+    async fn job_ended(
+        &self,
+        job: &JobName,
+        uid: &str,
+        within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        self.cluster.job_ended(job, uid, within).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {

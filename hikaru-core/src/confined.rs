@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::{
     Text,
     change::Change,
-    job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
+    job::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     name::WorkloadName,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
     workload::{Workload, WorkloadId},
@@ -134,7 +134,7 @@ impl ClusterPort for Confined {
         self.cluster.run_job(job, mode).await
     }
 
-    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         self.check(namespace)?;
         self.cluster.jobs(namespace).await
     }
@@ -144,9 +144,14 @@ impl ClusterPort for Confined {
         self.cluster.job(job).await
     }
 
-    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
+    async fn job_ended(
+        &self,
+        job: &JobName,
+        uid: &str,
+        within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
         self.check(job.namespace())?;
-        self.cluster.job_ended(job, within).await
+        self.cluster.job_ended(job, uid, within).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {

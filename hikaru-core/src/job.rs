@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 pub use patience::{Patience, PatienceError};
 pub use policy::{JobDemand, JobFacts, JobPolicy, JobRefused};
 
-use crate::{Excerpt, NameError, Text, check_namespace, name::check_name};
+use crate::{Excerpt, Fault, NameError, Text, check_namespace, name::check_name};
 
 /// A Job's name: `shop/migrate`.
 ///
@@ -332,6 +332,15 @@ impl JobStatus {
     }
 }
 
+/// The Jobs of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobList {
+    /// Sorted by name.
+    pub jobs: Vec<JobStatus>,
+    /// Those that cannot be read: one hides no other.
+    pub faults: Vec<Fault>,
+}
+
 /// What a container of a Job's pod has written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobLog {
@@ -339,6 +348,6 @@ pub struct JobLog {
     pub pod: Text,
     /// The container.
     pub container: Text,
-    /// Its log, or the server's reason why there is none. What is no UTF-8 is replaced.
+    /// Its log, or the server's reason why there is none. Each byte that is no UTF-8 is a `?`.
     pub text: Result<String, String>,
 }

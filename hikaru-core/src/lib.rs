@@ -127,8 +127,8 @@ pub use escape::Escaped;
 pub use excerpt::Excerpt;
 pub use hindrance::Hindrance;
 pub use job::{
-    ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobLog, JobName, JobPolicy,
-    JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
+    ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobList, JobLog, JobName,
+    JobPolicy, JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
 };
 #[cfg(feature = "mock")]
 pub use memory::MemoryCluster;

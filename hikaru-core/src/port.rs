@@ -12,7 +12,7 @@ use crate::{
     Text,
     build::Build,
     change::Change,
-    job::{JobCreated, JobLog, JobName, JobRequest, JobStatus},
+    job::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     name::WorkloadName,
     reference::Reference,
     workload::{Workload, WorkloadId},
@@ -419,7 +419,7 @@ pub trait ClusterPort: Send + Sync {
     ///
     /// # Errors
     /// [`ClusterError::Forbidden`] as above; when that cannot be found out.
-    async fn jobs(&self, _namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, _namespace: &str) -> Result<JobList, ClusterError> {
         Err(ClusterError::Unsupported("listing jobs"))
     }
 
@@ -431,14 +431,16 @@ pub trait ClusterPort: Send + Sync {
         Err(ClusterError::Unsupported("reading jobs"))
     }
 
-    /// The same once it has ended, or as it is when the time is over. What a cluster cannot answer for a moment is asked
-    /// again in that time.
+    /// The Job with this uid once it has ended, or as it is when the time is over. What a cluster cannot answer for a moment
+    /// is asked again in that time. The uid is that of [`JobCreated`]; where it is empty the name is enough.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile.
+    /// [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile, [`ClusterError::Exists`] when another one
+    /// has taken its name.
     async fn job_ended(
         &self,
         _job: &JobName,
+        _uid: &str,
         _within: Duration,
     ) -> Result<JobStatus, ClusterError> {
         Err(ClusterError::Unsupported("waiting for jobs"))

@@ -40,6 +40,10 @@ pub struct Limits {
     /// How many Jobs are read and created at once; more wait their turn. Default 8: each holds its definition in memory,
     /// and what an adapter makes of it, some megabytes. At least 1.
     pub jobs: usize,
+    /// How many answers with the logs of a Job are held at once; more wait for a place as long as a body may take to arrive,
+    /// then they are 503. Default 4: each is 4 MiB until its client has taken it, and twice that while it is made. At
+    /// least 1.
+    pub job_logs: usize,
     /// How long a request may take until it is answered; then the answer is 504, while an upgrade that was begun goes on.
     /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. Who waits for a Job to end
     /// has the time that was asked for besides.
@@ -82,6 +86,7 @@ impl Default for Limits {
             job_bytes: wire::job::LONGEST_DEFINITION as u64,
             body_time: Duration::from_secs(30),
             jobs: 8,
+            job_logs: 4,
             answer: Duration::from_secs(300),
             write_time: Duration::from_secs(60),
             heads_bytes: 8 * 1024 * 1024,

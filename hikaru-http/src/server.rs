@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Arc<Semaphore>,
     /// The turns to read the cluster.
     pub(crate) reads: Semaphore,
+    /// The places for answers with logs.
+    pub(crate) job_logs: Arc<Semaphore>,
     under_way: AtomicUsize,
     /// Each task holds a receiver, so the last one that ends is seen.
     stage: watch::Sender<Stage>,
@@ -221,6 +223,7 @@ impl Bound {
             upgrades: Arc::new(Semaphore::new(self.limits.upgrades.max(1))),
             jobs: Arc::new(Semaphore::new(self.limits.jobs.max(1))),
             reads: Semaphore::new(self.limits.reads.max(1)),
+            job_logs: Arc::new(Semaphore::new(self.limits.job_logs.max(1))),
             under_way: AtomicUsize::new(0),
             stage: watch::Sender::new(Stage::Serving),
             probes: watch::Sender::new(Stage::Serving),

@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobName,
-    JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
+    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobList,
+    JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
     WorkloadName, Written,
 };
 use std::fs::{self, File};
@@ -251,7 +251,7 @@ impl ClusterPort for Folder {
             .unwrap_or_else(|| Err(broke_off()))
     }
 
-    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         let (inner, namespace) = (Arc::clone(&self.inner), namespace.to_owned());
         blocking(move || inner.list_jobs(&namespace))
             .await

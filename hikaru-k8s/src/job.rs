@@ -3,9 +3,13 @@
 //! the rules on who may run what are in hikaru-core.
 
 mod facts;
+mod fields;
 mod json;
+mod pod_security;
 pub(crate) mod status;
 mod template;
+
+use std::sync::Arc;
 
 use hikaru_core::{ClusterError, JobFacts, Text, check_namespace};
 use serde_json::{Map, Value};
@@ -27,21 +31,35 @@ pub(crate) const BUDGET: Budget = Budget {
 
 /// Definitions are read two at a time: a hostile one takes some ten megabytes for a moment.
 #[derive(Debug)]
-pub(crate) struct Definitions(Semaphore);
+pub(crate) struct Definitions(Arc<Semaphore>);
 
 impl Definitions {
     pub(crate) fn new() -> Self {
-        Self(Semaphore::new(2))
+        Self(Arc::new(Semaphore::new(2)))
     }
 
-    /// Reads one when it is its turn.
-    pub(crate) async fn read(
+    /// Reads one when it is its turn, on a thread that may be busy for a while: 1 MiB takes some milliseconds, and no other
+    /// request is to wait for it.
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce() -> Result<Definition, ClusterError>,
-    ) -> Result<Definition, ClusterError> {
+        text: &Text,
+        read: impl FnOnce(&str) -> T + Send + 'static,
+    ) -> T {
         // It is never closed.
-        let _turn = self.0.acquire().await;
-        read()
+        let turn = self.0.clone().acquire_owned().await;
+        let text = text.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(&text)
+        });
+        match reading.await {
+            Ok(read) => read,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that ends cancels it, and then nobody is left to answer.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }
 

@@ -14,9 +14,9 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobLog,
-    JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text, Workload,
-    WorkloadId, WorkloadName, Written, mark_key, marked_name,
+    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobList,
+    JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text,
+    Workload, WorkloadId, WorkloadName, Written, mark_key, marked_name,
 };
 use http::{Request, header};
 
@@ -434,7 +434,7 @@ impl ClusterPort for LiveCluster {
         self.create_job(job, mode).await
     }
 
-    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         self.list_jobs(namespace).await
     }
 
@@ -442,8 +442,13 @@ impl ClusterPort for LiveCluster {
         self.job_status(job).await
     }
 
-    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
-        self.await_job(job, within).await
+    async fn job_ended(
+        &self,
+        job: &JobName,
+        uid: &str,
+        within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        self.await_job(job, uid, within).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {

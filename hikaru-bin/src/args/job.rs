@@ -11,7 +11,7 @@ use super::{Cluster, OutputFlag, namespace};
 ///
 /// Jobs of the connection's own namespace alone are touched, unless HIKARU_JOB_NAMESPACES names others (separated by
 /// commas; `*`: all). A Job runs as the ServiceAccount default, unless HIKARU_JOB_SERVICE_ACCOUNTS names others (`*`:
-/// any), and nothing in it is privileged, unless HIKARU_JOB_PRIVILEGED is true.
+/// any), and nothing in it is privileged (docs/job-rules.md), unless HIKARU_JOB_PRIVILEGED is true.
 ///
 /// Exit codes: 0 done, and with --wait complete; 1 the Job failed, or only a person can mend it; 2 bad flags or arguments;
 /// 3 refused; 4 the cluster cannot be reached, or the Job has not ended in time: look (hikaru job status) before it is run

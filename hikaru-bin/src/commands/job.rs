@@ -101,7 +101,7 @@ async fn create(
     if matches!(output, Output::Table) {
         tell_created(&told, output, "created")?;
     }
-    let ended = wait::until_ended(port, &created.name, patience).await;
+    let ended = wait::until_ended(port, &created, patience).await;
     if matches!(output, Output::Json) {
         let status = ended.as_ref().ok().map(wire::job::Status::from);
         tell_created(&wire::job::Created { status, ..told }, output, "")?;
@@ -171,44 +171,33 @@ async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, Failure> {
         }
         error => error.into(),
     })?;
-    if jobs.is_empty() && matches!(args.output.output, Output::Table) {
-        terminal::tell(&format!("no Jobs in {}", args.namespace));
-        return Ok(End::Done);
+    for fault in &jobs.faults {
+        terminal::tell(&format!("warning: {}: {}", fault.place, fault.message));
     }
-    print(&jobs, args.output.output, |statuses| json(&statuses))?;
+    match args.output.output {
+        Output::Json => terminal::print(&json(&wire::job::list(&args.namespace, &jobs)))?,
+        Output::Table if jobs.jobs.is_empty() && jobs.faults.is_empty() => {
+            terminal::tell(&format!("no Jobs in {}", args.namespace));
+        }
+        Output::Table => terminal::print(&table(&jobs.jobs))?,
+    }
     Ok(End::Done)
 }
 
 async fn status(name: &JobName, output: Output, port: &dyn ClusterPort) -> Result<End, Failure> {
     let status = port.job(name).await.map_err(|error| about(name, error))?;
-    let jobs = std::slice::from_ref(&status);
-    print(jobs, output, |statuses| json(&statuses.first()))?;
+    match output {
+        Output::Json => terminal::print(&json(&wire::job::Status::from(&status)))?,
+        Output::Table => terminal::print(&table(std::slice::from_ref(&status)))?,
+    }
+    for warning in &status.warnings {
+        terminal::tell(&format!("warning: {name}: {warning}"));
+    }
     if status.state == JobState::Failed {
         let why = format!("{name} {}", status.sentence());
         return Ok(End::Failed(Failure::new(Exit::Person, why)));
     }
     Ok(End::Done)
-}
-
-/// Jobs as a table, or as what is made of their wire form.
-fn print(
-    jobs: &[JobStatus],
-    output: Output,
-    as_json: impl Fn(&[wire::job::Status]) -> String,
-) -> Result<(), String> {
-    match output {
-        Output::Json => {
-            let statuses: Vec<_> = jobs.iter().map(wire::job::Status::from).collect();
-            terminal::print(&as_json(&statuses))?;
-        }
-        Output::Table => terminal::print(&table(jobs))?,
-    }
-    for job in jobs {
-        for warning in &job.warnings {
-            terminal::tell(&format!("warning: {}: {warning}", job.name));
-        }
-    }
-    Ok(())
 }
 
 fn table(jobs: &[JobStatus]) -> String {
@@ -255,7 +244,7 @@ async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
         terminal::tell(&format!("{} has no pods, so no log", args.job));
     }
     // Containers that are starting have no log yet.
-    let text = wire::job::log(&logs).map_err(|why| Failure::new(Exit::Repeat, why))?;
+    let text = wire::job::log(logs).map_err(|why| Failure::new(Exit::Repeat, why))?;
     terminal::print_raw(&text)?;
     Ok(End::Done)
 }

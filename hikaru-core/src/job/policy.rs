@@ -4,53 +4,36 @@
 use std::fmt;
 
 use crate::{
-    Text,
+    ClusterError, Text,
     confined::{any_of, check_within},
 };
 
-/// Something that lets a pod out of its box.
+/// A field of a Job's pods that is allowed only where [`JobPolicy::privileged`] is set: the Pod Security standard
+/// *baseline* forbids it, or a rule of hikaru does. docs/job-rules.md lists the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobDemand {
-    /// A container with all rights of the node's root: `securityContext.privileged`, or a Windows host process.
-    Privileged {
-        /// The container. Empty: the pod.
-        container: Text,
-    },
-    /// `hostNetwork`, `hostPID`, `hostIPC`: the field's name.
-    Namespace(Text),
-    /// A volume of the node's own files.
-    HostPath {
-        /// The volume.
-        volume: Text,
-    },
-    /// A port of the node.
-    HostPort {
-        /// The container.
-        container: Text,
-    },
+pub struct JobDemand {
+    /// The rule, a stable code: `host-namespaces`.
+    pub rule: &'static str,
+    /// The field: `spec.template.spec.hostNetwork`.
+    pub place: Text,
+    /// What the rule allows there.
+    pub expected: Text,
+    /// What stands there, shortened.
+    pub found: Text,
 }
 
 impl fmt::Display for JobDemand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Privileged { container } if container.is_empty() => {
-                f.write_str("its pod is privileged")
-            }
-            Self::Privileged { container } => {
-                write!(f, "its container {container} is privileged")
-            }
-            Self::Namespace(field) => write!(f, "its pod asks for {field}"),
-            Self::HostPath { volume } => {
-                write!(f, "its volume {volume} is a path of the node (hostPath)")
-            }
-            Self::HostPort { container } => {
-                write!(
-                    f,
-                    "its container {container} asks for a port of the node (hostPort)"
-                )
-            }
-        }
+        let Self {
+            rule,
+            place,
+            expected,
+            found,
+        } = self;
+        write!(
+            f,
+            "{place}: expected {expected}, found {found} (rule {rule})"
+        )
     }
 }
 
@@ -61,8 +44,8 @@ pub struct JobFacts {
     pub namespace: Option<Text>,
     /// The ServiceAccount that it runs as; `None` is `default`.
     pub service_account: Option<Text>,
-    /// What lets its pods out of their box.
-    pub demands: Vec<JobDemand>,
+    /// The first field that only a privileged policy allows, if there is one.
+    pub demand: Option<JobDemand>,
 }
 
 /// Who may run what.
@@ -76,7 +59,7 @@ pub struct JobFacts {
 /// facts.service_account = Some("admin".into());
 /// assert_eq!(
 ///     policy.check(&facts).unwrap_err().to_string(),
-///     "it runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)"
+///     "the Job runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +71,7 @@ pub struct JobPolicy {
     pub within: Vec<Text>,
     /// Only as these ServiceAccounts; `None`: as any.
     pub service_accounts: Option<Vec<Text>>,
-    /// Whether what lets a pod out of its box is let through.
+    /// Whether what [`JobFacts::demand`] names is allowed.
     pub privileged: bool,
 }
 
@@ -111,17 +94,17 @@ pub enum JobRefused {
     /// Nothing is done there: the namespace, and those that everything is confined to.
     #[error("{0}")]
     Outside(String),
-    /// Not there.
-    #[error("it belongs to the namespace {found}: expected {expected} (HIKARU_JOB_NAMESPACES)")]
+    /// Its namespace is none of those that are allowed.
+    #[error("HIKARU_JOB_NAMESPACES allows no Jobs of the namespace {found}: expected {expected}")]
     Namespace {
         /// Its namespace.
         found: Text,
         /// Those that are allowed.
         expected: String,
     },
-    /// Not as this one.
+    /// Its ServiceAccount is none of those that are allowed.
     #[error(
-        "it runs as the ServiceAccount {found}: expected {expected} (HIKARU_JOB_SERVICE_ACCOUNTS)"
+        "the Job runs as the ServiceAccount {found}: expected {expected} (HIKARU_JOB_SERVICE_ACCOUNTS)"
     )]
     ServiceAccount {
         /// Its ServiceAccount.
@@ -129,12 +112,21 @@ pub enum JobRefused {
         /// Those that are allowed.
         expected: String,
     },
-    /// Out of its box.
-    #[error("{demand}, which is not allowed here (HIKARU_JOB_PRIVILEGED)")]
+    /// A field needs HIKARU_JOB_PRIVILEGED.
+    #[error("{demand}: allowed only with HIKARU_JOB_PRIVILEGED=true")]
     Privileged {
-        /// What it asks for.
+        /// The field.
         demand: JobDemand,
     },
+}
+
+impl From<JobRefused> for ClusterError {
+    fn from(refused: JobRefused) -> Self {
+        match refused {
+            JobRefused::Outside(words) => Self::Outside(words),
+            refused => Self::Forbidden(refused.to_string()),
+        }
+    }
 }
 
 impl JobPolicy {
@@ -155,7 +147,7 @@ impl JobPolicy {
                 expected: any_of(allowed),
             });
         }
-        match facts.demands.first() {
+        match &facts.demand {
             Some(demand) if !self.privileged => Err(JobRefused::Privileged {
                 demand: demand.clone(),
             }),
@@ -163,7 +155,7 @@ impl JobPolicy {
         }
     }
 
-    /// Whether Jobs of a namespace are anybody's business here: reading and deleting them, too.
+    /// Whether Jobs of a namespace may be created, read and deleted.
     ///
     /// # Errors
     /// [`JobRefused::Outside`], [`JobRefused::Namespace`].
@@ -174,7 +166,7 @@ impl JobPolicy {
                 Err(JobRefused::Namespace {
                     found: namespace.into(),
                     expected: match &allowed[..] {
-                        [] => "none: jobs are off".to_owned(),
+                        [] => "none, Jobs are off".to_owned(),
                         allowed => any_of(allowed),
                     },
                 })
@@ -194,11 +186,11 @@ mod tests {
         assert_eq!(found.as_deref().unwrap_or("allowed"), expected);
     }
 
-    fn facts(namespace: &str, account: Option<&str>, demands: &[JobDemand]) -> JobFacts {
+    fn facts(namespace: &str, account: Option<&str>, demand: Option<JobDemand>) -> JobFacts {
         JobFacts {
             namespace: Some(namespace.into()),
             service_account: account.map(Text::from),
-            demands: demands.to_vec(),
+            demand,
         }
     }
 
@@ -207,70 +199,49 @@ mod tests {
         let mut policy = JobPolicy::default();
         check(
             &policy,
-            &facts("shop", None, &[]),
-            "it belongs to the namespace shop: expected none: jobs are off (HIKARU_JOB_NAMESPACES)",
+            &facts("shop", None, None),
+            "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace shop: expected none, Jobs are off",
         );
         policy.namespaces = Some(vec!["shop".into(), "prod".into()]);
-        check(&policy, &facts("shop", None, &[]), "allowed");
-        check(&policy, &facts("prod", Some("default"), &[]), "allowed");
+        check(&policy, &facts("shop", None, None), "allowed");
+        check(&policy, &facts("prod", Some("default"), None), "allowed");
         check(
             &policy,
-            &facts("kube-system", None, &[]),
-            "it belongs to the namespace kube-system: expected shop or prod (HIKARU_JOB_NAMESPACES)",
+            &facts("kube-system", None, None),
+            "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace kube-system: expected shop or prod",
         );
         check(
             &policy,
-            &facts("shop", Some("admin"), &[]),
-            "it runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)",
+            &facts("shop", Some("admin"), None),
+            "the Job runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)",
         );
-        for (demand, words) in [
-            (
-                JobDemand::Privileged {
-                    container: "web".into(),
-                },
-                "its container web is privileged",
-            ),
-            (
-                JobDemand::Privileged {
-                    container: "".into(),
-                },
-                "its pod is privileged",
-            ),
-            (
-                JobDemand::Namespace("hostNetwork".into()),
-                "its pod asks for hostNetwork",
-            ),
-            (
-                JobDemand::HostPath {
-                    volume: "root".into(),
-                },
-                "its volume root is a path of the node (hostPath)",
-            ),
-            (
-                JobDemand::HostPort {
-                    container: "web".into(),
-                },
-                "its container web asks for a port of the node (hostPort)",
-            ),
-        ] {
-            let demanding = facts("shop", None, &[demand]);
-            let expected = format!("{words}, which is not allowed here (HIKARU_JOB_PRIVILEGED)");
-            check(&policy, &demanding, &expected);
-            policy.privileged = true;
-            check(&policy, &demanding, "allowed");
-            policy.privileged = false;
-        }
+        let demand = JobDemand {
+            rule: "host-namespaces",
+            place: "spec.template.spec.hostNetwork".into(),
+            expected: "false".into(),
+            found: "true".into(),
+        };
+        let demanding = facts("shop", None, Some(demand));
+        check(
+            &policy,
+            &demanding,
+            "spec.template.spec.hostNetwork: expected false, found true (rule host-namespaces): allowed only with \
+             HIKARU_JOB_PRIVILEGED=true",
+        );
+        policy.privileged = true;
+        check(&policy, &demanding, "allowed");
+        policy.privileged = false;
         (policy.namespaces, policy.service_accounts) = (None, None);
         check(
             &policy,
-            &facts("kube-system", Some("admin"), &[]),
+            &facts("kube-system", Some("admin"), None),
             "allowed",
         );
         policy.within = vec!["shop".into(), "prod".into()];
-        check(&policy, &facts("prod", Some("admin"), &[]), "allowed");
+        check(&policy, &facts("prod", Some("admin"), None), "allowed");
         check(
             &policy,
-            &facts("kube-system", Some("admin"), &[]),
+            &facts("kube-system", Some("admin"), None),
             "the namespace kube-system is not one of HIKARU_WATCH_NAMESPACES: expected shop or prod",
         );
     }

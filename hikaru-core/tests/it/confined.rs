@@ -50,7 +50,7 @@ async fn nothing_elsewhere_is_asked_for() {
     answers.push(confined.run_job(&run, Mode::Commit).await.map(drop));
     answers.push(confined.jobs("edge").await.map(drop));
     answers.push(confined.job(&job).await.map(drop));
-    answers.push(confined.job_ended(&job, Duration::ZERO).await.map(drop));
+    answers.push(confined.job_ended(&job, "", Duration::ZERO).await.map(drop));
     answers.push(confined.delete_job(&job).await);
     answers.push(confined.job_logs(&job).await.map(drop));
     let words = "the namespace edge is not one of HIKARU_WATCH_NAMESPACES: expected prod";

@@ -16,7 +16,10 @@ use hyper::{
     http::request::Parts,
 };
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{Answer, Outcome, finish, internal, json, respond, within};
 use crate::{
@@ -147,18 +150,29 @@ async fn ask(shared: &Shared, call: Call) -> Outcome {
         Call::List(namespace) => {
             let jobs = cluster.jobs(&namespace).await;
             let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Listing, &namespace))?;
-            let jobs: Vec<_> = jobs.iter().map(wire::job::Status::from).collect();
-            json(&jobs)
+            json(&wire::job::list(&namespace, &jobs))
         }
         Call::Status(job) => {
             let status = cluster.job(&job).await.map_err(reading(&job))?;
             json(&wire::job::Status::from(&status))
         }
         Call::Log(job) => {
+            // The place is kept until the client has taken the answer: one that takes its time keeps others from theirs, and
+            // the memory bounded.
+            let place = timeout(
+                shared.limits.body_time,
+                shared.job_logs.clone().acquire_owned(),
+            );
+            // It is never closed, so the other error is none.
+            let Some(place) = place.await.ok().and_then(Result::ok) else {
+                return Err(Refusal::new(Kind::Busy, "too many logs are being read"));
+            };
             let logs = cluster.job_logs(&job).await.map_err(reading(&job))?;
-            let text = wire::job::log(&logs);
-            drop(logs);
-            Ok(log(text.map_err(|why| Refusal::new(Kind::NoLog, why))?))
+            let text = wire::job::log(logs).map_err(|why| Refusal::new(Kind::NoLog, why))?;
+            Ok(log(Log {
+                text,
+                _place: place,
+            }))
         }
         Call::Delete(job) => {
             let deleted = cluster.delete_job(&job).await;
@@ -174,9 +188,21 @@ fn reading(job: &JobName) -> impl Fn(ClusterError) -> Box<Refusal> {
     move |error| Refusal::of_job(error, Doing::Reading, &job.to_string())
 }
 
+/// An answer's text, and the place that it takes until it is sent or given up.
+struct Log {
+    text: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Log {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
 /// A container can write what it likes: nobody is to take it for a web page.
-fn log(text: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+fn log(log: Log) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_owner(log)));
     let headers = answer.headers_mut();
     let media = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(CONTENT_TYPE, media);
@@ -324,7 +350,8 @@ async fn ended(shared: &Shared, created: &JobCreated, patience: Patience) -> Out
         Err(Refusal::new(kind, detail).with(members).at(name))
     };
     let mut stage = shared.subscribe();
-    let waiting = AssertUnwindSafe(shared.cluster.job_ended(name, patience.get())).catch_unwind();
+    let waiting = shared.cluster.job_ended(name, &created.uid, patience.get());
+    let waiting = AssertUnwindSafe(waiting).catch_unwind();
     // The port keeps the time by itself; this is for one that does not.
     let most = patience.get() + shared.limits.answer;
     let waited = tokio::select! {

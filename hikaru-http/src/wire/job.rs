@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use hikaru_core::{ContainerTrouble, JobCondition, JobCreated, JobLog, JobState, JobStatus};
+use hikaru_core::{
+    ContainerTrouble, JobCondition, JobCreated, JobList, JobLog, JobState, JobStatus,
+};
 use serde::Serialize;
 
 /// The longest definition of a Job, in bytes. An API server takes objects of about 1.5 MB.
@@ -152,6 +154,44 @@ pub struct Status {
     pub warnings: Vec<String>,
 }
 
+/// A Job of a list: its status, or that it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Listed {
+    /// Its status.
+    Status(Status),
+    /// It cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// An object of a list that cannot be read. It may be a Job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unreadable {
+    /// The namespace that was listed.
+    pub namespace: String,
+    /// What it is called, or where it stands: `shop/migrate`, `item 3 of the list`, `jobs.yaml:12:3`.
+    pub place: String,
+    /// `unreadable`.
+    pub state: &'static str,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+/// The Jobs of a namespace, those that cannot be read last.
+pub fn list(namespace: &str, list: &JobList) -> Vec<Listed> {
+    let read = list.jobs.iter().map(|status| Listed::Status(status.into()));
+    let unreadable = list.faults.iter().map(|fault| {
+        Listed::Unreadable(Unreadable {
+            namespace: namespace.to_owned(),
+            place: fault.place.to_string(),
+            state: "unreadable",
+            reason: fault.message.clone(),
+        })
+    });
+    read.chain(unreadable).collect()
+}
+
 /// A condition of a Job, as Kubernetes has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -236,11 +276,11 @@ impl From<&ContainerTrouble> for Container {
 }
 
 /// The logs of a Job as one text: each container's under a line `==> pod/container <==`, an empty line between two. The
-/// reason stands in the place of one that could not be had.
+/// reason stands in the place of one that could not be had. Each log is given up once it is copied: they are long.
 ///
 /// # Errors
 /// None could be had: the reasons, in a sentence.
-pub fn log(logs: &[JobLog]) -> Result<String, String> {
+pub fn log(logs: Vec<JobLog>) -> Result<String, String> {
     if !logs.is_empty() && logs.iter().all(|log| log.text.is_err()) {
         let reasons = logs.iter().filter_map(|log| {
             let reason = log.text.as_ref().err()?;
@@ -248,15 +288,21 @@ pub fn log(logs: &[JobLog]) -> Result<String, String> {
         });
         return Err(reasons.collect::<Vec<_>>().join("; "));
     }
-    let mut text = String::new();
+    let heads = logs
+        .iter()
+        .map(|log| log.pod.len() + log.container.len() + 12);
+    let texts = logs.iter().map(|log| match &log.text {
+        Ok(text) | Err(text) => text.len(),
+    });
+    let mut text = String::with_capacity(heads.chain(texts).sum());
     for log in logs {
         if !text.is_empty() {
             text.push('\n');
         }
         // A string takes whatever is written.
         let _ = writeln!(text, "==> {}/{} <==", log.pod, log.container);
-        let written = log.text.as_ref().unwrap_or_else(|reason| reason);
-        text.push_str(written);
+        let written = log.text.unwrap_or_else(|reason| reason);
+        text.push_str(&written);
         if !written.is_empty() && !written.ends_with('\n') {
             text.push('\n');
         }
@@ -336,13 +382,17 @@ mod tests {
             container: "web".into(),
             text: text.map(str::to_owned).map_err(str::to_owned),
         };
-        assert_eq!(log(&[]), Ok(String::new()));
+        assert_eq!(log(vec![]), Ok(String::new()));
         assert_eq!(
-            log(&[of("a", Ok("1\n2")), of("b", Ok("")), of("c", Err("gone"))]),
+            log(vec![
+                of("a", Ok("1\n2")),
+                of("b", Ok("")),
+                of("c", Err("gone"))
+            ]),
             Ok("==> a/web <==\n1\n2\n\n==> b/web <==\n\n==> c/web <==\ngone\n".to_owned())
         );
         assert_eq!(
-            log(&[of("a", Err("gone")), of("b", Err("waiting"))]),
+            log(vec![of("a", Err("gone")), of("b", Err("waiting"))]),
             Err("a/web: gone; b/web: waiting".to_owned())
         );
     }

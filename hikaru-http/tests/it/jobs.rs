@@ -1,7 +1,8 @@
 //! Jobs over HTTP: what is created, told, deleted and handed out, and each of the cluster's refusals. Bodies are in
-//! `bodies`, waiting for a Job to end is in `waiting`.
+//! `bodies`, how many logs are held at once in `logs`, waiting for a Job to end is in `waiting`.
 
 mod bodies;
+mod logs;
 mod waiting;
 
 use std::{
@@ -11,8 +12,8 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, ContainerTrouble, JobCondition, JobCreated, JobLog, JobName, JobRequest,
-    JobSource, JobState, JobStatus, MockClusterPort, Mode,
+    ClusterError, ContainerTrouble, Fault, JobCondition, JobCreated, JobList, JobLog, JobName,
+    JobRequest, JobSource, JobState, JobStatus, MockClusterPort, Mode, Severity,
 };
 use hikaru_http::Serving;
 use serde_json::json;
@@ -359,7 +360,10 @@ async fn a_status_is_told() {
             let mut complete = status(JobState::Complete);
             complete.succeeded = 1;
             complete.completed = Some("2026-03-01T10:00:05Z".into());
-            Ok(vec![file, complete])
+            Ok(JobList {
+                jobs: vec![file, complete],
+                faults: vec![Fault::new(Severity::Failure, "shop/odd", "no status")],
+            })
         });
         cluster.expect_delete_job().returning(|_| Ok(()));
     })
@@ -388,6 +392,7 @@ async fn a_status_is_told() {
              "conditions": [], "containers": [], "file": "migrate.yaml#1", "warnings": ["no rights"]},
             {"namespace": "shop", "name": "migrate", "uid": "4f5a", "state": "complete", "active": 0, "succeeded": 1,
              "failed": 0, "completionTime": "2026-03-01T10:00:05Z", "conditions": [], "containers": []},
+            {"namespace": "shop", "place": "shop/odd", "state": "unreadable", "reason": "no status"},
         ])
     );
     let answer = call(server.address(), "DELETE", "/api/job/shop/migrate").await;

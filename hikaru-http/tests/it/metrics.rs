@@ -100,7 +100,7 @@ async fn who_waits_for_a_job_is_told_apart() {
     cluster
         .expect_run_job()
         .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
-    cluster.expect_job_ended().returning(|job, _| {
+    cluster.expect_job_ended().returning(|job, _, _| {
         let mut status = JobStatus::new(job.clone(), "1");
         status.state = JobState::Complete;
         Ok(status)

@@ -8,7 +8,8 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, JobCreated, JobName, JobRequest, JobSource, JobStatus, Mode, check_namespace,
+    ClusterError, Fault, JobCreated, JobList, JobName, JobRequest, JobSource, JobStatus, Mode,
+    Severity, check_namespace,
 };
 use serde_json::Value;
 
@@ -34,28 +35,27 @@ struct Stands {
     object: Value,
 }
 
+/// The objects of a kind, and what cannot be read.
+struct Objects {
+    found: Vec<Stands>,
+    faults: Vec<Fault>,
+}
+
 impl Inner {
     pub(super) fn run_job(
         &self,
         request: &JobRequest,
         mode: Mode,
     ) -> Result<JobCreated, ClusterError> {
-        let refused = |error: hikaru_core::JobRefused| {
-            ClusterError::Forbidden(format!("the job is refused: {error}"))
-        };
         // One at a time: what is read of a hostile one takes some megabytes for a moment.
         let _turn = self.job_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut definition = match &request.source {
             JobSource::Json(text) => Definition::of_json(text)?,
             JobSource::Yaml(text) => Definition::of_yaml(text)?,
             JobSource::CronJob { name, image } => {
-                self.jobs
-                    .check_namespace(name.namespace())
-                    .map_err(refused)?;
-                let found = self
-                    .objects("CronJob")?
-                    .into_iter()
-                    .find(|o| o.name == *name);
+                self.jobs.check_namespace(name.namespace())?;
+                let mut found = self.objects("CronJob")?.found.into_iter();
+                let found = found.find(|o| o.name == *name);
                 let found = found.ok_or(ClusterError::NotFound)?;
                 from_cron_job(name, &found.object, image.as_deref())?
             }
@@ -63,7 +63,7 @@ impl Inner {
         };
         let as_sent = definition.clone();
         definition.settle(request.namespace.as_ref(), HOME)?;
-        self.jobs.check(&definition.facts).map_err(refused)?;
+        self.jobs.check(&definition.facts)?;
         if definition.name().is_none() {
             let name = generated(definition.generate_name().unwrap_or_default());
             definition.rename("name", &name);
@@ -72,7 +72,12 @@ impl Inner {
         let name = JobName::new(namespace, definition.name().unwrap_or_default());
         let name = name.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         check_as_a_server(&definition, &name)?;
-        if let Some(other) = self.objects("Job")?.into_iter().find(|o| o.name == name) {
+        if let Some(other) = self
+            .objects("Job")?
+            .found
+            .into_iter()
+            .find(|o| o.name == name)
+        {
             return Err(ClusterError::Exists(format!(
                 "there is a Job {name} already, in {}: remove it there, or let a name be generated (generateName)",
                 other.place
@@ -130,18 +135,22 @@ impl Inner {
         }
     }
 
-    pub(super) fn list_jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    pub(super) fn list_jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         check_namespace(namespace).map_err(|error| ClusterError::Invalid(error.to_string()))?;
         self.may_see(namespace)?;
-        let mut jobs = self.objects("Job")?;
+        let Objects {
+            found: mut jobs,
+            faults,
+        } = self.objects("Job")?;
         jobs.retain(|job| **job.name.namespace() == *namespace);
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(jobs.into_iter().map(status).collect())
+        let jobs = jobs.into_iter().map(status).collect();
+        Ok(JobList { jobs, faults })
     }
 
     pub(super) fn job(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         self.may_see(name.namespace())?;
-        let mut jobs = self.objects("Job")?.into_iter();
+        let mut jobs = self.objects("Job")?.found.into_iter();
         let found = jobs.find(|job| job.name == *name);
         found.map(status).ok_or(ClusterError::NotFound)
     }
@@ -155,46 +164,67 @@ impl Inner {
     }
 
     fn may_see(&self, namespace: &str) -> Result<(), ClusterError> {
-        self.jobs
-            .check_namespace(namespace)
-            .map_err(|error| ClusterError::Forbidden(format!("the job is refused: {error}")))
+        Ok(self.jobs.check_namespace(namespace)?)
     }
 
-    /// The objects of a kind of `batch/v1`. What cannot be read is passed over: looking for workloads tells of it.
-    fn objects(&self, kind: &str) -> Result<Vec<Stands>, ClusterError> {
+    /// The objects of a kind of `batch/v1`. What cannot be read may be one: it is a fault.
+    fn objects(&self, kind: &str) -> Result<Objects, ClusterError> {
         let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
-        let mut found = Vec::new();
+        let (mut found, mut faults) = (Vec::new(), walked.faults);
         for manifest in &walked.manifests {
+            let mut fault = |place: String, message: String| {
+                faults.push(Fault::new(Severity::Failure, place, message));
+            };
             let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
-            let Ok(text) = opened.and_then(|mut file| read::text(&mut file)) else {
-                continue;
+            let text = match opened.and_then(|mut file| read::text(&mut file)) {
+                Ok(text) => text,
+                Err(unreadable) => {
+                    let (place, message) = unreadable.explain(&manifest.file);
+                    fault(place, message);
+                    continue;
+                }
             };
             if !text.contains(kind) {
                 continue;
             }
             for piece in Documents::new(&text) {
-                let Piece::Document(tree) = piece else {
-                    continue;
+                let mut odd = |problem: yaml::Problem| {
+                    let mark = problem.mark;
+                    let place = format!("{}:{}:{}", manifest.file, mark.line, mark.column);
+                    fault(place, problem.message);
+                };
+                let tree = match piece {
+                    Piece::Document(tree) => tree,
+                    Piece::Broken { problem, .. } => {
+                        odd(problem);
+                        continue;
+                    }
                 };
                 if !tree.is_of(kind, "batch/v1") {
                     continue;
                 }
-                let Ok(Some(object)) = tree.json(BUDGET) else {
-                    continue;
+                let object = match tree.json(BUDGET) {
+                    Ok(Some(object)) => object,
+                    Ok(None) => continue,
+                    Err(problem) => {
+                        odd(problem);
+                        continue;
+                    }
                 };
+                let place = format!("{}#{}", manifest.file, tree.number);
                 let word = |key: &str| object.pointer(&format!("/metadata/{key}"))?.as_str();
                 let namespace = word("namespace").unwrap_or(HOME);
-                let Ok(name) = JobName::new(namespace, word("name").unwrap_or_default()) else {
-                    continue;
-                };
-                found.push(Stands {
-                    place: format!("{}#{}", manifest.file, tree.number),
-                    name,
-                    object,
-                });
+                match JobName::new(namespace, word("name").unwrap_or_default()) {
+                    Ok(name) => found.push(Stands {
+                        place,
+                        name,
+                        object,
+                    }),
+                    Err(error) => fault(place, error.to_string()),
+                }
             }
         }
-        Ok(found)
+        Ok(Objects { found, faults })
     }
 }
 

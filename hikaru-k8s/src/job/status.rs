@@ -1,7 +1,10 @@
 //! What became of a Job, read from its object and its pods as the API server sends them: partial structs, as elsewhere.
 
-use hikaru_core::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus, Text};
-use serde::{Deserialize, Deserializer};
+use hikaru_core::{
+    ContainerTrouble, Fault, JobCondition, JobName, JobState, JobStatus, Severity, Text,
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
@@ -9,21 +12,70 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A list of Jobs or pods.
+/// A page of a list, its items unread.
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de>"))]
-pub(crate) struct List<T> {
+pub(crate) struct RawList {
     #[serde(default)]
-    pub(crate) metadata: ListMetadata,
-    /// Without them it is no list, but a proxy's answer.
+    metadata: ListMetadata,
+    /// Required: another JSON object would pass for an empty list.
     #[serde(deserialize_with = "nullable")]
-    pub(crate) items: Vec<T>,
+    items: Vec<Box<RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
-pub(crate) struct ListMetadata {
+struct ListMetadata {
     #[serde(default, rename = "continue", deserialize_with = "nullable")]
-    pub(crate) next: String,
+    next: String,
+}
+
+/// The items of a page: those that were read, and a fault for each of the others.
+pub(crate) struct Items<T> {
+    pub(crate) read: Vec<T>,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl RawList {
+    /// Where the next page begins. Empty: there is none.
+    pub(crate) fn next(&self) -> &str {
+        &self.metadata.next
+    }
+
+    /// Reads the items, which are to be of this namespace.
+    pub(crate) fn read<T: DeserializeOwned>(&self, namespace: &str) -> Items<T> {
+        let mut items = Items {
+            read: Vec::with_capacity(self.items.len()),
+            faults: Vec::new(),
+        };
+        for (index, item) in self.items.iter().enumerate() {
+            let head = serde_json::from_str::<Head>(item.get());
+            let (place, elsewhere) = match &head {
+                Ok(Head { metadata }) => (
+                    format!("{}/{}", metadata.namespace, metadata.name),
+                    metadata.namespace != namespace,
+                ),
+                Err(_) => (format!("item {} of the list", index + 1), false),
+            };
+            let why = if elsewhere {
+                format!("expected an object of the namespace {namespace}, found another one's")
+            } else {
+                match serde_json::from_str(item.get()) {
+                    Ok(read) => {
+                        items.read.push(read);
+                        continue;
+                    }
+                    Err(error) => format!("it cannot be read: {error}"),
+                }
+            };
+            items.faults.push(Fault::new(Severity::Failure, place, why));
+        }
+        items
+    }
+}
+
+/// What an item is called.
+#[derive(Deserialize)]
+struct Head {
+    metadata: Metadata,
 }
 
 #[derive(Deserialize)]
@@ -84,19 +136,23 @@ struct Condition {
 }
 
 impl Job {
-    /// Its uid.
-    pub(crate) fn uid(&self) -> &str {
-        &self.metadata.uid
+    /// What it is called, be that a name or not.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.metadata.namespace, self.metadata.name)
     }
 
-    /// Its status, as far as the object itself tells. `None`: its name is none.
-    pub(crate) fn status(self) -> Option<JobStatus> {
+    /// Its status, as far as the object itself tells.
+    ///
+    /// # Errors
+    /// Its name or its namespace is none.
+    pub(crate) fn status(self) -> Result<JobStatus, String> {
         let Self {
             metadata,
             spec,
             status,
         } = self;
-        let name = JobName::new(&metadata.namespace, &metadata.name).ok()?;
+        let name = JobName::new(&metadata.namespace, &metadata.name);
+        let name = name.map_err(|error| error.to_string())?;
         let mut told = JobStatus::new(name, metadata.uid);
         let is = |kind: &str| {
             let mut conditions = status.conditions.iter();
@@ -125,7 +181,7 @@ impl Job {
             since: c.last_transition_time.into(),
         });
         told.conditions = conditions.collect();
-        Some(told)
+        Ok(told)
     }
 }
 
@@ -342,12 +398,12 @@ mod tests {
             pod("ended", json!({"initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 0}}}],
                 "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]})),
         ]});
-        let list: List<Pod> = serde_json::from_value(list).expect("pods");
-        assert_eq!(list.items[0].containers().collect::<Vec<_>>(), ["i", "c"]);
-        let told: Vec<String> = troubles(&list.items)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let list: RawList = serde_json::from_str(&list.to_string()).expect("a list");
+        let pods: Items<Pod> = list.read("");
+        assert_eq!(pods.faults, []);
+        let pods = pods.read;
+        assert_eq!(pods[0].containers().collect::<Vec<_>>(), ["i", "c"]);
+        let told: Vec<String> = troubles(&pods).iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
             [

@@ -1,6 +1,6 @@
 //! Definitions in every form, and what is said of those that are none.
 
-use hikaru_core::{JobDemand, JobName};
+use hikaru_core::JobName;
 use serde_json::json;
 
 use super::*;
@@ -240,77 +240,58 @@ fn namespaces() {
 }
 
 #[test]
-fn what_lets_a_pod_out_of_its_box_is_seen() {
-    let demands = |pod: &str, container: &str| {
+fn what_only_a_privileged_policy_allows_is_named() {
+    let demand = |pod: &str, container: &str| {
         let text = format!(
             "{HEAD}metadata: {{name: a}}\nspec: {{template: {{spec: {{containers: [{{name: c{container}}}]{pod}}}}}}}\n"
         );
-        yaml(&text).map(|read| read.facts.demands)
-    };
-    let privileged = |container: &str| JobDemand::Privileged {
-        container: container.into(),
+        yaml(&text).map(|read| read.facts.demand.map(|demand| demand.to_string()))
     };
     for (pod, container, expected) in [
-        ("", "", vec![]),
+        ("", "", ""),
         (
-            ", hostNetwork: false, securityContext: , volumes: [{name: v, emptyDir: {}}]",
-            ", ports: [{hostPort: 0}]",
-            vec![],
-        ),
-        (
-            ", hostNetwork: yes",
+            ", hostNetwork: false, securityContext: , volumes: [{name: v, emptyDir: {}, hostPath: }]",
+            ", ports: [{hostPort: 0}, {hostPort: }]",
             "",
-            vec![JobDemand::Namespace("hostNetwork".into())],
         ),
         (
             ", hostPID: true, hostIPC: on",
             "",
-            vec![
-                JobDemand::Namespace("hostPID".into()),
-                JobDemand::Namespace("hostIPC".into()),
-            ],
-        ),
-        (
-            ", volumes: [{name: v, hostPath: {path: /}}]",
-            "",
-            vec![JobDemand::HostPath { volume: "v".into() }],
-        ),
-        (
-            ", securityContext: {windowsOptions: {hostProcess: true}}",
-            "",
-            vec![privileged("")],
+            "spec.template.spec.hostPID: expected false, found true (rule host-namespaces)",
         ),
         (
             "",
-            ", securityContext: {privileged: true}",
-            vec![privileged("c")],
-        ),
-        (
-            ", initContainers: [{name: i, securityContext: {privileged: true}}]",
-            "",
-            vec![privileged("i")],
+            ", ports: [{containerPort: 1}, {hostPort: \"80\"}]",
+            "spec.template.spec.containers[0].ports[1].hostPort: expected 0, found 80 (rule host-ports)",
         ),
         (
             ", ephemeralContainers: [{name: e, securityContext: {privileged: true}}]",
             "",
-            vec![privileged("e")],
+            "spec.template.spec.ephemeralContainers[0].securityContext.privileged: expected false, found true \
+             (rule privileged)",
+        ),
+        (
+            ", initContainers: [{name: i, securityContext: {capabilities: {add: [CHOWN, BPF]}}}]",
+            "",
+            "spec.template.spec.initContainers[0].securityContext.capabilities.add[1]: expected AUDIT_WRITE, CHOWN, \
+             DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD, NET_BIND_SERVICE, SETFCAP, SETGID, SETPCAP, SETUID or SYS_CHROOT, \
+             found BPF (rule capabilities)",
         ),
         (
             "",
-            ", ports: [{containerPort: 1}, {hostPort: 80}]",
-            vec![JobDemand::HostPort {
-                container: "c".into(),
-            }],
+            ", securityContext: {procMount: \"\"}",
+            "spec.template.spec.containers[0].securityContext.procMount: expected Default, found an empty text \
+             (rule proc-mount)",
         ),
         (
+            ", securityContext: {future: [1]}",
             "",
-            ", ports: [{hostPort: \"80\"}]",
-            vec![JobDemand::HostPort {
-                container: "c".into(),
-            }],
+            "spec.template.spec.securityContext.future: expected a member that hikaru knows, found future \
+             (rule unknown-member)",
         ),
     ] {
-        assert_eq!(demands(pod, container), Ok(expected), "{pod} {container}");
+        let found = demand(pod, container).map(Option::unwrap_or_default);
+        assert_eq!(found.as_deref(), Ok(expected), "{pod} {container}");
     }
     for (pod, container, expected) in [
         (
@@ -329,6 +310,11 @@ fn what_lets_a_pod_out_of_its_box_is_seen() {
             "containers[0].securityContext: expected a map, found a list",
         ),
         (
+            "",
+            ", securityContext: {capabilities: {add: [[BPF]]}}",
+            "securityContext.capabilities.add[0]: expected a text, found a list",
+        ),
+        (
             ", volumes: {}",
             "",
             "spec.template.spec.volumes: expected a list, found a map",
@@ -339,7 +325,7 @@ fn what_lets_a_pod_out_of_its_box_is_seen() {
             "serviceAccountName: expected a text, found a number",
         ),
     ] {
-        let error = demands(pod, container).expect_err(expected);
+        let error = demand(pod, container).expect_err(expected);
         assert!(error.contains(expected), "{error}");
     }
     let account = |pod: &str| {
@@ -395,4 +381,19 @@ fn a_job_of_a_cron_job() {
         .expect_err("no template")
         .to_string();
     assert!(empty.contains("expected at least one container"), "{empty}");
+}
+
+#[tokio::test]
+async fn a_definition_is_read_apart_from_the_requests() {
+    let definitions = Definitions::new();
+    let reads = |_: &str| std::thread::current().id();
+    let read = definitions.read(&"kind: Job".into(), reads).await;
+    assert_ne!(read, std::thread::current().id());
+    // A panic of the parser is its caller's.
+    let text = "".into();
+    let panics = definitions.read::<()>(&text, |_| panic!("as planned"));
+    let panicked = futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(panics));
+    assert!(panicked.await.is_err());
+    let read = definitions.read(&"again".into(), str::len).await;
+    assert_eq!(read, 5);
 }

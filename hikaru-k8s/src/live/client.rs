@@ -35,6 +35,9 @@ const OBJECT: usize = 8 << 20;
 /// The longest page that is read. One that is longer can be asked for in smaller pages.
 const PAGE: usize = 2 * OBJECT;
 
+/// The longest log of one container that is read, in bytes. That is what is asked for.
+pub(super) const LOG: usize = 1 << 20;
+
 /// Of a refusal, so much is read.
 const REFUSAL: usize = 1 << 20;
 
@@ -180,6 +183,7 @@ pub(super) struct Answer {
 pub(super) enum Expected {
     Object,
     Page,
+    Log,
 }
 
 impl Expected {
@@ -187,6 +191,7 @@ impl Expected {
         match self {
             Self::Object => OBJECT,
             Self::Page => PAGE,
+            Self::Log => LOG,
         }
     }
 }
@@ -223,7 +228,7 @@ impl ApiClient {
     fn deadline(&self, expected: Expected) -> Duration {
         match expected {
             Expected::Object => self.deadline,
-            Expected::Page => self.deadline * PAGE_DEADLINES,
+            Expected::Page | Expected::Log => self.deadline * PAGE_DEADLINES,
         }
     }
 

@@ -20,10 +20,10 @@ use super::{
 
 /// Objects a page: at 5 KB each a few megabytes, and well below what a page may take. Where they are so long that a page
 /// is too long to be read it is asked for in smaller ones: two always fit.
-const PAGES: [u32; 3] = [500, 50, 2];
+pub(super) const PAGES: [u32; 3] = [500, 50, 2];
 
 /// How often a list is begun again whose next page the server has forgotten.
-const RESTARTS: usize = 3;
+pub(super) const RESTARTS: usize = 3;
 
 /// How much is read of one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) enum Most {
 }
 
 impl Most {
-    fn objects(self) -> u32 {
+    pub(super) fn objects(self) -> u32 {
         match self {
             Self::All => 1_000_000,
             Self::Courtesy => 2_000,

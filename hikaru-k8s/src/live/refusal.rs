@@ -1,6 +1,6 @@
 //! What a failed request means to the rules: the API server's refusals and broken connections as errors of the port.
 
-use hikaru_core::ClusterError;
+use hikaru_core::{ClusterError, Mode};
 use http::StatusCode;
 use kube::core::Status;
 
@@ -102,8 +102,9 @@ pub(super) fn of_write(error: RequestError) -> ClusterError {
     }
 }
 
-/// What a refused creation means. Nothing guards it: what may have been done is for a person to look at.
-pub(super) fn of_create(error: RequestError, job: &str) -> ClusterError {
+/// What a refused creation means. Nothing guards it: what may have been done is for a person to look at. A dry run did
+/// nothing, so it can be repeated.
+pub(super) fn of_create(error: RequestError, job: &str, mode: Mode) -> ClusterError {
     match error {
         RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
             let reason = refused.status.as_ref().map(|status| &*status.reason);
@@ -124,11 +125,15 @@ pub(super) fn of_create(error: RequestError, job: &str) -> ClusterError {
         {
             ClusterError::Invalid(refused.words())
         }
-        error => match of_write(error) {
-            ClusterError::Lost(words) => ClusterError::Lost(format!(
+        error => match (of_write(error), mode) {
+            (ClusterError::Lost(words), Mode::Commit) => ClusterError::Lost(format!(
                 "{words}; look whether the Job {job} is there before it is run again"
             )),
-            error => error,
+            (ClusterError::Lost(message), Mode::DryRun) => ClusterError::Unavailable {
+                message,
+                retry_after: None,
+            },
+            (error, _) => error,
         },
     }
 }

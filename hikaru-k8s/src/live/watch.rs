@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobLog, JobName, JobRequest,
-    JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName, Written,
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobList, JobLog, JobName,
+    JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName, Written,
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
@@ -283,7 +283,7 @@ impl ClusterPort for WatchedCluster {
         self.view.live.run_job(job, mode).await
     }
 
-    async fn jobs(&self, namespace: &str) -> Result<Vec<JobStatus>, ClusterError> {
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         self.view.live.jobs(namespace).await
     }
 
@@ -291,8 +291,13 @@ impl ClusterPort for WatchedCluster {
         self.view.live.job(job).await
     }
 
-    async fn job_ended(&self, job: &JobName, within: Duration) -> Result<JobStatus, ClusterError> {
-        self.view.live.job_ended(job, within).await
+    async fn job_ended(
+        &self,
+        job: &JobName,
+        uid: &str,
+        within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        self.view.live.job_ended(job, uid, within).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {

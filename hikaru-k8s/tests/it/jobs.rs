@@ -1,7 +1,8 @@
 //! Jobs in a folder of manifests: written as new files, never over others and never elsewhere; found again.
 
 use hikaru_core::{
-    ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
+    ClusterError, ClusterPort as _, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState,
+    Mode,
 };
 use hikaru_k8s::{Folder, FolderSettings};
 
@@ -63,12 +64,12 @@ async fn a_job_is_written_as_it_was_sent() {
         "{again}"
     );
     let folder = scene.folder();
-    let listed = folder.jobs("default").await.expect("a list");
+    let listed = folder.jobs("default").await.expect("a list").jobs;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].file.as_deref(), Some("migrate.job.yaml#1"));
     assert_eq!(listed[0].state, JobState::Pending);
     assert_eq!(folder.job(&listed[0].name).await, Ok(listed[0].clone()));
-    assert_eq!(folder.jobs("shop").await, Ok(vec![]));
+    assert_eq!(folder.jobs("shop").await, Ok(JobList::default()));
     let Err(ClusterError::Invalid(words)) = folder.delete_job(&listed[0].name).await else {
         panic!("deleted");
     };
@@ -122,7 +123,16 @@ async fn what_has_to_be_added_is_added() {
         !text.contains("ownerReferences") && !text.contains("generateName"),
         "{text}"
     );
-    assert_eq!(scene.folder().jobs("shop").await.expect("a list").len(), 2);
+    assert_eq!(
+        scene
+            .folder()
+            .jobs("shop")
+            .await
+            .expect("a list")
+            .jobs
+            .len(),
+        2
+    );
 
     let name: JobName = "shop/none".parse().expect("a name");
     let none = JobRequest::new(JobSource::CronJob { name, image: None });
@@ -168,7 +178,7 @@ async fn nothing_is_overwritten_and_nothing_leaves_the_folder() {
         ),
         (
             JOB.replace("restartPolicy", "hostPID: true, restartPolicy"),
-            "(HIKARU_JOB_PRIVILEGED)",
+            "(rule host-namespaces)",
         ),
     ] {
         let mut replacing = request(&text);
@@ -203,8 +213,32 @@ async fn who_may_run_what_holds_in_a_folder_too() {
     };
     assert_eq!(
         words,
-        "the job is refused: it belongs to the namespace default: expected shop (HIKARU_JOB_NAMESPACES)"
+        "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace default: expected shop"
     );
-    assert!(folder.jobs("default").await.is_err());
-    assert_eq!(folder.jobs("shop").await, Ok(vec![]));
+    // Looked at it is the same.
+    let elsewhere: JobName = "default/migrate".parse().expect("a name");
+    for refused in [
+        folder.jobs("default").await.map(drop),
+        folder.job(&elsewhere).await.map(drop),
+        folder.delete_job(&elsewhere).await,
+    ] {
+        assert_eq!(refused, Err(ClusterError::Forbidden(words.clone())));
+    }
+    assert_eq!(folder.jobs("shop").await, Ok(JobList::default()));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_told_beside_the_jobs() {
+    let scene = Scene::with(&[
+        ("a.yaml", JOB),
+        ("b.yaml", "kind: Job\nmetadata: [\n"),
+        (
+            "c.yaml",
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: ../x}\n",
+        ),
+    ]);
+    let list = scene.folder().jobs("default").await.expect("a list");
+    assert_eq!(list.jobs.len(), 1);
+    let places: Vec<_> = list.faults.iter().map(|fault| &*fault.place).collect();
+    assert_eq!(places, ["b.yaml:2:11", "c.yaml#1"], "{:?}", list.faults);
 }

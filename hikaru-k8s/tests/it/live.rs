@@ -17,6 +17,8 @@ mod faults_watch;
 mod guarded;
 mod handshakes;
 #[cfg(feature = "cluster")]
+mod job_rules;
+#[cfg(feature = "cluster")]
 mod jobs;
 #[cfg(feature = "cluster")]
 mod rig;

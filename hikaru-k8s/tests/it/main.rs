@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod contract;
+mod job_rules;
 mod jobs;
 mod live;
 mod pods;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobName, JobState, JobStatus, Patience};
+use hikaru_core::{ClusterError, ClusterPort, JobCreated, JobState, JobStatus, Patience};
 use tokio::time::sleep;
 
 use crate::terminal::Progress;
@@ -18,19 +18,19 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// It cannot be found out: at once when nothing would mend it, else only when the time is over.
 pub(super) async fn until_ended(
     port: &dyn ClusterPort,
-    job: &JobName,
+    created: &JobCreated,
     patience: Patience,
 ) -> Result<JobStatus, ClusterError> {
     let slice = match Progress::is_seen() {
         true => SLICE,
         false => patience.get(),
     };
-    until(port, job, patience.get(), slice).await
+    until(port, created, patience.get(), slice).await
 }
 
 async fn until(
     port: &dyn ClusterPort,
-    job: &JobName,
+    created: &JobCreated,
     patience: Duration,
     slice: Duration,
 ) -> Result<JobStatus, ClusterError> {
@@ -38,9 +38,11 @@ async fn until(
     let mut progress = Progress::new();
     // A Job that fails for its deadline takes its pods with it: what troubled them before is its reason.
     let mut troubles = Vec::new();
+    let mut seen = false;
+    let JobCreated { name: job, uid, .. } = created;
     loop {
         let left = patience.saturating_sub(begun.elapsed());
-        let mut status = port.job_ended(job, left.min(slice)).await;
+        let mut status = port.job_ended(job, uid, left.min(slice)).await;
         let waited = begun.elapsed();
         let told = match &mut status {
             Ok(status) if status.state.has_ended() => {
@@ -50,10 +52,15 @@ async fn until(
                 return Ok(status.clone());
             }
             Ok(status) => {
+                seen = true;
                 if !status.troubles.is_empty() {
                     troubles.clone_from(&status.troubles);
                 }
                 status.sentence()
+            }
+            // What was answered once will be again: an API server that starts refuses what it will allow.
+            Err(error @ (ClusterError::Forbidden(_) | ClusterError::Invalid(_))) if seen => {
+                error.to_string()
             }
             Err(error) if error.is_retryable() => error.to_string(),
             Err(error) => return Err(error.clone()),
@@ -74,7 +81,8 @@ mod tests {
 
     use async_trait::async_trait;
     use hikaru_core::{
-        Change, ContainerTrouble, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
+        Change, ContainerTrouble, Found, Freshness, JobName, Mode, Scope, Workload, WorkloadId,
+        Written,
     };
 
     use super::*;
@@ -105,6 +113,7 @@ mod tests {
         async fn job_ended(
             &self,
             job: &JobName,
+            uid: &str,
             within: Duration,
         ) -> Result<JobStatus, ClusterError> {
             let next = {
@@ -114,7 +123,7 @@ mod tests {
                     _ => answers.remove(0),
                 }
             };
-            let mut status = JobStatus::new(job.clone(), "1");
+            let mut status = JobStatus::new(job.clone(), uid);
             status.state = next?;
             if !status.state.has_ended() {
                 sleep(within).await;
@@ -134,7 +143,7 @@ mod tests {
 
     async fn wait(answers: &[Answer], millis: u64) -> Result<JobStatus, ClusterError> {
         let told = Told(Mutex::new(answers.to_vec()));
-        let job = JobName::new("shop", "migrate").expect("a name");
+        let job = JobCreated::new(JobName::new("shop", "migrate").expect("a name"), "1");
         let (patience, slice) = (Duration::from_millis(millis), Duration::from_millis(10));
         until(&told, &job, patience, slice).await
     }
@@ -170,5 +179,10 @@ mod tests {
         assert_eq!(check(&[gone()], short).await, gone());
         let deleted = Err(ClusterError::NotFound);
         assert_eq!(check(&[Ok(Running), deleted.clone()], long).await, deleted);
+        // A refusal ends it only if nothing was seen before.
+        let refused = || Err(ClusterError::Forbidden("no".into()));
+        assert_eq!(check(&[refused()], long).await, refused());
+        let again = [Ok(Running), refused(), Ok(Complete)];
+        assert_eq!(check(&again, long).await, Ok(Complete));
     }
 }

@@ -104,7 +104,12 @@ impl ClusterPort for Gated {
         Ok(created())
     }
 
-    async fn job_ended(&self, _: &JobName, _: Duration) -> Result<JobStatus, ClusterError> {
+    async fn job_ended(
+        &self,
+        _: &JobName,
+        _: &str,
+        _: Duration,
+    ) -> Result<JobStatus, ClusterError> {
         self.end.pass().await;
         Ok(status(JobState::Complete))
     }
@@ -144,6 +149,12 @@ async fn how_a_job_ends() {
                 .to_owned(),
         ),
         (
+            Err(E::Exists("another Job has taken the name".to_owned())),
+            502,
+            "incomplete",
+            "the job shop/migrate was created, but what became of it is not known: another Job has taken the name".to_owned(),
+        ),
+        (
             Err(unavailable),
             502,
             "incomplete",
@@ -153,8 +164,9 @@ async fn how_a_job_ends() {
         let told = ended.clone();
         let server = mocked(move |cluster| {
             cluster.expect_run_job().returning(|_, _| Ok(created()));
-            cluster.expect_job_ended().returning(move |name, within| {
-                assert_eq!((&*name.to_string(), within.as_secs()), ("shop/migrate", 5400));
+            cluster.expect_job_ended().returning(move |name, uid, within| {
+                let asked = (&*name.to_string(), uid, within.as_secs());
+                assert_eq!(asked, ("shop/migrate", "4f5a", 5400));
                 told.clone()
             });
         })
@@ -180,7 +192,7 @@ async fn a_panic_while_waiting_is_told() {
         cluster.expect_run_job().returning(|_, _| Ok(created()));
         cluster
             .expect_job_ended()
-            .returning(|_, _| panic!("as planned"));
+            .returning(|_, _, _| panic!("as planned"));
     })
     .await;
     let answer = post(&server, "?wait=5m").await;

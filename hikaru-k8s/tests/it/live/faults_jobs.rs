@@ -22,6 +22,29 @@ fn job(uid: &str, status: &Value) -> Value {
         "status": status})
 }
 
+/// What answers a deletion: the Job was there, and is gone.
+fn deleted(name: &str, uid: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Success",
+        "details": {"name": name, "group": "batch", "kind": "jobs", "uid": uid}})
+}
+
+/// A Job of another name, namespace or uid.
+fn other(namespace: &str, name: &str, uid: &str) -> Value {
+    let mut job = job(uid, &json!({}));
+    job["metadata"]["namespace"] = json!(namespace);
+    job["metadata"]["name"] = json!(name);
+    job
+}
+
+fn is_dry(asked: &Asked) -> bool {
+    asked.parameter("dryRun") == "All"
+}
+
+fn is_taken() -> Step {
+    let words = "jobs.batch \"a\" already exists";
+    Step::Answer(409, status(409, "AlreadyExists", words))
+}
+
 async fn world(
     script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
 ) -> (Stub, LiveCluster) {
@@ -109,6 +132,18 @@ async fn a_creation_meets_each_fault_and_is_sent_once() {
             Step::Answer(200, status(200, "", "fine")),
             "the answer was lost: the answer cannot be read",
         ),
+        (
+            Step::Answer(201, other("shop", "b", "u")),
+            "the answer was lost: the answer cannot be read: it is about the Job shop/b; look whether the Job shop/a",
+        ),
+        (
+            Step::Answer(201, other("prod", "a", "u")),
+            "the answer cannot be read: it is about the Job prod/a",
+        ),
+        (
+            Step::Answer(201, other("shop", "a", "")),
+            "the answer cannot be read: the Job has no uid",
+        ),
     ] {
         let played = step.clone();
         let (stub, cluster) = world(move |_, _| played.clone()).await;
@@ -145,6 +180,12 @@ async fn a_creation_meets_each_fault_and_is_sent_once() {
     assert_eq!((&*created.uid, stub.count("POST")), ("u", 2));
 }
 
+fn methods(stub: &Stub) -> String {
+    let asked = stub.asked();
+    let methods: Vec<_> = asked.iter().map(|asked| &*asked.method).collect();
+    methods.join(" ")
+}
+
 #[tokio::test]
 async fn a_replacement_waits_until_the_other_one_has_gone() {
     let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
@@ -152,6 +193,7 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         ("GET", 3) => Step::Answer(503, status(503, "", "a moment")),
         ("GET", _) => Step::Answer(404, status(404, "", "gone")),
         ("DELETE", _) => Step::Answer(200, job("old", &json!({}))),
+        ("POST", _) if is_dry(asked) => is_taken(),
         _ => Step::Answer(201, job("new", &json!({}))),
     })
     .await;
@@ -160,13 +202,8 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         .await
         .expect("created");
     assert_eq!(&*created.uid, "new");
-    let methods: Vec<_> = stub
-        .asked()
-        .iter()
-        .map(|asked| asked.method.clone())
-        .collect();
-    assert_eq!(methods.join(" "), "GET DELETE GET GET GET GET POST");
-    let deletion = stub.asked()[1].body.clone();
+    assert_eq!(methods(&stub), "POST GET DELETE GET GET GET GET POST");
+    let deletion = stub.asked()[2].body.clone();
     assert_eq!(
         (
             &deletion["propagationPolicy"],
@@ -178,7 +215,8 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
     let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
         ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
         ("GET", _) => Step::Answer(200, job("theirs", &json!({}))),
-        _ => Step::Answer(200, job("old", &json!({}))),
+        ("POST", _) => is_taken(),
+        _ => Step::Answer(200, deleted("a", "old")),
     })
     .await;
     let error = cluster
@@ -187,42 +225,109 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         .expect_err("taken")
         .to_string();
     assert_eq!(error, "somebody else has created the Job shop/a meanwhile");
-    assert_eq!((stub.count("POST"), stub.count("DELETE")), (0, 1));
+    assert_eq!((stub.count("POST"), stub.count("DELETE")), (1, 1));
+    // There is none: it is created, once it was tried.
+    let (stub, cluster) = world(|_, _| Step::Answer(201, job("new", &json!({})))).await;
+    let created = cluster.run_job(&request(true), Mode::Commit).await;
+    assert_eq!(created.map(|created| created.uid), Ok("new".into()));
+    assert_eq!(methods(&stub), "POST POST");
+}
+
+#[tokio::test]
+async fn a_replacement_that_the_server_refuses_deletes_nothing() {
+    for (step, expected) in [
+        (
+            Step::Answer(422, status(422, "Invalid", "spec.parallelism")),
+            "refused: spec.parallelism",
+        ),
+        (
+            Step::Answer(403, status(403, "Forbidden", "exceeded quota")),
+            "not allowed: exceeded quota",
+        ),
+        (
+            Step::Answer(500, status(500, "InternalError", "etcd")),
+            "unavailable: etcd",
+        ),
+        (Step::Html(200), "unavailable: the answer cannot be read"),
+        (
+            Step::Answer(201, other("shop", "b", "u")),
+            "unavailable: the answer cannot be read: it is about the Job shop/b",
+        ),
+    ] {
+        for mode in [Mode::Commit, Mode::DryRun] {
+            let played = step.clone();
+            let (stub, cluster) = world(move |_, _| played.clone()).await;
+            let refused = cluster.run_job(&request(true), mode).await;
+            let words = refused.expect_err(expected).to_string();
+            assert!(words.starts_with(expected), "{words}");
+            assert_eq!(methods(&stub), "POST", "{step:?}");
+            assert!(is_dry(&stub.asked()[0]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_that_was_begun_bears_what_passes() {
+    let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+        ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
+        ("GET", 1) => Step::Html(200),
+        ("GET", 2) => Step::Answer(200, other("shop", "b", "old")),
+        ("GET", _) => Step::Answer(404, status(404, "", "gone")),
+        ("DELETE", 0) => Step::Html(200),
+        ("DELETE", 1) => Step::Answer(200, deleted("b", "old")),
+        ("DELETE", _) => Step::Answer(200, deleted("a", "old")),
+        ("POST", 0) => is_taken(),
+        ("POST", 1) => Step::Answer(503, status(503, "", "a moment")),
+        _ => Step::Answer(201, job("new", &json!({}))),
+    })
+    .await;
+    let created = cluster.run_job(&request(true), Mode::Commit).await;
+    assert_eq!(created.map(|created| created.uid), Ok("new".into()));
+    assert_eq!(
+        methods(&stub),
+        "POST GET DELETE GET DELETE GET DELETE GET POST POST"
+    );
+    // What the server refuses after all is told with what was done.
+    let (_stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+        ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
+        ("GET", _) => Step::Answer(404, status(404, "", "gone")),
+        ("DELETE", _) => Step::Answer(200, deleted("a", "old")),
+        ("POST", 0) => is_taken(),
+        _ => Step::Answer(403, status(403, "Forbidden", "exceeded quota")),
+    })
+    .await;
+    let refused = cluster.run_job(&request(true), Mode::Commit).await;
+    let words = "the old Job shop/a was deleted, the new one was not created: exceeded quota";
+    assert_eq!(refused, Err(ClusterError::Forbidden(words.to_owned())));
 }
 
 #[tokio::test]
 async fn waiting_bears_what_passes() {
     let looks = AtomicUsize::new(0);
+    let running = json!({"startTime": "2026-11-24T18:00:00Z", "active": 1});
+    let failed = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
+        "message": "it failed too often"}]});
     let (_stub, cluster) = world(move |asked, _| {
         if asked.path.ends_with("/pods") {
-            return Step::Answer(
-                403,
-                status(403, "", "pods is forbidden: cannot list resource \"pods\""),
-            );
+            let words = "pods is forbidden: cannot list resource \"pods\"";
+            return Step::Answer(403, status(403, "", words));
         }
         match looks.fetch_add(1, Ordering::SeqCst) {
-            0 => Step::Answer(
-                200,
-                job(
-                    "u",
-                    &json!({"startTime": "2026-11-24T18:00:00Z", "active": 1}),
-                ),
-            ),
-            1 => Step::Answer(500, status(500, "", "etcd")),
-            2 | 3 => Step::Cut,
-            _ => Step::Answer(
-                200,
-                job(
-                    "u",
-                    &json!({"conditions": [{"type": "Failed", "status": "True",
-                "reason": "BackoffLimitExceeded", "message": "it failed too often"}]}),
-                ),
-            ),
+            0 => Step::Html(200),
+            1 => Step::Answer(200, job("u", &running)),
+            2 => Step::Answer(500, status(500, "", "etcd")),
+            3 | 4 => Step::Cut,
+            5 => Step::Text(200, "{\"kind\": \"Job\", \"meta".to_owned()),
+            6 => Step::Answer(200, other("shop", "b", "u")),
+            // An API server that starts.
+            7 => Step::Answer(403, status(403, "Forbidden", "cannot get resource")),
+            _ => Step::Answer(200, job("u", &failed)),
         }
     })
     .await;
-    let within = Duration::from_secs(30);
-    let ended = cluster.job_ended(&name(), within).await.expect("a status");
+    let within = Duration::from_secs(60);
+    let ended = cluster.job_ended(&name(), "u", within).await;
+    let ended = ended.expect("a status");
     assert_eq!(ended.state, JobState::Failed);
     assert_eq!(
         ended.sentence(),
@@ -235,12 +340,61 @@ async fn waiting_bears_what_passes() {
         ]
     );
 
+    let soon = Duration::from_millis(50);
     let (_stub, cluster) = world(|_, _| Step::Answer(503, status(503, "", "away"))).await;
-    let away = cluster.job_ended(&name(), Duration::from_millis(50)).await;
+    let away = cluster.job_ended(&name(), "u", soon).await;
     assert!(
         matches!(away, Err(ClusterError::Unavailable { .. })),
         "{away:?}"
     );
+    // What was seen is told at the end, and that it is old.
+    let (_stub, cluster) = world(|asked, before| match before {
+        0 if asked.path.ends_with("/pods") => Step::Answer(200, json!({"items": []})),
+        0 => Step::Answer(200, job("u", &json!({}))),
+        _ => Step::Answer(503, status(503, "", "away")),
+    })
+    .await;
+    let old = cluster.job_ended(&name(), "u", soon).await;
+    assert_eq!(
+        old.expect("a status").warnings,
+        ["it could not be looked at again: unavailable: away"]
+    );
+}
+
+#[tokio::test]
+async fn waiting_ends_where_nothing_will_come() {
+    let answer = |code: u16, value: Value| Step::Answer(code, value);
+    let complete = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+    for (step, uid, expected) in [
+        (
+            answer(200, job("theirs", &complete)),
+            "ours",
+            "another Job has taken the name shop/a: expected the uid ours, found theirs",
+        ),
+        (
+            answer(404, status(404, "NotFound", "gone")),
+            "ours",
+            "not found",
+        ),
+        (
+            answer(403, status(403, "Forbidden", "cannot get")),
+            "ours",
+            "not allowed: cannot get",
+        ),
+        (answer(200, job("ours", &complete)), "ours", "complete"),
+        // A port that knows no uids gives none.
+        (answer(200, job("any", &complete)), "", "complete"),
+    ] {
+        let (stub, cluster) = world(move |_, _| step.clone()).await;
+        let name = name();
+        let waited = cluster.job_ended(&name, uid, Duration::from_secs(3600));
+        let waited = tokio::time::timeout(Duration::from_secs(60), waited);
+        let found = match waited.await.expect("at once") {
+            Ok(status) => status.sentence(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!((&*found, methods(&stub).as_str()), (expected, "GET"));
+    }
 }
 
 #[tokio::test]
@@ -249,14 +403,140 @@ async fn what_is_no_answer_is_not_believed() {
         Step::Html(200),
         Step::Answer(200, status(200, "", "fine")),
         Step::Answer(200, json!({"items": 7})),
+        Step::Answer(200, other("shop", "b", "u")),
+        Step::Answer(200, other("prod", "a", "u")),
+        Step::Answer(200, other("shop", "a", "")),
     ] {
         let played = step.clone();
         let (_stub, cluster) = world(move |_, _| played.clone()).await;
-        assert!(cluster.jobs("shop").await.is_err(), "{step:?}");
-        assert!(cluster.job(&name()).await.is_err(), "{step:?}");
-        assert!(cluster.job_logs(&name()).await.is_err(), "{step:?}");
+        for error in [
+            cluster.jobs("shop").await.expect_err("no list"),
+            cluster.job(&name()).await.expect_err("no Job"),
+            cluster.job_logs(&name()).await.expect_err("no Job"),
+        ] {
+            // Nobody has refused anything: asking again may help.
+            assert!(error.is_retryable(), "{step:?}: {error}");
+        }
+        let deleted = cluster.delete_job(&name()).await;
+        let of_another = !matches!(&step, Step::Answer(_, job) if *job == other("shop", "a", ""));
+        assert_eq!(
+            matches!(deleted, Err(ClusterError::Lost(_))),
+            of_another,
+            "{step:?}: {deleted:?}"
+        );
     }
-    let (_stub, cluster) = world(|_, _| Step::Html(200)).await;
-    let deleted = cluster.delete_job(&name()).await;
-    assert!(matches!(deleted, Err(ClusterError::Lost(_))), "{deleted:?}");
+    for (answer, is_sound) in [
+        (deleted("a", "u"), true),
+        (deleted("b", "u"), false),
+        (job("u", &json!({})), true),
+        (json!({}), false),
+        (json!({"ok": true}), false),
+        (json!([]), false),
+        (status(200, "", "fine"), false),
+    ] {
+        let played = Step::Answer(200, answer.clone());
+        let (_stub, cluster) = world(move |_, _| played.clone()).await;
+        let deleted = cluster.delete_job(&name()).await;
+        assert_eq!(deleted.is_ok(), is_sound, "{answer}: {deleted:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_jobs_is_bounded_as_every_list() {
+    let page =
+        |next: &str| json!({"metadata": {"continue": next}, "items": [job("u", &json!({}))]});
+    // The next page is the same page.
+    let (stub, cluster) = world(move |_, _| Step::Answer(200, page("a+/="))).await;
+    let error = cluster.jobs("shop").await.expect_err("it never ends");
+    assert_eq!(
+        error.to_string(),
+        "unavailable: the answer cannot be read: the page that follows is the same page"
+    );
+    assert_eq!(stub.asked()[1].parameter("continue"), "a+/=");
+    assert_eq!(stub.count("GET"), 2);
+    // There is always another one.
+    let (stub, cluster) =
+        world(move |_, before| Step::Answer(200, page(&before.to_string()))).await;
+    let error = cluster.jobs("shop").await.expect_err("it never ends");
+    assert!(error.to_string().contains("does not end"), "{error}");
+    assert_eq!(stub.count("GET"), 2_000);
+    // Each is forgotten.
+    let (stub, cluster) = world(move |asked, _| match asked.parameter("continue") {
+        "" => Step::Answer(200, page("x")),
+        _ => Step::Answer(410, status(410, "Expired", "too old")),
+    })
+    .await;
+    assert!(cluster.jobs("shop").await.is_err());
+    assert_eq!(stub.count("GET"), 8);
+    // A page that is too long is asked for in smaller ones.
+    let (stub, cluster) = world(move |asked, _| match asked.parameter("limit") {
+        "500" => Step::Endless(200),
+        _ => Step::Answer(200, page("")),
+    })
+    .await;
+    assert_eq!(cluster.jobs("shop").await.expect("a list").jobs.len(), 1);
+    assert_eq!(stub.count("GET"), 2);
+}
+
+#[tokio::test]
+async fn an_odd_job_hides_no_other() {
+    let mut odd = other("shop", "odd", "u");
+    odd["status"] = json!({"active": "many"});
+    let mut nameless = job("u", &json!({}));
+    nameless["metadata"] = json!({});
+    let items = json!({"items": [
+        odd, other("shop", "b", "u"), nameless, other("prod", "c", "u"), 7, other("shop", "a", "u"),
+        other("shop", "../x", "u"),
+    ]});
+    let (_stub, cluster) = world(move |_, _| Step::Answer(200, items.clone())).await;
+    let list = cluster.jobs("shop").await.expect("a list");
+    let names: Vec<_> = list.jobs.iter().map(|job| &**job.name.name()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let places: Vec<_> = list.faults.iter().map(|fault| &*fault.place).collect();
+    assert_eq!(
+        places,
+        [
+            "shop/odd",
+            "item 3 of the list",
+            "prod/c",
+            "item 5 of the list",
+            "shop/../x"
+        ],
+        "{:?}",
+        list.faults
+    );
+}
+
+#[tokio::test]
+async fn an_odd_pod_hides_no_log_and_no_log_fills_the_memory() {
+    let pod = |name: &str, container: &str| json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"containers": [{"name": container}]}});
+    let pods = json!({"items": [pod("a-2", "c"), {"metadata": {"name": "a-1", "namespace": "shop"}, "spec": 7},
+        pod("a-3", "../../secrets"), pod("a-4", "long")]});
+    let (stub, cluster) = world(move |asked, _| match &*asked.path {
+        path if path.ends_with("/pods") => Step::Answer(200, pods.clone()),
+        path if path.ends_with("/a-4/log") => Step::Endless(200),
+        path if path.ends_with("/log") => Step::Text(200, "done\n".to_owned()),
+        _ => Step::Answer(200, job("u", &json!({}))),
+    })
+    .await;
+    let logs = cluster.job_logs(&name()).await.expect("logs");
+    let told: Vec<_> = logs
+        .iter()
+        .map(|log| match &log.text {
+            Ok(text) => format!("{}: {text}", log.pod),
+            Err(why) => format!("{}! {}", log.pod, why.split(':').next().unwrap_or_default()),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "a-2: done\n",
+            "a-3! expected a name of lower-case letters, digits, `-` or `.`, at most 253 bytes, a letter or digit first \
+             and last, found `../../secrets`",
+            "a-4! the answer cannot be read",
+            "shop/a-1! it cannot be read",
+        ]
+    );
+    // Buffers of the connection apart.
+    assert!(stub.taken() < 16 << 20, "{}", stub.taken());
 }

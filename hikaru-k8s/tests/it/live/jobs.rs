@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use hikaru_core::{
-    ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
+    ClusterError, ClusterPort as _, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState,
+    Mode,
 };
 use hikaru_k8s::{LiveCluster, LiveSettings};
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
         )
         .await;
     assert_eq!(dry.expect("it is sound").uid.len(), 0);
-    assert_eq!(live.jobs(&namespace).await, Ok(vec![]));
+    assert_eq!(live.jobs(&namespace).await, Ok(JobList::default()));
 
     let name = run(&live, &job("name: a", "i:1", ""), &namespace)
         .await
@@ -78,7 +79,7 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
     assert!(generated.name.name().starts_with("b-") && generated.name.name().len() == 7);
 
     for name in [&name, &generated.name] {
-        let ended = live.job_ended(name, LONG).await.expect("a status");
+        let ended = live.job_ended(name, "", LONG).await.expect("a status");
         assert_eq!(
             (ended.state, ended.succeeded),
             (JobState::Complete, 1),
@@ -87,7 +88,7 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
         assert!(ended.started.is_some() && ended.completed.is_some());
         assert_eq!(live.job(name).await.expect("a status"), ended);
     }
-    let listed = live.jobs(&namespace).await.expect("a list");
+    let listed = live.jobs(&namespace).await.expect("a list").jobs;
     let names: Vec<_> = listed.iter().map(|status| &status.name).collect();
     assert_eq!(names, [&name, &generated.name]);
 
@@ -98,13 +99,13 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
     assert!(logs[0].text.is_err(), "{:?}", logs[0].text);
 
     live.delete_job(&name).await.expect("deleted");
-    let gone = live.job_ended(&name, LONG).await;
+    let gone = live.job_ended(&name, "", LONG).await;
     assert!(gone.is_err() || gone.is_ok_and(|status| status.state == JobState::Complete));
     let none: JobName = format!("{namespace}/none").parse().expect("a name");
     assert_eq!(live.job(&none).await, Err(ClusterError::NotFound));
     assert_eq!(live.delete_job(&none).await, Err(ClusterError::NotFound));
     assert_eq!(
-        live.job_ended(&none, LONG).await,
+        live.job_ended(&none, "", LONG).await,
         Err(ClusterError::NotFound)
     );
     assert_eq!(live.job_logs(&none).await, Err(ClusterError::NotFound));
@@ -117,11 +118,11 @@ async fn a_job_that_fails_says_why() {
     let broken = job("name: a", "acme/broken:1", "\n  activeDeadlineSeconds: 5");
     let name = run(&live, &broken, &namespace).await.expect("created");
     let early = live
-        .job_ended(&name, Duration::from_millis(1))
+        .job_ended(&name, "", Duration::from_millis(1))
         .await
         .expect("a status");
     assert!(!early.state.has_ended(), "{early:?}");
-    let ended = live.job_ended(&name, LONG).await.expect("a status");
+    let ended = live.job_ended(&name, "", LONG).await.expect("a status");
     assert_eq!(ended.state, JobState::Failed);
     let why = ended.sentence();
     assert!(
@@ -163,8 +164,25 @@ async fn a_job_is_replaced_while_its_pods_run() {
         .await
         .expect("replaced");
     assert_ne!(created.uid, before);
-    let ended = live.job_ended(&name, LONG).await.expect("a status");
+    // Who waits for the old one is not told of the new one.
+    let waited = live.job_ended(&name, &before, LONG).await;
+    assert!(matches!(waited, Err(ClusterError::Exists(_))), "{waited:?}");
+    let ended = live.job_ended(&name, &created.uid, LONG).await;
+    let ended = ended.expect("a status");
     assert_eq!(ended.state, JobState::Complete);
+    // What the server refuses leaves the one that is there, be it the definition or only its name that is too long.
+    let mut refused = request(&job("name: a", "i:3", "\n  parallelism: -1"), &namespace);
+    refused.replace = true;
+    for mode in [Mode::DryRun, Mode::Commit] {
+        let error = live.run_job(&refused, mode).await.expect_err("refused");
+        assert!(matches!(error, ClusterError::Invalid(_)), "{error}");
+    }
+    assert_eq!(live.job(&name).await.expect("a status").uid, created.uid);
+    let long = format!("name: {}", "a".repeat(64));
+    let mut refused = request(&job(&long, "i:3", ""), &namespace);
+    refused.replace = true;
+    let error = live.run_job(&refused, Mode::DryRun).await;
+    assert!(error.is_err(), "{error:?}");
     // Where there is nothing to replace, it is just created.
     let mut new = request(&job("name: b", "i:2", ""), &namespace);
     new.replace = true;
@@ -206,7 +224,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
     );
     assert!(created.name.name().starts_with("migrate-"));
     assert_eq!(
-        live.job_ended(&created.name, LONG)
+        live.job_ended(&created.name, &created.uid, LONG)
             .await
             .expect("a status")
             .state,
@@ -262,7 +280,7 @@ async fn what_the_server_refuses_is_passed_on() {
         error.contains("namespaces \"nowhere\" not found"),
         "{error}"
     );
-    assert_eq!(live.jobs(&namespace).await, Ok(vec![]));
+    assert_eq!(live.jobs(&namespace).await, Ok(JobList::default()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

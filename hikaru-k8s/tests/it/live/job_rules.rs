@@ -1,0 +1,65 @@
+//! The hostile Jobs of `job_rules`, as the real API server's Pod Security standard *baseline* sees them: what it objects
+//! to, hikaru's rules refuse. It enforces on pods, so pods of the same template are asked for, in a dry run.
+
+use std::collections::BTreeSet;
+
+use xtask::Cluster;
+
+use super::rig;
+use crate::job_rules::{BASELINE, HARMLESS, HOSTILE, template};
+
+/// Rules of the baseline that this server has no need of: it runs without `--allow-privileged` and wants `hostUsers: false`
+/// beside an unmasked `/proc`, so such a pod is invalid before it is judged.
+const UNASKED: [&str; 3] = ["host-process", "privileged", "proc-mount"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_servers_baseline_objects_to_is_refused_by_our_rules() {
+    let namespace = rig::namespace("baseline").await;
+    let label = "pod-security.kubernetes.io/enforce=baseline";
+    rig::kubectl(&["label", "namespace", &namespace, label], "").await;
+    let hostile = HOSTILE.iter().map(|(_, put, line)| (*put, *line));
+    let variants = hostile.chain(HARMLESS.iter().copied());
+    let mut pods = String::new();
+    for (index, (put, line)) in variants.enumerate() {
+        let (annotations, spec) = template(put, line);
+        pods += &format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: v{index}, {annotations}}}\nspec: {spec}\n"
+        );
+    }
+    let args = [
+        "create",
+        "--dry-run=server",
+        "--namespace",
+        &namespace,
+        "--filename=-",
+        "--output=name",
+    ];
+    let args = args.map(str::to_owned);
+    let answer = rig::blocking(move || {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let done = Cluster::shared().kubectl_with_input(&args, &pods);
+        done.map_err(|error| error.to_string())
+    });
+    // Each is asked for, whatever becomes of those before it.
+    let words = answer.await.expect_err("most are refused");
+    let of_variant = |index: usize| {
+        let name = format!("\"v{index}\"");
+        words.lines().find(|line| line.contains(&name))
+    };
+    let mut objected = BTreeSet::new();
+    for (index, (rule, _, line)) in HOSTILE.iter().enumerate() {
+        let told = of_variant(index).unwrap_or_default();
+        if told.contains("violates PodSecurity") {
+            // That our rule refuses it is tested without a cluster.
+            objected.insert(*rule);
+            assert!(BASELINE.contains(rule), "{line}: {told}");
+        }
+    }
+    let asked = BASELINE.into_iter().filter(|rule| !UNASKED.contains(rule));
+    let unheard: Vec<_> = asked.filter(|rule| !objected.contains(rule)).collect();
+    assert!(unheard.is_empty(), "{unheard:?}: {words}");
+    for index in 0..HARMLESS.len() {
+        let told = of_variant(HOSTILE.len() + index).unwrap_or_default();
+        assert!(!told.contains("violates PodSecurity"), "{told}");
+    }
+}
