@@ -3,7 +3,7 @@
 //! `connection`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -28,7 +28,15 @@ pub(crate) struct Places {
 struct Table {
     /// Counts what happens: a lower number was earlier.
     clock: u64,
-    open: BTreeMap<u64, Open>,
+    open: HashMap<u64, Open>,
+    /// Which connections wait for a head of a request, by the time since when.
+    awaiting: BTreeMap<u64, u64>,
+    /// Which connections wait for their clients to take an answer, by the time since when.
+    sending: BTreeMap<u64, u64>,
+    /// The sums over all connections.
+    crowded: usize,
+    unread: usize,
+    unsent: usize,
 }
 
 /// An open connection.
@@ -54,30 +62,55 @@ impl Table {
         self.clock
     }
 
-    /// The connection that has been in a state for the longest.
-    fn oldest(&self, since: impl Fn(u64, &Open) -> Option<u64>) -> Option<u64> {
-        let open = self.open.iter();
-        let times = open.filter_map(|(id, open)| Some((since(*id, open)?, *id)));
-        times.min().map(|(_, id)| id)
+    fn insert(&mut self, id: u64, open: Open) {
+        self.awaiting.extend(open.awaiting.map(|since| (since, id)));
+        self.sending.extend(open.sending.map(|since| (since, id)));
+        self.crowded += usize::from(open.crowded);
+        self.unread += open.unread;
+        self.unsent += open.unsent;
+        self.open.insert(id, open);
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        if let Some(since) = open.awaiting {
+            self.awaiting.remove(&since);
+        }
+        if let Some(since) = open.sending {
+            self.sending.remove(&since);
+        }
+        self.crowded -= usize::from(open.crowded);
+        self.unread -= open.unread;
+        self.unsent -= open.unsent;
+        Some(open)
     }
 
     fn close(&mut self, id: u64) {
-        if let Some(task) = self.open.remove(&id).and_then(|open| open.task) {
+        if let Some(task) = self.remove(id).and_then(|open| open.task) {
             task.abort();
         }
+    }
+
+    /// The first of these connections of which that is true.
+    fn oldest(&self, of: &BTreeMap<u64, u64>, is: impl Fn(&Open) -> bool) -> Option<u64> {
+        let mut ids = of.values();
+        ids.find(|id| self.open.get(id).is_some_and(&is)).copied()
     }
 
     /// Makes sure that there is a place, of so many: if there is none, the connection is closed that has waited the longest
     /// for its client, for a whole head of a request or, if there is none of those, for an answer to be taken.
     fn has_place(&mut self, crowded: bool, most: usize) -> bool {
-        let taken = self.open.values().filter(|open| open.crowded == crowded);
-        taken.count() < most || self.close_oldest(crowded)
+        let taken = match crowded {
+            true => self.crowded,
+            false => self.open.len() - self.crowded,
+        };
+        taken < most || self.close_oldest(crowded)
     }
 
     fn close_oldest(&mut self, crowded: bool) -> bool {
-        let oldest = self
-            .oldest(|_, open| open.awaiting.filter(|_| open.crowded == crowded))
-            .or_else(|| self.oldest(|_, open| open.sending.filter(|_| open.crowded == crowded)));
+        let alike = |open: &Open| open.crowded == crowded;
+        let oldest = self.oldest(&self.awaiting, alike);
+        let oldest = oldest.or_else(|| self.oldest(&self.sending, alike));
         if let Some(id) = oldest {
             tracing::debug!(
                 "too many connections: the one that waits the longest for its client is closed"
@@ -117,7 +150,7 @@ impl Places {
             awaiting: Some(id),
             ..Open::default()
         };
-        table.open.insert(id, open);
+        table.insert(id, open);
         let place = Place {
             places: self.clone(),
             id,
@@ -155,8 +188,9 @@ impl Place {
     fn with(&self, change: impl FnOnce(&mut Open, u64)) {
         let mut table = self.places.table();
         let now = table.tick();
-        if let Some(open) = table.open.get_mut(&self.id) {
-            change(open, now);
+        if let Some(mut open) = table.remove(self.id) {
+            change(&mut open, now);
+            table.insert(self.id, open);
         }
     }
 
@@ -172,7 +206,8 @@ impl Place {
     /// connections are closed that have waited the longest for theirs.
     pub(crate) fn head_grows(&self, bytes: usize) {
         self.with(|open, _| open.unread += bytes);
-        self.limit(self.places.heads, |open| (open.awaiting, open.unread));
+        let mut table = self.places.table();
+        while table.unread > self.places.heads && self.cut(&mut table, |table| &table.awaiting) {}
     }
 
     /// An answer of so many bytes is to be sent. Where all answers together are too many bytes now, the connections whose
@@ -182,25 +217,23 @@ impl Place {
             open.sending.get_or_insert(now);
             open.unsent += bytes;
         });
-        self.limit(self.places.answers, |open| (open.sending, open.unsent));
+        let mut table = self.places.table();
+        while table.unsent > self.places.answers && self.cut(&mut table, |table| &table.sending) {}
     }
 
-    /// Closes the oldest of the others until all hold no more than so many bytes. Its own are held, however many.
-    fn limit(&self, most: usize, of: impl Fn(&Open) -> (Option<u64>, usize)) {
-        let mut table = self.places.table();
-        let mut held: usize = table.open.values().map(|open| of(open).1).sum();
-        while held > most {
-            let others = |id, open: &Open| match of(open) {
-                (since, 1..) if id != self.id => since,
-                _ => None,
-            };
-            let Some(id) = table.oldest(others) else {
-                break;
-            };
-            held -= table.open.get(&id).map_or(0, |open| of(open).1);
+    /// Closes the oldest of the others that holds bytes of those. What this one holds is kept, however much it is.
+    fn cut(&self, table: &mut Table, of: impl Fn(&Table) -> &BTreeMap<u64, u64>) -> bool {
+        let mut ids = of(table).values();
+        let holds = |id: &u64| {
+            let open = table.open.get(id);
+            *id != self.id && open.is_some_and(|open| open.unread + open.unsent > 0)
+        };
+        let slowest = ids.find(|id| holds(id)).copied();
+        if let Some(id) = slowest {
             tracing::debug!("too many bytes for slow clients: the slowest one is cut off");
             table.close(id);
         }
+        slowest.is_some()
     }
 
     /// So many bytes of an answer are on their way.
@@ -220,6 +253,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.table().open.remove(&self.id);
+        self.places.table().remove(self.id);
     }
 }
