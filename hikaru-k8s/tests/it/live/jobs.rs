@@ -45,6 +45,22 @@ async fn run(live: &LiveCluster, yaml: &str, namespace: &str) -> Result<JobName,
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_server_warns_of_is_told() {
+    let namespace = rig::namespace("job-warned").await;
+    let live = live(&[&namespace]).await;
+    let selector = "restartPolicy: Never\n      nodeSelector: {beta.kubernetes.io/os: linux}";
+    let yaml = job("name: a", "i:1", "").replace("restartPolicy: Never", selector);
+    for mode in [Mode::DryRun, Mode::Commit] {
+        let created = live.run_job(&request(&yaml, &namespace), mode).await;
+        let warnings = created.expect("created").warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("nodeSelector[beta.kubernetes.io/os]"),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_run_waited_for_listed_and_deleted() {
     let namespace = rig::namespace("jobs").await;
     let live = live(&[&namespace]).await;
