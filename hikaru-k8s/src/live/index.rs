@@ -88,7 +88,7 @@ impl Cause {
 /// An object as it was last seen.
 #[derive(Debug)]
 pub(super) enum Object {
-    Sound(Workload),
+    Sound(Box<Workload>),
     Malformed(Malformed),
 }
 

@@ -125,7 +125,7 @@ impl Entries {
         let keys_before = self.keys_of(&workload);
         change(&mut workload);
         let keys = self.keys_of(&workload);
-        let body = self.pack(Object::Sound(workload));
+        let body = self.pack(Object::Sound(Box::new(workload)));
         let entry = Entry {
             put,
             generation,
@@ -218,7 +218,7 @@ impl Entries {
         match body {
             Body::Packed(record) => record.unpack(&self.names),
             Body::Whole(object) => match &**object {
-                Object::Sound(workload) => Some(workload.clone()),
+                Object::Sound(workload) => Some(Workload::clone(workload)),
                 Object::Malformed(_) => None,
             },
         }

@@ -56,7 +56,7 @@ fn workload(name: &str, n: u64) -> Workload {
 }
 
 fn put(index: &mut Index, workload: Workload) {
-    index.put(DEPLOYMENTS, Object::Sound(workload));
+    index.put(DEPLOYMENTS, Object::Sound(Box::new(workload)));
 }
 
 #[track_caller]
@@ -158,7 +158,7 @@ fn after_a_new_list_nothing_stale_remains() {
     put(&mut index, workload("b", 1));
     let mut job = workload("job", 1);
     job.id = WorkloadId::new("shop", "CronJob", "job");
-    index.put(CRON_JOBS, Object::Sound(job));
+    index.put(CRON_JOBS, Object::Sound(Box::new(job)));
     index.begin(DEPLOYMENTS);
     put(&mut index, workload("b", 2));
     // Until the list is complete, nobody knows what is gone.

@@ -218,7 +218,7 @@ impl Source {
 
     fn put(&self, index: &mut Index, seen: Seen) {
         self.view.live.note(&seen);
-        index.put(self.number, Object::Sound(seen.workload));
+        index.put(self.number, Object::Sound(Box::new(seen.workload)));
     }
 
     /// Watches from a version on, until a new list is needed.

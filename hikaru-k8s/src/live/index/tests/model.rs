@@ -26,7 +26,7 @@ impl Model {
                 Object::Sound(workload)
                     if scope.admits(workload) && is_looked_up(scope, workload) =>
                 {
-                    workloads.push(workload.clone());
+                    workloads.push(Workload::clone(workload));
                 }
                 Object::Malformed(malformed) => {
                     let namespace = &malformed.id.namespace;
@@ -180,8 +180,8 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             model.lists[source] += 1;
         }
         Event::Put(source, workload) => {
-            index.put(source, Object::Sound(Workload::clone(&workload)));
-            let seen = (source, model.lists[source], Object::Sound(*workload));
+            index.put(source, Object::Sound(workload.clone()));
+            let seen = (source, model.lists[source], Object::Sound(workload));
             model.objects.insert(seen.2.id().clone(), seen);
         }
         Event::Odd(source, id) => {
@@ -212,7 +212,7 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             let sent_at = index.state_of(&id).filter(|_| !heard);
             assert_eq!(sent_at.is_some(), !heard && model.objects.contains_key(&id));
             let from = match model.objects.get(&id) {
-                Some((_, _, Object::Sound(workload))) => workload.clone(),
+                Some((_, _, Object::Sound(workload))) => Workload::clone(workload),
                 _ => Workload::new(id.clone()),
             };
             index.unheld(&from, &removed, sent_at);
