@@ -62,6 +62,9 @@ pub(super) struct Source {
     listing: Listing,
     /// How long to wait after the next failure.
     backoff: Duration,
+    /// How long to wait before all is listed anew. What a watch tells says nothing of whether it can go on: this grows until
+    /// one has run as long as it should.
+    relist: Duration,
     /// The words of the failure that was last told in the log: one that lasts is told once.
     told: Option<String>,
 }
@@ -108,6 +111,7 @@ impl Source {
             number,
             listing,
             backoff: BACKOFF[0],
+            relist: BACKOFF[0],
             told: None,
         }
     }
@@ -124,19 +128,21 @@ impl Source {
                     if self.is_done_without(&error) {
                         sleep(REOPEN).await;
                     } else {
-                        self.wait(lull(&error), BACKOFF[1]).await;
+                        self.wait(lull(&error)).await;
                     }
                 }
-                Ok(()) => self.wait(Duration::ZERO, LATEST_LIST).await,
+                Ok(()) => {
+                    sleep(self.relist).await;
+                    self.relist = (self.relist * 2).min(LATEST_LIST);
+                }
             }
         }
     }
 
-    /// Waits after a failure: longer each time, up to the most, until a watch has run as long as it should; and at least as
-    /// long as the server wishes.
-    async fn wait(&mut self, least: Duration, most: Duration) {
-        sleep(self.backoff.min(most).max(least)).await;
-        self.backoff = (self.backoff * 2).min(most);
+    /// Waits after a failure: longer each time until something was heard, and at least as long as the server wishes.
+    async fn wait(&mut self, least: Duration) {
+        sleep(self.backoff.max(least)).await;
+        self.backoff = (self.backoff * 2).min(BACKOFF[1]);
     }
 
     fn restarts(&self) {
@@ -242,7 +248,7 @@ impl Source {
                     self.restarts();
                     self.failed(&error, "the watch broke off");
                     course.proof = Proof::Doubt;
-                    self.wait(lull(&error), BACKOFF[1]).await;
+                    self.wait(lull(&error)).await;
                 }
             }
         }
@@ -321,7 +327,7 @@ impl Source {
         let lasted = now().saturating_duration_since(begun);
         match (&over, &mut course.proof) {
             (Over::Ended, Proof::Known) if lasted + EARLY >= asked => {
-                (self.backoff, self.told) = (BACKOFF[0], None);
+                (self.relist, self.told) = (BACKOFF[0], None);
                 self.alive(now());
             }
             // Somebody else has ended it, or it is no watch at all.
@@ -339,13 +345,14 @@ impl Source {
     }
 
     /// The source is known to be up to date as of a time.
-    fn alive(&self, at: Instant) {
+    fn alive(&mut self, at: Instant) {
+        self.backoff = BACKOFF[0];
         self.view.change(|index| index.alive(self.number, at));
         self.view.news.notify_waiters();
     }
 
     /// The watch has told everything up to its version.
-    fn reached(&self, course: &mut Course) {
+    fn reached(&mut self, course: &mut Course) {
         match course.proof {
             Proof::Known => self.alive(now()),
             Proof::Reach { version, at, .. } if number(&course.version) >= Some(version) => {
@@ -356,7 +363,7 @@ impl Source {
         }
     }
 
-    async fn events(&self, lines: &mut Lines, course: &mut Course) -> Over {
+    async fn events(&mut self, lines: &mut Lines, course: &mut Course) -> Over {
         loop {
             let line = match lines.next().await {
                 Ok(Some(line)) => line,
