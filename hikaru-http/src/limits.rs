@@ -67,9 +67,8 @@ pub struct Limits {
     /// How many requests read the cluster at once for `/api/candidates` and `/api/image`; more wait their turn. Default
     /// 16: each holds all that it finds, until its answer is made. At least 1.
     pub reads: usize,
-    /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 64: they outlive their
-    /// connections, so the limit on those does not bound them. At
-    /// least 1.
+    /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 8: they outlive their
+    /// connections, so the limit on those does not bound them, and one of 2,000 workloads holds 5 MiB. At least 1.
     pub upgrades: usize,
     /// How long new connections are still accepted once a drain has begun, with `/readyz` answering 503: time for a load
     /// balancer to look elsewhere. Default 0.
@@ -94,7 +93,7 @@ impl Default for Limits {
             connections: 1024,
             probe_connections: 64,
             reads: 16,
-            upgrades: 64,
+            upgrades: 8,
             drain_delay: Duration::ZERO,
         }
     }
