@@ -14,9 +14,9 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobList,
-    JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text,
-    Workload, WorkloadId, WorkloadName, Written, mark_key, marked_name,
+    Change, ClusterError, ClusterPort, Escaped, Fault, Found, Freshness, IdentityKeys, JobCreated,
+    JobList, JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity,
+    Text, Workload, WorkloadId, WorkloadName, Written, mark_key, marked_name,
 };
 use http::{Request, header};
 
@@ -308,7 +308,12 @@ impl LiveCluster {
             }
             let of = &removed.from;
             match self.patch(&Lane::Marks, kind, of, body, Mode::Commit).await {
-                Ok(_) => return Ok(removed),
+                Ok(written) => {
+                    for words in &written.warnings {
+                        tracing::warn!(workload = %id, "the API server warns: {}", Escaped(words));
+                    }
+                    return Ok(removed);
+                }
                 Err(ClusterError::Stale) if stale + 1 < UNHOLD_ATTEMPTS => stale += 1,
                 Err(error @ ClusterError::Lost(_)) => lost = Some((removed, error)),
                 Err(error) => return Err(error),

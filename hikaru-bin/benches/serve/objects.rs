@@ -28,7 +28,8 @@ pub(crate) fn upgraded(name: &str, repo: &str, hash: usize) -> Value {
     let mut object = deployment(name, repo);
     let mark = format!("1.4.0_1_{hash:08x}");
     object["metadata"]["labels"]["high-water.hikaru.dev/web"] = json!(mark);
-    let last = json!({"at": "2026-11-24T09:00:00Z", "previous": {"web": image(repo, 0)}});
+    let last = json!({"at": "2026-11-24T09:00:00Z", "previous": {"web": image(repo, 0)},
+        "to": {"web": image(repo, 1)}});
     object["metadata"]["annotations"] = json!({"hikaru.dev/last-upgrade": last.to_string()});
     object
 }
