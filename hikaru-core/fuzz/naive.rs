@@ -210,7 +210,18 @@ pub(crate) fn tag(format: &str, text: &str) -> Option<Parts> {
         return fixed(rest.map(|(_, a)| *a), &texts, parts)
             .filter(|parts| !cuts(&parts.identity, fields).is_empty());
     }
-    (spare == 0).then(|| fixed(format.iter().copied(), &texts, parts))?
+    let is_telling = format != ["v"] || is_telling(text);
+    (spare == 0 && is_telling).then(|| fixed(format.iter().copied(), &texts, parts))?
+}
+
+/// Whether a tag that is a version alone cannot be a mere number, or a number and a name.
+fn is_telling(tag: &str) -> bool {
+    tag.starts_with('v') || tag.split('-').next().is_some_and(|text| text.contains('.'))
+}
+
+/// Whether a segment that holds no `_` can be read in a tag of a format.
+pub(crate) fn is_segment_of(format: &str, abbreviation: &str, text: &str) -> bool {
+    is_segment(abbreviation, text) && (format != "v" || is_telling(text))
 }
 
 fn fixed<'a>(
@@ -263,6 +274,12 @@ fn is_version(text: &str) -> bool {
     of(numbers, |c| c.is_ascii_digit())
         && numbers.split('.').count() <= MAX_NUMBERS
         && of(prerelease, |c| c == '-' || c.is_ascii_alphanumeric())
+        && !is_date(text)
+}
+
+/// `2026-10-03`: one number, then digits and dashes.
+pub(crate) fn is_date(text: &str) -> bool {
+    text.contains('-') && text.chars().all(|c| c == '-' || c.is_ascii_digit())
 }
 
 fn is_label_value(text: &str) -> bool {

@@ -306,7 +306,8 @@ fn tag_error(abbreviations: &str, text: &str, error: &TagError) {
     let stopped = error.segment().map(|segment| segment.to_string());
     let is_here = |abbreviation: &&str| naive::word(abbreviation) == stopped.as_deref();
     for abbreviation in naive::fixed_in_order(abbreviations) {
-        let is_sound = naive::is_segment(abbreviation, segment(abbreviation).1);
+        let text = segment(abbreviation).1;
+        let is_sound = naive::is_segment_of(abbreviations, abbreviation, text);
         assert_eq!(is_sound, !is_here(&abbreviation), "{text:?}: {error}");
         if !is_sound {
             break;

@@ -32,11 +32,23 @@ struct Parts {
     library: bool,
     path: Range<usize>,
     tag: Range<usize>,
+    digest: Option<Range<usize>>,
     identity: Range<usize>,
     fields: IdentityFields,
     version: Range<usize>,
-    number: u64,
+    /// `None`: the format has none.
+    number: Option<u64>,
     commit: Option<Range<usize>>,
+}
+
+/// What a container's image has to do with a posted build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageUse<'t> {
+    /// It is a reference with the posted repository.
+    Runs(Reference<'t>),
+    /// It is no reference, and its text begins with the posted repository: what it is to run cannot be known.
+    Unreadable,
 }
 
 /// Why an image is no build.
@@ -85,17 +97,44 @@ impl Build {
             library: repository.is_library(),
             path: place(repository.familiar_path()),
             tag: place(tag),
+            digest: reference.digest().map(place),
             identity: place(read.identity().as_str()),
             fields: read.identity().fields(),
             version: place(read.version().as_str()),
-            number: read.build(),
+            number: read.has_build().then(|| read.build()),
             commit: read.commit().map(place),
         })))
     }
 
-    /// The text as it was posted: what is written to a cluster.
+    /// The text as it was posted.
     pub fn image(&self) -> &Text {
         &self.0.image
+    }
+
+    /// The digest that was posted beside the tag, if there was one.
+    pub fn digest(&self) -> Option<&str> {
+        self.0.digest.as_ref().map(|place| self.part(place))
+    }
+
+    /// What is written in place of an image: the posted tag and digest behind the repository as it is spelled there. Some
+    /// runtimes take no short names, so a registry that somebody wrote stays.
+    ///
+    /// ```
+    /// use hikaru_core::{Build, TagFormats};
+    /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+    /// assert_eq!(
+    ///     &*build.in_place_of("docker.io/acme/web:1.0"),
+    ///     "docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd",
+    /// );
+    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// ```
+    pub fn in_place_of(&self, image: &str) -> Text {
+        let (posted_name, end) = self.0.image.split_at(self.0.tag.start.saturating_sub(1));
+        let name = self.same_repository(image);
+        match name.map(|reference| reference.spelling(image)) {
+            Some(name) if name != posted_name => [name, end].concat().into(),
+            _ => self.0.image.clone(),
+        }
     }
 
     /// The formats that its tag was read by, and that running tags are read by.
@@ -137,12 +176,30 @@ impl Build {
             .is_some_and(|reading| self.identity().names(&reading))
     }
 
-    /// Whether a container of the workload has the posted repository.
+    /// Whether a container of the workload has the posted repository, or an image that cannot be read and begins with it.
     pub fn is_used_by(&self, workload: &Workload) -> bool {
         workload
             .containers
             .iter()
-            .any(|c| self.same_repository(&c.image).is_some())
+            .any(|c| self.use_of(&c.image).is_some())
+    }
+
+    /// What an image has to do with this build, if anything.
+    ///
+    /// ```
+    /// use hikaru_core::{Build, ImageUse, TagFormats};
+    /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+    /// assert!(matches!(build.use_of("docker.io/acme/web"), Some(ImageUse::Runs(_))));
+    /// assert_eq!(build.use_of("acme/web:${TAG}"), Some(ImageUse::Unreadable));
+    /// assert_eq!(build.use_of("acme/api:${TAG}"), None);
+    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// ```
+    pub fn use_of<'t>(&self, image: &'t str) -> Option<ImageUse<'t>> {
+        if let Some(reference) = self.same_repository(image) {
+            return Some(ImageUse::Runs(reference));
+        }
+        let is_unreadable = self.repository().begins(image) && Reference::parse(image).is_err();
+        is_unreadable.then_some(ImageUse::Unreadable)
     }
 
     /// The reference that an image's text is, if its repository is the posted one.
@@ -212,6 +269,7 @@ mod tests {
             assert_eq!(build.tag().precedence().to_string(), "1.4.0_7");
             assert_eq!(build.tag().commit(), Some("0123abcd"));
             assert_eq!(build.image().as_ref(), image);
+            assert_eq!(build.digest(), Some(&*digest));
             assert_eq!(build.to_string(), image);
             assert_eq!(format!("{build:?}"), format!("Build({image})"));
         }
@@ -269,6 +327,39 @@ mod tests {
             }
         }
         assert!(same > 200, "{same}");
+    }
+
+    #[test]
+    fn what_is_written_keeps_the_repository_as_it_is_spelled() {
+        let tag = "acme_web_main_1.4.0_7_0123abcd";
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let old = format!("sha256:{}", "1b".repeat(32));
+        for end in [format!(":{tag}"), format!(":{tag}@{digest}")] {
+            for (posted, images) in [
+                (
+                    "acme/web",
+                    &["acme/web", "docker.io/acme/web", "index.docker.io/acme/web"][..],
+                ),
+                ("docker.io/acme/web", &["acme/web", "docker.io/acme/web"]),
+                ("web", &["web", "library/web", "docker.io/library/web"]),
+                ("localhost:5000/web", &["localhost:5000/web"]),
+            ] {
+                let build = format!("{posted}{end}");
+                let build = Build::parse(&build, &TagFormats::default()).expect("a build");
+                for name in images {
+                    for runs in ["", ":1.0", &format!("@{old}"), &format!(":1.0@{old}")] {
+                        let written = build.in_place_of(&format!("{name}{runs}"));
+                        assert_eq!(
+                            *written,
+                            *format!("{name}{end}"),
+                            "{posted} over {name}{runs}"
+                        );
+                    }
+                }
+                assert_eq!(build.in_place_of("other"), *build.image());
+                assert_eq!(build.in_place_of("no image!"), *build.image());
+            }
+        }
     }
 
     #[test]

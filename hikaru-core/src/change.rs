@@ -33,7 +33,7 @@ impl Edit {
         self.container
     }
 
-    /// The image to write, as it was posted.
+    /// The image to write: the posted tag and digest, the repository as the container spells it.
     pub fn to(&self) -> &Text {
         &self.to
     }
@@ -69,7 +69,7 @@ impl Edit {
 /// ```compile_fail,E0451
 /// # use hikaru_core::{Change, Workload};
 /// fn forged(workload: Workload) -> Change {
-///     Change { judged: workload.into(), containers: vec![0], edits: Vec::new() }
+///     Change { posted: "acme/web".into(), judged: workload.into(), containers: vec![0], edits: Vec::new() }
 /// }
 /// ```
 ///
@@ -81,6 +81,7 @@ impl Edit {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Change {
+    pub(crate) posted: Text,
     pub(crate) judged: Arc<Workload>,
     /// Indexes of the containers that were judged, those that stay as they are included.
     pub(crate) containers: Vec<usize>,
@@ -88,6 +89,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// The image as it was posted: what all changes of one post have in common.
+    pub fn posted(&self) -> &Text {
+        &self.posted
+    }
+
     /// The workload as it was judged.
     pub fn judged(&self) -> &Workload {
         &self.judged

@@ -82,7 +82,8 @@ pub enum JobSource {
     CronJob {
         /// The CronJob.
         name: JobName,
-        /// The image that its containers of the same repository run, as posted.
+        /// The image that its containers of the same repository run: its tag and digest, their own spelling of the
+        /// repository.
         image: Option<Text>,
     },
 }

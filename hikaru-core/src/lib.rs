@@ -119,7 +119,7 @@ mod workload;
 
 pub use apply::apply;
 pub use attempts::{ATTEMPTS, Attempts, LOST_READS, LOST_WRITES, Step};
-pub use build::{Build, BuildError};
+pub use build::{Build, BuildError, ImageUse};
 pub use change::{Change, Edit, SETTINGS};
 pub use confined::Confined;
 pub use container::{Container, PodList, mark_key, marked_name};

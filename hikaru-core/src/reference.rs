@@ -83,6 +83,36 @@ impl<'t> Repository<'t> {
         rest == Some("")
     }
 
+    /// Whether a text begins with this repository, in any of its spellings, and something that belongs to no repository's
+    /// name follows: of `ghcr.io/acme/web:${TAG}` it is known what it is to be, though it is no reference.
+    ///
+    /// ```
+    /// use hikaru_core::Reference;
+    /// let web = Reference::parse("web")?.repository();
+    /// for text in ["web:${TAG}", "docker.io/web:a b", "index.docker.io/library/web${SUFFIX}"] {
+    ///     assert!(web.begins(text), "{text}");
+    /// }
+    /// for text in ["web-${ENV}:1", "web/${NAME}", "ghcr.io/web:${TAG}", "${REGISTRY}/web:1"] {
+    ///     assert!(!web.begins(text), "{text}");
+    /// }
+    /// # Ok::<(), hikaru_core::ReferenceError>(())
+    /// ```
+    pub fn begins(&self, text: &str) -> bool {
+        let rest = match text.split_once('/') {
+            Some((DOCKER | LEGACY_DOCKER, rest)) if self.registry == DOCKER => rest,
+            Some((registry, rest)) if registry == self.registry => rest,
+            _ if self.registry == DOCKER => text,
+            _ => return false,
+        };
+        let rest = match rest.strip_prefix(LIBRARY) {
+            Some(rest) if self.library => rest,
+            _ => rest,
+        };
+        let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+        rest.strip_prefix(self.path)
+            .is_some_and(|rest| !rest.starts_with(goes_on))
+    }
+
     /// Whether `library/` stands before the path, written or not.
     pub(crate) fn is_library(&self) -> bool {
         self.library
@@ -152,6 +182,21 @@ impl<'t> Reference<'t> {
     /// The digest with its algorithm, as written.
     pub fn digest(&self) -> Option<&'t str> {
         self.digest
+    }
+
+    /// The repository as it is spelled in the text that this reference was read from: what stands before tag and digest.
+    ///
+    /// ```
+    /// use hikaru_core::Reference;
+    /// let text = "docker.io/acme/web:1.4.0";
+    /// assert_eq!(Reference::parse(text)?.spelling(text), "docker.io/acme/web");
+    /// # Ok::<(), hikaru_core::ReferenceError>(())
+    /// ```
+    pub fn spelling<'s>(&self, text: &'s str) -> &'s str {
+        let ends = [self.tag, self.digest];
+        let ends: usize = ends.iter().flatten().map(|end| end.len() + 1).sum();
+        let end = text.len().saturating_sub(ends);
+        text.get(..end).unwrap_or(text)
     }
 }
 

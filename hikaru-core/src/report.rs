@@ -5,8 +5,11 @@ use std::{fmt, sync::Arc};
 use crate::{
     attempts::ATTEMPTS,
     build::Build,
+    escape::Escaped,
+    excerpt::Cut,
     policy::{Code, Entry, Plan, Request},
     port::{ClusterError, Fault, Severity},
+    reference::Reference,
     workload::{IdentityLabels, Workload, WorkloadId},
 };
 
@@ -149,6 +152,105 @@ impl Report {
         self.entries.is_empty()
     }
 
+    /// If nothing is written because what matched runs a higher build: a sentence with the highest of them, and the way out
+    /// if that one is a mistake. What people opted out or gave a constraint is passed over.
+    ///
+    /// ```
+    /// use hikaru_core::{Build, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+    /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+    /// web.labels = IdentityLabels::new("acme", "web", "main");
+    /// web.containers.push(Container::new("web", "acme/web:acme_web_main_999999999.0.0_1_deadbeef"));
+    /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
+    /// let report = Report::planned(plan(Request::new(build), [web]));
+    /// assert_eq!(
+    ///     report.overtaken().unwrap(),
+    ///     "nothing to deploy: what matched runs a higher build, acme_web_main_999999999.0.0_1_deadbeef \
+    ///      (shop/Deployment/web); if that one is a mistake, post this one with force=obsolete, and then remove the \
+    ///      high-water marks with unhold, so that the next builds go out",
+    /// );
+    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// ```
+    pub fn overtaken(&self) -> Option<String> {
+        let entries = || self.entries.iter().map(|reported| &reported.entry);
+        let stays = |code| matches!(code, Code::Obsolete | Code::Manual | Code::Constraint);
+        if !self.codes().all(stays) {
+            return None;
+        }
+        let (entry, container) = Entry::highest_running(entries(), self.build())?;
+        let runs = Reference::parse(&container.image).ok()?.tag()?;
+        // Where no mark is written there is none to remove.
+        let is_marked = entry.workload.id.origin.is_none();
+        let then = if is_marked {
+            ", and then remove the high-water marks with unhold, so that the next builds go out"
+        } else {
+            ""
+        };
+        Some(format!(
+            "nothing to deploy: what matched runs a higher build, {runs} ({}); if that one is a mistake, post this one with \
+             force=obsolete{then}",
+            entry.workload.id
+        ))
+    }
+
+    /// If containers of one pod have different builds: a sentence that says of which workload, which a strict caller fails
+    /// for. What stays behind in it is said in the workload's warnings.
+    pub fn two_builds(&self) -> Option<String> {
+        let entries = self.entries.iter().map(|reported| &reported.entry);
+        let mut of_two = entries.filter(|entry| entry.has_two_builds());
+        let first = Placed(&of_two.next()?.workload.id);
+        Some(match of_two.count() {
+            0 => format!("two builds in one pod: {first}, see its warning"),
+            more => format!("two builds in one pod: {first} and {more} more, see their warnings"),
+        })
+    }
+
+    /// If nothing matched where the call was narrowed to, and something does elsewhere: a sentence that says so.
+    ///
+    /// ```
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Request, TagFormats, Workload, WorkloadId, candidates};
+    /// # let cluster = MemoryCluster::default();
+    /// for name in ["web", "admin"] {
+    ///     let mut workload = Workload::new(WorkloadId::new("prod", "Deployment", name));
+    ///     workload.labels = IdentityLabels::new("acme", "web", "main");
+    ///     workload.containers.push(Container::new("web", "acme/web:latest"));
+    ///     cluster.put(workload);
+    /// }
+    /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+    /// let mut request = Request::new(build);
+    /// request.namespaces = vec!["prodd".into()];
+    /// let report = candidates(&cluster, request).await.unwrap();
+    /// assert_eq!(
+    ///     report.narrowed_away().unwrap(),
+    ///     "nothing matched in the namespace prodd; 2 workloads elsewhere do",
+    /// );
+    /// # }).unwrap();
+    /// ```
+    pub fn narrowed_away(&self) -> Option<String> {
+        let is_narrowed = |near: &&NearMiss| near.miss == Miss::Narrowed;
+        let mut narrowed = self.near_misses.iter().filter(is_narrowed);
+        let first = narrowed.next()?;
+        let asked = self.request.narrowing();
+        let is_elsewhere = self.request.workloads.is_empty() && !self.request.chooses_a_reading();
+        Some(match (1 + narrowed.count(), is_elsewhere) {
+            (1, _) => format!(
+                "nothing matched {asked}; {} does",
+                Placed(&first.workload.id)
+            ),
+            (n, true) => format!("nothing matched {asked}; {n} workloads elsewhere do"),
+            (n, false) => format!("nothing matched {asked}; {n} other workloads do"),
+        })
+    }
+
+    /// What is said of the near misses, the nearest first: those that the call was narrowed away from in one sentence
+    /// ([`Report::narrowed_away`]), each of the others in its own.
+    pub fn near_miss_sentences(&self) -> impl Iterator<Item = String> + '_ {
+        let others = self.near_misses.iter();
+        let others = others.filter(|near| near.miss != Miss::Narrowed);
+        let narrowed = self.narrowed_away().into_iter();
+        narrowed.chain(others.map(ToString::to_string))
+    }
+
     /// The codes of all judged containers.
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
         self.entries.iter().flat_map(|r| r.entry.codes())
@@ -214,12 +316,14 @@ impl NearMiss {
     fn of(request: &Request, workload: Arc<Workload>) -> Option<Self> {
         let build = &request.build;
         let uses = build.is_used_by(&workload);
+        let is_where_asked = request.is_where_asked(&workload);
         let miss = match (build.is_meant_for(&workload.labels), uses) {
             (true, true) if !request.narrows_to(&workload) => Miss::Narrowed,
             (true, true) => Miss::LeftOut,
-            (false, true) => Miss::Labels,
-            (true, false) => Miss::Repository,
-            (false, false) => return None,
+            // Whoever asks for one namespace does not want to know whose labels are odd in others.
+            (false, true) if is_where_asked => Miss::Labels,
+            (true, false) if is_where_asked => Miss::Repository,
+            _ => return None,
         };
         Some(Self {
             workload,
@@ -251,7 +355,7 @@ impl fmt::Display for NearMiss {
                 write!(f, "{id} has the labels, but runs ")?;
                 let mut joint = "";
                 for container in &self.workload.containers {
-                    write!(f, "{joint}{}", container.image)?;
+                    write!(f, "{joint}{}", Cut(&container.image))?;
                     joint = ", ";
                 }
                 if joint.is_empty() {
@@ -270,7 +374,7 @@ impl fmt::Display for Placed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         match &self.0.origin {
-            Some(origin) => write!(f, " ({origin})"),
+            Some(origin) => write!(f, " ({})", Escaped(origin)),
             None => Ok(()),
         }
     }
@@ -287,7 +391,7 @@ fn labels(f: &mut fmt::Formatter<'_>, labels: &IdentityLabels) -> fmt::Result {
     for (i, (name, value)) in all.into_iter().enumerate() {
         f.write_str(["", ", ", " and "][i])?;
         match value {
-            Some(value) => write!(f, "{name} {value}")?,
+            Some(value) => write!(f, "{name} {}", Cut(value))?,
             None => write!(f, "no {name}")?,
         }
     }

@@ -85,7 +85,8 @@ pub struct BuildTag<'t> {
     text: &'t str,
     identity: Identity<'t>,
     version: Version<'t>,
-    build: u64,
+    /// `None`: the format has none.
+    build: Option<u64>,
     commit: Option<&'t str>,
 }
 
@@ -128,13 +129,17 @@ impl<'t> BuildTag<'t> {
             rest = left;
         }
         let identity = Identity::parse(rest, format.identity(), at)?;
+        if format.is_version_alone() {
+            let (segment, at) = (Segment::Version, 0);
+            Version::of_whole_tag(tag).map_err(|error| TagError::Version { segment, error, at })?;
+        }
         // A format without version is refused when it is made, and its parts stand next to each other.
         let version = fixed.version.and_then(|place| tag.get(place));
         Ok(Self {
             text: tag,
             identity,
             version: Version::of_read(version.unwrap_or("0")),
-            build: fixed.build.unwrap_or(0),
+            build: fixed.build,
             commit: fixed.commit,
         })
     }
@@ -144,7 +149,7 @@ impl<'t> BuildTag<'t> {
         text: &'t str,
         identity: Identity<'t>,
         version: &'t str,
-        build: u64,
+        build: Option<u64>,
         commit: Option<&'t str>,
     ) -> Self {
         Self {
@@ -173,7 +178,12 @@ impl<'t> BuildTag<'t> {
 
     /// The build number, 0 where the format has none.
     pub fn build(&self) -> u64 {
-        self.build
+        self.build.unwrap_or(0)
+    }
+
+    /// Whether it says a build number at all.
+    pub fn has_build(&self) -> bool {
+        self.build.is_some()
     }
 
     /// The commit: 7 to 64 hex digits, or `none`. Not there where the format has none.
@@ -185,8 +195,22 @@ impl<'t> BuildTag<'t> {
     pub fn precedence(&self) -> Precedence<'t> {
         Precedence {
             version: self.version,
-            build: self.build,
+            build: self.build(),
         }
+    }
+
+    /// Version and build as people are told of them: `1.4.0_7`, or `1.4.0` where the format has no build.
+    ///
+    /// ```
+    /// use hikaru_core::TagFormats;
+    /// let formats: TagFormats = "o_r_b_v_c_s,v".parse()?;
+    /// let told = |tag| formats.read(tag).unwrap().version_and_build().to_string();
+    /// assert_eq!(told("acme_web_main_1.4.0_7_none"), "1.4.0_7");
+    /// assert_eq!(told("1.4.3"), "1.4.3");
+    /// # Ok::<(), hikaru_core::FormatError>(())
+    /// ```
+    pub fn version_and_build(&self) -> impl fmt::Display + use<'t> {
+        VersionAndBuild(self.precedence(), self.has_build())
     }
 
     /// The ways to cut the identity into owner, repo and branch, leftmost cuts first. Lazy: a long tag can have
@@ -201,6 +225,19 @@ impl<'t> BuildTag<'t> {
         match (self.commit, other.commit) {
             (Some(a), Some(b)) => a == b || (a.starts_with(b) || b.starts_with(a)),
             _ => true,
+        }
+    }
+}
+
+/// A place in the order of builds, and whether its build is one that somebody made.
+pub(crate) struct VersionAndBuild<'t>(pub(crate) Precedence<'t>, pub(crate) bool);
+
+impl fmt::Display for VersionAndBuild<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.1 {
+            self.0.fmt(f)
+        } else {
+            self.0.version.fmt(f)
         }
     }
 }

@@ -6,6 +6,9 @@
 //! prerelease = identifier *( "." identifier )                       ; semver 2.0.0 item 9, leading zeros let through
 //! identifier = 1*( ALNUM | "-" )
 //! ```
+//!
+//! One number with a pre-release of digits and dashes, `2026-10-03`, is a date and no version: its days would have the order
+//! of a pre-release, below the year. Dates are written with dots.
 
 use std::{cmp::Ordering, fmt};
 
@@ -42,6 +45,22 @@ pub enum VersionError {
         found: Excerpt,
         /// Where it stands.
         at: usize,
+    },
+    /// A date that is written with dashes.
+    #[error("expected a version, found {found}: a date is written with dots ({dotted})")]
+    Date {
+        /// The text.
+        found: Excerpt,
+        /// How it is written instead.
+        dotted: Box<str>,
+    },
+    /// A whole tag that is a number alone, or a number and a name.
+    #[error(
+        "expected a version with a dot or a leading `v`, as the tag says nothing else, found {found}"
+    )]
+    NotTelling {
+        /// The text.
+        found: Excerpt,
     },
     /// More than [`MAX_NUMBERS`] numbers.
     #[error("expected at most {MAX_NUMBERS} numbers, found {found}")]
@@ -98,14 +117,37 @@ impl<'t> Version<'t> {
             }
             at += identifier.len() + 1;
         }
+        let is_of_date = |b: u8| b.is_ascii_digit() || b == b'-';
+        if count == 1 && prerelease.is_some_and(|p| p.bytes().all(is_of_date)) {
+            return Err(VersionError::Date {
+                found: Excerpt::of(text),
+                dotted: dotted(version.without_v()).into(),
+            });
+        }
         Ok(version)
     }
 
-    /// A whole tag that tells its version: at least one dot, or a leading `v`. `16` and `16-alpine` are names.
-    pub(crate) fn of_tag(tag: &'t str) -> Option<Self> {
-        let version = Self::parse(tag).ok()?;
-        let telling = tag.starts_with('v') || version.parts().0.contains('.');
-        telling.then_some(version)
+    /// Reads a version that is a whole tag: it has at least one dot, or a leading `v`. `16`, `16-alpine` and `20260115` are
+    /// names.
+    pub(crate) fn of_whole_tag(tag: &'t str) -> Result<Self, VersionError> {
+        let version = Self::parse(tag)?;
+        if tag.starts_with('v') || version.parts().0.contains('.') {
+            Ok(version)
+        } else {
+            let found = Excerpt::of(tag);
+            Err(VersionError::NotTelling { found })
+        }
+    }
+
+    /// The version that a running tag says as a whole, or before build metadata: `1.9.0`, and `1.9.0_5`, as Helm and others
+    /// write semver's `1.9.0+5`. Build metadata does not count in the order.
+    pub(crate) fn of_running_tag(tag: &'t str) -> Option<Self> {
+        let (version, metadata) = tag.split_once('_').unwrap_or((tag, "0"));
+        let is_metadata = metadata.split('.').all(|identifier| {
+            let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+            !identifier.is_empty() && identifier.bytes().all(is_part)
+        });
+        Self::of_whole_tag(version).ok().filter(|_| is_metadata)
     }
 
     /// A version that was read before, from the same text.
@@ -144,6 +186,24 @@ impl<'t> Version<'t> {
             None => (text, None),
         }
     }
+}
+
+/// Whether two numbers with a dot between stand anywhere in a text, as in `release-1.9.0`.
+pub(crate) fn has_dotted_numbers(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes
+        .windows(3)
+        .any(|part| part[0].is_ascii_digit() && part[1] == b'.' && part[2].is_ascii_digit())
+}
+
+/// `2026.10.3` of `2026-10-03`.
+fn dotted(date: &str) -> String {
+    let numbers = date.split('-').filter(|number| !number.is_empty());
+    let numbers = numbers.map(|number| match number.trim_start_matches('0') {
+        "" => "0",
+        number => number,
+    });
+    numbers.collect::<Vec<_>>().join(".")
 }
 
 /// A `_` stands between numbers that are segments of a tag.
@@ -388,6 +448,14 @@ mod tests {
                 "expected letters, digits, `-` or `.` in the pre-release, found `+b` at byte 3",
             ),
             ("1.2.3.4.5.6.7.8.9", "expected at most 8 numbers, found 9"),
+            (
+                "2026-10-03",
+                "expected a version, found `2026-10-03`: a date is written with dots (2026.10.3)",
+            ),
+            (
+                "v2026-00--1",
+                "expected a version, found `v2026-00--1`: a date is written with dots (2026.0.1)",
+            ),
         ] {
             assert_eq!(
                 Version::parse(text).map_err(|e| e.to_string()),
@@ -399,18 +467,46 @@ mod tests {
 
     #[test]
     fn a_tag_tells_its_version_by_a_dot_or_a_v() {
-        for tag in ["1.4.0", "v1", "1.4-rc.1", "16.2-alpine", "2026.01.15"] {
-            assert!(Version::of_tag(tag).is_some(), "{tag}");
-        }
-        for tag in [
-            "latest",
-            "20260115",
-            "12345678",
-            "16-alpine",
-            "stable",
-            "16-3.1",
+        for (tag, version) in [
+            ("1.4.0", Some("1.4.0")),
+            ("v1", Some("v1")),
+            ("1.4-rc.1", Some("1.4-rc.1")),
+            ("16.2-alpine", Some("16.2-alpine")),
+            ("2026.01.15", Some("2026.01.15")),
+            ("1.9.0_5", Some("1.9.0")),
+            ("v1_build.7-x", Some("v1")),
+            ("1.2.3-rc.1_up4", Some("1.2.3-rc.1")),
+            ("latest", None),
+            ("20260115", None),
+            ("12345678", None),
+            ("16-alpine", None),
+            ("2026-10-03", None),
+            ("v2026-10-03", None),
+            ("stable", None),
+            ("16-3.1", None),
+            ("16_5", None),
+            ("1.9.0_", None),
+            ("1.9.0_5_6", None),
+            ("1.9.0_a..b", None),
+            ("release-1.9.0", None),
         ] {
-            assert!(Version::of_tag(tag).is_none(), "{tag}");
+            let found = Version::of_running_tag(tag).map(|v| v.as_str());
+            assert_eq!(found, version, "{tag}");
+        }
+        let error = Version::of_whole_tag("20260115").expect_err("a number alone");
+        assert_eq!(
+            error.to_string(),
+            "expected a version with a dot or a leading `v`, as the tag says nothing else, found `20260115`"
+        );
+    }
+
+    #[test]
+    fn dotted_numbers_are_found_anywhere() {
+        for text in ["release-1.9.0", "1.9", "x_2.0_y"] {
+            assert!(has_dotted_numbers(text), "{text}");
+        }
+        for text in ["latest", "20260115", "1.", ".9", "v.1-a.b", ""] {
+            assert!(!has_dotted_numbers(text), "{text}");
         }
     }
 }

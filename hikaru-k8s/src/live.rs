@@ -399,8 +399,7 @@ impl ClusterPort for LiveCluster {
             Annotations::There
         };
         // What is posted is all that is known of the call here, and all of its writes have it in common.
-        let posted = change.edits().first().map(|edit| edit.to().clone());
-        let lane = Lane::Post(posted.unwrap_or_else(|| judged.id.name.clone()));
+        let lane = Lane::Post(change.posted().clone());
         let send = |annotations| {
             let body = body(annotations);
             let lane = &lane;

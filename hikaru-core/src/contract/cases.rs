@@ -1,5 +1,7 @@
 //! The clauses of the contract, one function each. They work on workloads of their own, in the subject's namespace.
 
+mod images;
+
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
@@ -30,10 +32,12 @@ macro_rules! clauses {
 
 clauses![
     finds_what_a_build_is_meant_for,
+    finds_an_image_that_cannot_be_read,
     finds_near_misses,
     finds_by_repository_and_namespace,
     reads_what_is_there_and_nothing_else,
     writes_the_posted_text_to_the_edited_container_alone,
+    keeps_the_spelling_of_the_repository,
     writes_several_containers_at_once,
     a_dry_run_tests_and_keeps_nothing,
     refuses_a_changed_image,
@@ -50,6 +54,7 @@ clauses![
     concurrent_posts_end_at_the_highest,
     posts_on_threads_end_at_the_highest,
     a_rollback_by_a_person_is_held,
+    a_floating_tag_gives_way_to_the_same_build_again,
     marks_never_go_down,
     unhold_removes_the_marks_that_it_is_asked_to,
 ];

@@ -10,11 +10,11 @@ use std::{
 use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
 use crate::{
     Text,
-    build::Build,
+    build::{Build, ImageUse},
     container::Container,
     reference::Reference,
     tag::{BuildTag, Reading, TagFormats},
-    version::Version,
+    version::{Precedence, Version},
     workload::Place,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub(super) enum Running<'t> {
     /// A build tag of any of the formats.
     Build(BuildTag<'t>),
-    /// A whole tag that is a version.
+    /// A whole tag that is a version, or one with build metadata.
     Version(Version<'t>),
     /// Nothing: any other tag, no tag, a digest alone.
     Floating,
@@ -36,7 +36,16 @@ impl<'t> Running<'t> {
         if let Ok(build) = formats.read(tag) {
             return Self::Build(build);
         }
-        Version::of_tag(tag).map_or(Self::Floating, Self::Version)
+        Version::of_running_tag(tag).map_or(Self::Floating, Self::Version)
+    }
+
+    /// Its place in the order of builds, if it has one.
+    pub(super) fn precedence(&self) -> Option<Precedence<'t>> {
+        match *self {
+            Self::Build(build) => Some(build.precedence()),
+            Self::Version(version) => Some(Precedence { version, build: 0 }),
+            Self::Floating => None,
+        }
     }
 }
 
@@ -64,6 +73,23 @@ pub(super) struct Marked<'c> {
     posted: Ordering,
 }
 
+impl Marked<'_> {
+    /// Whether the posted build stays out for the mark. What runs is the build of the same identity, if it is one.
+    ///
+    /// Where the marked build runs, or something higher, nobody took anything back: what follows in the table says better
+    /// why a build stays out. Over something floating the marked build itself goes out again: somebody who applies a
+    /// manifest with `latest` and posts the same build again means to deploy it.
+    fn holds(&self, running: &Running<'_>, same: Option<&BuildTag<'_>>) -> bool {
+        let mark = &self.mark.precedence;
+        match (running, same) {
+            (Running::Floating, _) => self.posted.is_lt(),
+            (_, Some(r)) => self.posted.is_le() && r.precedence() < *mark,
+            (Running::Build(r), None) => self.posted.is_le() && r.version() <= mark.version,
+            (Running::Version(version), None) => self.posted.is_le() && *version <= mark.version,
+        }
+    }
+}
+
 impl<'a> Case<'a> {
     pub(super) fn new(
         build: &'a Build,
@@ -87,11 +113,22 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The verdict on a container whose image has the posted repository.
-    pub(super) fn judge(&self, image: &Reference<'_>, marked: Option<&Marked<'_>>) -> Reason {
+    /// The verdict on a container whose image has to do with the posted build.
+    pub(super) fn judge(&self, image: &ImageUse<'_>, marked: Option<&Marked<'_>>) -> Reason {
         let posted = &self.posted;
-        // The same tag is the same build, by which digest ever it is pulled: no need to read it once more.
-        if image.tag() == Some(posted.as_str()) {
+        let ambiguous = || {
+            let readings = self.ambiguous?.clone();
+            Some(Reason::Ambiguous { readings })
+        };
+        let ImageUse::Runs(image) = image else {
+            return ambiguous().unwrap_or(Reason::UnreadableImage);
+        };
+        let is_same_digest = match (image.digest(), self.build.digest()) {
+            (Some(runs), Some(posted)) => runs == posted,
+            _ => true,
+        };
+        // The same tag is the same build: no need to read it once more.
+        if is_same_digest && image.tag() == Some(posted.as_str()) {
             return Reason::Equal;
         }
         let running = Running::of(image, self.build.formats());
@@ -107,25 +144,16 @@ impl<'a> Case<'a> {
             (Running::Version(version), _) => posted.version().cmp(version),
             (Running::Floating, _) => Ordering::Greater,
         };
-        if order.is_eq() && same.is_some_and(|r| r.same_commit(posted)) {
+        if order.is_eq() && is_same_digest && same.is_some_and(|r| r.same_commit(posted)) {
             return Reason::Equal;
         }
-        if let Some(readings) = self.ambiguous {
-            return Reason::Ambiguous {
-                readings: readings.clone(),
-            };
+        if let Some(reason) = ambiguous() {
+            return reason;
         }
         if let Some(setting) = self.unreadable {
             return Reason::UnreadableSetting(setting.clone());
         }
-        // Something else than the marked build runs. Where that one runs, or a higher one, nobody took anything back:
-        // what follows in the table says better why a build stays out.
-        let held = || {
-            marked.is_some_and(|marked| {
-                marked.posted.is_le()
-                    && same.is_none_or(|r| r.precedence() < marked.mark.precedence)
-            })
-        };
+        let held = || marked.is_some_and(|marked| marked.holds(&running, same));
         let manual = || self.manual.map(|place| Reason::Manual { place });
         let constraint = || {
             let constraint = self.constraint?.clone();

@@ -7,13 +7,14 @@ use std::{
 
 use super::{
     Code, Force, Reason, Rules, Sentence, Verdict, Warning,
-    judge::{Case, MadeMark, NextMark},
+    judge::{Case, MadeMark, NextMark, Running},
 };
 use crate::{
     Text,
-    build::Build,
+    build::{Build, ImageUse},
     change::{Change, Edit},
     container::Container,
+    escape::Escaped,
     name::WorkloadName,
     tag::{Reading, Segment},
     workload::Workload,
@@ -72,14 +73,52 @@ impl Request {
         }
     }
 
-    /// Whether the caller's narrowing leaves this workload in: namespaces, names, and the choice of a reading.
-    pub fn narrows_to(&self, workload: &Workload) -> bool {
-        let id = &workload.id;
-        let chosen = Reading::new(
+    /// The choice of a reading.
+    fn chosen(&self) -> Reading<'_> {
+        Reading::new(
             self.owner.as_deref(),
             self.repo.as_deref(),
             self.branch.as_deref(),
-        );
+        )
+    }
+
+    /// Whether owner, repo or branch is chosen.
+    pub(crate) fn chooses_a_reading(&self) -> bool {
+        self.chosen() != Reading::default()
+    }
+
+    /// Whether a workload is in the namespaces, and has one of the names, that the caller asks for.
+    pub(crate) fn is_where_asked(&self, workload: &Workload) -> bool {
+        let id = &workload.id;
+        (self.namespaces.is_empty() || self.namespaces.contains(&id.namespace))
+            && (self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(id)))
+    }
+
+    /// How the call is narrowed, for a sentence: `in the namespace prod`.
+    pub(crate) fn narrowing(&self) -> String {
+        let listed = |one: &str, several: &str, texts: Vec<String>| match &*texts {
+            [] => None,
+            [text] => Some(format!("{one} {text}")),
+            _ => Some(format!("{several} {}", texts.join(", "))),
+        };
+        let namespaces = self.namespaces.iter().map(|n| Escaped(n).to_string());
+        let names = self.workloads.iter().map(ToString::to_string);
+        let parts = [
+            listed(
+                "in the namespace",
+                "in the namespaces",
+                namespaces.collect(),
+            ),
+            listed("with the name", "with the names", names.collect()),
+            self.chooses_a_reading()
+                .then(|| format!("with {}", self.chosen())),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether the caller's narrowing leaves this workload in: namespaces, names, and the choice of a reading.
+    pub fn narrows_to(&self, workload: &Workload) -> bool {
+        let chosen = self.chosen();
         let labels = &workload.labels;
         let actual = Reading::new(
             labels.owner.as_deref(),
@@ -88,8 +127,7 @@ impl Request {
         );
         let same =
             |chosen: Option<&str>, actual: Option<&str>| chosen.is_none() || chosen == actual;
-        (self.namespaces.is_empty() || self.namespaces.contains(&id.namespace))
-            && (self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(id)))
+        self.is_where_asked(workload)
             && same(chosen.owner, actual.owner)
             && same(chosen.repo, actual.repo)
             && same(chosen.branch, actual.branch)
@@ -154,6 +192,40 @@ impl Entry {
     /// The codes of its containers.
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
         self.containers.iter().map(|c| c.reason.code())
+    }
+
+    /// Whether some containers of the pod have the posted build, or are to have it, and others stay on another one.
+    pub fn has_two_builds(&self) -> bool {
+        let is_of_two = |warning: &Warning| matches!(warning, Warning::TwoBuilds { .. });
+        self.warnings.iter().any(is_of_two)
+    }
+
+    /// The container that runs the highest of the builds that make the posted one obsolete, and its entry.
+    pub(crate) fn highest_running<'e>(
+        entries: impl Iterator<Item = &'e Self>,
+        build: &Build,
+    ) -> Option<(&'e Self, &'e Container)> {
+        let obsolete = entries.flat_map(|entry| {
+            let obsolete = entry.containers.iter();
+            let obsolete = obsolete.filter(|judged| judged.code() == Code::Obsolete);
+            obsolete.filter_map(move |judged| Some((entry, entry.container(judged)?)))
+        });
+        let place = |container: &'e Container| {
+            let image = build.same_repository(&container.image)?;
+            Running::of(&image, build.formats()).precedence()
+        };
+        let placed = obsolete.map(|(entry, container)| (place(container), entry, container));
+        let highest = placed.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        highest.map(|(_, entry, container)| (entry, container))
+    }
+
+    /// The image that a judged container gets, or would get: tag and digest of the posted one, its own spelling of the
+    /// repository.
+    pub fn image_for(&self, build: &Build, judged: &Judged) -> Text {
+        match self.container(judged) {
+            Some(container) => build.in_place_of(&container.image),
+            None => build.image().clone(),
+        }
     }
 
     /// The reason of a judged container as a sentence for a person.
@@ -280,7 +352,7 @@ impl Plan {
         let mut containers = Vec::new();
         let mut edits = Vec::new();
         for (index, container) in workload.containers.iter().enumerate() {
-            let Some(image) = build.same_repository(&container.image) else {
+            let Some(image) = build.use_of(&container.image) else {
                 continue;
             };
             if !rules.judges(&container.name) {
@@ -311,28 +383,32 @@ impl Plan {
                         None
                     }
                 };
-                // In a reference `@` stands before a digest only.
-                if image.digest().is_some() && !build.image().contains('@') {
+                if matches!(image, ImageUse::Runs(image) if image.digest().is_some())
+                    && build.digest().is_none()
+                {
                     let container = container.name.clone();
                     warnings.push(Warning::PinRemoved { container });
                 }
                 edits.push(Edit {
                     container: index,
-                    to: build.image().clone(),
+                    to: build.in_place_of(&container.image),
                     mark,
                 });
+                warnings.extend(Warning::of_floating_version(container, &image, build));
             }
             containers.push(Judged {
                 container: index,
                 reason,
             });
         }
+        warnings.extend(Warning::of_two_builds(&workload, &containers));
         if !edits.is_empty() {
             warnings.extend(workload.owner.clone().map(Warning::Owned));
             let hindrances = workload.hindrances.iter().copied();
             warnings.extend(hindrances.map(Warning::Hindered));
         }
         let change = (!edits.is_empty()).then(|| Change {
+            posted: build.image().clone(),
             judged: workload.clone(),
             containers: containers.iter().map(|c| c.container).collect(),
             edits,

@@ -4,9 +4,13 @@ use std::fmt;
 
 use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
-    build::Build,
+    Text,
+    build::{Build, ImageUse},
     container::mark_key,
+    escape::Escaped,
     excerpt::Cut,
+    reference::Reference,
+    tag::VersionAndBuild,
     workload::{MARK_PREFIX, SETTING_PREFIX, Workload},
 };
 
@@ -23,27 +27,31 @@ impl fmt::Display for Sentence<'_> {
         let Some(container) = self.workload.containers.get(self.judged.container) else {
             return Ok(());
         };
-        let Some(image) = self.build.same_repository(&container.image) else {
-            return Ok(());
+        let image = match self.build.use_of(&container.image) {
+            Some(ImageUse::Runs(image)) => image,
+            Some(ImageUse::Unreadable) => return self.unreadable(f, &container.image),
+            None => return Ok(()),
         };
         let posted = self.build.tag();
+        let posted_place = posted.version_and_build();
         let running = Running::of(&image, self.build.formats());
         let same_identity = match (&running, self.workload.labels.reading()) {
             (Running::Build(build), Some(labels)) => build.identity().names(&labels),
             _ => false,
         };
         match &self.judged.reason {
-            Reason::Equal if container.image == *self.build.image() => {
-                f.write_str("runs exactly this image")
+            Reason::Equal if self.build.digest().is_some() && image.digest().is_none() => f.write_str(
+                "is set to this build, but not pinned: its image names no digest, and the posted one does",
+            ),
+            Reason::Equal
+                if image.tag() == Some(posted.as_str()) && image.digest() == self.build.digest() =>
+            {
+                f.write_str("is set to this image")
             }
-            Reason::Equal => f.write_str("runs this build already"),
-            Reason::Ambiguous { readings } => {
-                f.write_str("workloads match by different readings of the tag: ")?;
-                for (i, reading) in readings.iter().enumerate() {
-                    write!(f, "{}({reading})", if i == 0 { "" } else { " and " })?;
-                }
-                f.write_str("; choose one by its owner, repo or branch")
-            }
+            Reason::Equal => f.write_str("is set to this build"),
+            Reason::Ambiguous { readings } => ambiguous(f, readings),
+            // Of an image that can be read this is never the reason.
+            Reason::UnreadableImage => Ok(()),
             Reason::UnreadableSetting(setting) => write!(f, "{setting}"),
             Reason::Manual { place } => {
                 write!(
@@ -62,26 +70,24 @@ impl fmt::Display for Sentence<'_> {
                 let Some(mark) = mark.map(|m| m.precedence) else {
                     return Ok(());
                 };
+                // Of a format without builds nobody has a build 0.
+                let mark = VersionAndBuild(mark, posted.has_build() || mark.build > 0);
                 match &running {
                     // A build of the same identity is held only while a lower one runs.
                     Running::Build(r) if same_identity => write!(
                         f,
                         "runs {}, lower than {mark} that was deployed before",
-                        r.precedence()
+                        r.version_and_build()
                     )?,
                     Running::Build(r) => {
                         write!(f, "runs {}, while {mark} was deployed before", r.as_str())?
                     }
-                    Running::Version(v) => write!(f, "runs {v}, while {mark} was deployed before")?,
-                    Running::Floating => {
-                        write!(
-                            f,
-                            "runs {}, while {mark} was deployed before",
-                            floating(&image)
-                        )?;
-                    }
+                    Running::Version(_) | Running::Floating => write!(
+                        f,
+                        "runs {}, while {mark} was deployed before",
+                        tag_of(&image)
+                    )?,
                 }
-                let id = &self.workload.id;
                 f.write_str(": rolled back, or re-applied by ")?;
                 match &self.workload.owner {
                     Some(owner) => write!(f, "{owner}")?,
@@ -91,42 +97,34 @@ impl fmt::Display for Sentence<'_> {
                     f,
                     ". The next build higher than {mark} goes out; to let lower ones out again: "
                 )?;
-                match &id.origin {
-                    Some(origin) => write!(
-                        f,
-                        "remove the label {MARK_PREFIX}{} in {origin}",
-                        mark_key(&container.name)
-                    ),
-                    None => write!(
-                        f,
-                        "hikaru unhold {id}, or kubectl label --namespace {} {} {} {MARK_PREFIX}{}-",
-                        id.namespace,
-                        id.kind.to_ascii_lowercase(),
-                        id.name,
-                        mark_key(&container.name)
-                    ),
-                }
+                self.way_out(f, &container.name)
             }
             Reason::ConflictingBuild => {
                 let commit = |commit: Option<&str>| commit.unwrap_or("none").to_owned();
-                let theirs = match &running {
-                    Running::Build(r) => commit(r.commit()),
-                    _ => commit(None),
+                let (theirs, is_same_commit) = match &running {
+                    Running::Build(r) => (commit(r.commit()), r.same_commit(&posted)),
+                    _ => (commit(None), false),
                 };
-                write!(
-                    f,
-                    "runs {} of commit {theirs}, the posted one is commit {} with the same version and build number: CI \
-                     that builds from a shallow clone gives constant build numbers (fetch the whole history), and so can \
-                     a rebase",
-                    posted.precedence(),
-                    commit(posted.commit())
-                )
+                match (image.digest(), self.build.digest()) {
+                    (Some(runs), Some(digest)) if is_same_commit => write!(
+                        f,
+                        "runs {posted_place} with the digest {runs}, the posted one has {digest}: the same build was made \
+                         twice, and which one is meant cannot be known from its tag; give each a build number of its own"
+                    ),
+                    _ => write!(
+                        f,
+                        "runs {posted_place} of commit {theirs}, the posted one is commit {} with the same version and \
+                         build number: CI that builds from a shallow clone gives constant build numbers (fetch the whole \
+                         history), and so can a rebase",
+                        commit(posted.commit())
+                    ),
+                }
             }
             Reason::OtherBranch => match &running {
                 Running::Build(r) => write!(
                     f,
                     "runs {} of {}, another identity's build of the same version",
-                    r.precedence(),
+                    r.version_and_build(),
                     r.identity().as_str()
                 ),
                 _ => Ok(()),
@@ -134,20 +132,22 @@ impl fmt::Display for Sentence<'_> {
             Reason::Obsolete => match &running {
                 Running::Build(r) if same_identity => write!(
                     f,
-                    "runs {}, higher than the posted {}",
-                    r.precedence(),
-                    posted.precedence()
+                    "runs {}, higher than the posted {posted_place}",
+                    r.version_and_build(),
                 ),
                 Running::Build(r) => write!(
                     f,
                     "runs {} of {}, higher than the posted {}",
-                    r.precedence(),
+                    r.version_and_build(),
                     r.identity().as_str(),
                     posted.version()
                 ),
-                Running::Version(v) => {
-                    write!(f, "runs {v}, higher than the posted {}", posted.version())
-                }
+                Running::Version(_) => write!(
+                    f,
+                    "runs {}, higher than the posted {}",
+                    tag_of(&image),
+                    posted.version()
+                ),
                 Running::Floating => Ok(()),
             },
             Reason::Upgrade { forced } => {
@@ -166,7 +166,7 @@ impl fmt::Display for Sentence<'_> {
                 };
                 match &running {
                     Running::Build(r) if same_identity => {
-                        write!(f, "{} {follows} {}", posted.precedence(), r.precedence())
+                        write!(f, "{posted_place} {follows} {}", r.version_and_build())
                     }
                     Running::Build(r) => write!(
                         f,
@@ -175,15 +175,65 @@ impl fmt::Display for Sentence<'_> {
                         r.version(),
                         r.identity().as_str()
                     ),
-                    Running::Version(v) => write!(f, "{} {follows} {v}", posted.precedence()),
-                    Running::Floating => write!(f, "{} carries no version", floating(&image)),
+                    Running::Version(_) => {
+                        write!(f, "{posted_place} {follows} {}", tag_of(&image))
+                    }
+                    Running::Floating => write!(f, "{} carries no version", tag_of(&image)),
                 }
             }
         }
     }
 }
 
-fn floating<'t>(image: &crate::reference::Reference<'t>) -> &'t str {
+impl Sentence<'_> {
+    /// The reason of a container whose image is no reference.
+    fn unreadable(&self, f: &mut fmt::Formatter<'_>, image: &str) -> fmt::Result {
+        if let Reason::Ambiguous { readings } = &self.judged.reason {
+            return ambiguous(f, readings);
+        }
+        write!(
+            f,
+            "its image \"{}\" begins with the posted repository, ",
+            Cut(image)
+        )?;
+        match Reference::parse(image) {
+            Err(error) => write!(f, "but is no image reference: {error}"),
+            Ok(_) => f.write_str("but was no image reference when it was judged"),
+        }
+    }
+
+    /// How the mark of a container is removed.
+    fn way_out(&self, f: &mut fmt::Formatter<'_>, container: &str) -> fmt::Result {
+        let id = &self.workload.id;
+        let key = mark_key(container);
+        let key = Escaped(&key);
+        match &id.origin {
+            Some(origin) => write!(
+                f,
+                "remove the label {MARK_PREFIX}{key} in {}",
+                Escaped(origin)
+            ),
+            None => write!(
+                f,
+                "hikaru unhold {id}, or kubectl label --namespace {} {} {} {MARK_PREFIX}{key}-",
+                Escaped(&id.namespace),
+                Escaped(&id.kind.to_ascii_lowercase()),
+                Escaped(&id.name),
+            ),
+        }
+    }
+}
+
+fn ambiguous(f: &mut fmt::Formatter<'_>, readings: &[Text]) -> fmt::Result {
+    f.write_str("workloads match by different readings of the tag: ")?;
+    for (i, reading) in readings.iter().enumerate() {
+        write!(f, "{}({reading})", if i == 0 { "" } else { " and " })?;
+    }
+    f.write_str("; choose one by its owner, repo or branch")
+}
+
+/// What an image has in place of a build tag.
+fn tag_of<'t>(image: &Reference<'t>) -> &'t str {
     match (image.tag(), image.digest()) {
         (Some(tag), _) => tag,
         (None, Some(_)) => "a digest alone",

@@ -55,7 +55,7 @@ pub struct Rules {
     pub on_failure: OnFailure,
 }
 
-/// A setting whose value cannot be read.
+/// A setting whose value cannot be read, or names nothing that is there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct UnreadableSetting {
     place: Place,
@@ -84,7 +84,8 @@ impl Rules {
     /// Reads the settings of a workload. Those that nobody knows are warned of.
     ///
     /// # Errors
-    /// The first setting that cannot be read, in the order of the keys, labels first.
+    /// The first setting that cannot be read, in the order of the keys, labels first; if all can be, `containers` where it
+    /// names none of the workload's containers.
     pub fn read(
         workload: &Workload,
         warnings: &mut Vec<Warning>,
@@ -144,7 +145,41 @@ impl Rules {
             }
         }
         rules.on_failure = on_failure.unwrap_or_default();
-        Ok(rules)
+        match rules.names_none(workload) {
+            Some(unreadable) => Err(unreadable),
+            None => Ok(rules),
+        }
+    }
+
+    /// Why the containers that are judged are none: a misspelt name would leave the workload behind in silence.
+    fn names_none(&self, workload: &Workload) -> Option<UnreadableSetting> {
+        let judged = self.containers.as_ref()?;
+        let of_pod = || workload.containers.iter().map(|container| &container.name);
+        if workload.containers.is_empty() || of_pod().any(|name| judged.contains(name)) {
+            return None;
+        }
+        let places = [Place::Label, Place::Annotation];
+        let set = |place| Some((place, workload.setting(place, "containers")?.clone()));
+        let mut set = places.into_iter().filter_map(set);
+        let (place, value) = set.next()?;
+        let mut expected: Vec<&str> = of_pod().map(|name| &**name).collect();
+        let mut which = "one of the pod's containers: ";
+        if let Some((_, other)) = set.next() {
+            // As label and annotation, only those in both are judged.
+            which = "one of the pod's containers that the annotation names, too: ";
+            let others = container_names(&other).unwrap_or_default();
+            expected.retain(|name| others.iter().any(|other| **other == **name));
+        }
+        let expected = match &*expected.join(", ") {
+            "" => "one of the pod's containers; the annotation names none".to_owned(),
+            names => format!("{which}{}", Cut(names)),
+        };
+        Some(UnreadableSetting {
+            place,
+            key: "containers".into(),
+            value,
+            expected,
+        })
     }
 
     /// The constraint that a version is outside of, if there is one. Judged on its first three numbers and its

@@ -35,10 +35,11 @@ impl fmt::Display for Verdict {
 /// |---|---|---|---|---|
 /// | `equal` | equal | | | |
 /// | `ambiguous` | skipped | | yes | yes |
+/// | `unreadable-image` | skipped | | yes | yes |
 /// | `unreadable-setting` | skipped | | yes | yes |
 /// | `manual` | skipped | yes | | |
 /// | `constraint` | skipped | yes | | |
-/// | `held` | skipped | yes | | yes |
+/// | `held` | skipped | yes | yes | yes |
 /// | `conflicting-build` | skipped | yes | yes | yes |
 /// | `other-branch` | skipped | yes | | yes |
 /// | `obsolete` | obsolete | yes | | |
@@ -53,19 +54,22 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Code {
-    /// It runs exactly the posted text, or the same build.
+    /// It is set to the posted image, or to the same build.
     Equal,
     /// Workloads that match by different readings of the tag use the posted repository.
     Ambiguous,
-    /// A setting on the workload cannot be read.
+    /// Its image is no reference, and its text begins with the posted repository.
+    UnreadableImage,
+    /// A setting on the workload cannot be read, or names none of its containers.
     UnreadableSetting,
     /// The workload is opted out.
     Manual,
     /// The posted version is outside the workload's constraint.
     Constraint,
-    /// The posted build is at or below the container's high-water mark, while something else runs.
+    /// The posted build is at or below the container's high-water mark, while a version that is lower than the mark runs; or
+    /// it is below the mark, while something floating runs.
     Held,
-    /// Same identity, version and build number, other commit.
+    /// Same identity, version and build number, other commit or other digest.
     ConflictingBuild,
     /// It runs a build of another identity at the same version.
     OtherBranch,
@@ -77,9 +81,10 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the policy.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Equal,
         Self::Ambiguous,
+        Self::UnreadableImage,
         Self::UnreadableSetting,
         Self::Manual,
         Self::Constraint,
@@ -105,6 +110,7 @@ impl Code {
         match self {
             Self::Equal => "equal",
             Self::Ambiguous => "ambiguous",
+            Self::UnreadableImage => "unreadable-image",
             Self::UnreadableSetting => "unreadable-setting",
             Self::Manual => "manual",
             Self::Constraint => "constraint",
@@ -120,14 +126,18 @@ impl Code {
     pub fn needs_a_person(self) -> bool {
         matches!(
             self,
-            Self::Ambiguous | Self::UnreadableSetting | Self::ConflictingBuild
+            Self::Ambiguous
+                | Self::UnreadableImage
+                | Self::UnreadableSetting
+                | Self::Held
+                | Self::ConflictingBuild
         )
     }
 
     /// Whether a strict pipeline fails on it: what needs a person, and what stays behind without anybody having said
     /// so.
     pub fn fails_strict(self) -> bool {
-        self.needs_a_person() || matches!(self, Self::Held | Self::OtherBranch)
+        self.needs_a_person() || self == Self::OtherBranch
     }
 }
 
@@ -148,6 +158,8 @@ pub enum Reason {
         /// The readings that workloads match, each spelled out.
         readings: Arc<[Text]>,
     },
+    /// See [`Code::UnreadableImage`].
+    UnreadableImage,
     /// See [`Code::UnreadableSetting`].
     UnreadableSetting(Arc<UnreadableSetting>),
     /// See [`Code::Manual`].
@@ -181,6 +193,7 @@ impl Reason {
         match self {
             Self::Equal => Code::Equal,
             Self::Ambiguous { .. } => Code::Ambiguous,
+            Self::UnreadableImage => Code::UnreadableImage,
             Self::UnreadableSetting(_) => Code::UnreadableSetting,
             Self::Manual { .. } => Code::Manual,
             Self::Constraint { .. } => Code::Constraint,

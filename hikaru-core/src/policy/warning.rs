@@ -3,12 +3,16 @@
 
 use std::fmt;
 
+use super::{Judged, Verdict, judge::Running};
 use crate::{
     Text,
-    container::mark_key,
+    build::{Build, ImageUse},
+    container::{Container, mark_key},
     escape::Escaped,
+    excerpt::Cut,
     hindrance::Hindrance,
-    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting},
+    version::has_dotted_numbers,
+    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting, Workload},
 };
 
 /// What somebody should know of a workload, whatever its verdict.
@@ -33,6 +37,20 @@ pub enum Warning {
         container: Text,
         /// The label's value.
         value: Text,
+    },
+    /// Some containers of the pod are set to the posted build, or are to be, and others stay on another one.
+    TwoBuilds {
+        /// The names of those that have the posted build.
+        posted: Vec<Text>,
+        /// The others: name and image.
+        others: Vec<(Text, Text)>,
+    },
+    /// A tag that holds a version, but is none, gives way to any build.
+    FloatingVersion {
+        /// The container's name.
+        container: Text,
+        /// The tag.
+        tag: Text,
     },
     /// The workload is upgraded although somebody else writes its image, too.
     Owned(Owner),
@@ -69,7 +87,8 @@ impl fmt::Display for Warning {
         match self {
             Self::UnknownSetting { place, key } => write!(
                 f,
-                "the {place} {SETTING_PREFIX}{key} means nothing: expected one of {}",
+                "the {place} {SETTING_PREFIX}{} means nothing: expected one of {}",
+                Cut(key),
                 crate::change::SETTINGS.join(", ")
             ),
             Self::UnknownContainer { name } => write!(
@@ -78,8 +97,25 @@ impl fmt::Display for Warning {
             ),
             Self::UnreadableMark { container, value } => write!(
                 f,
-                "the label {MARK_PREFIX}{} is {value:?}, which is no high-water mark: it counts as not there",
-                mark_key(container)
+                "the label {MARK_PREFIX}{} is \"{}\", which is no high-water mark: it counts as not there",
+                Cut(&mark_key(container)),
+                Cut(value)
+            ),
+            Self::TwoBuilds { posted, others } => {
+                f.write_str("two builds in one pod: the posted one in ")?;
+                for (i, name) in posted.iter().enumerate() {
+                    write!(f, "{}{}", if i == 0 { "" } else { ", " }, Cut(name))?;
+                }
+                for (i, (name, image)) in others.iter().enumerate() {
+                    let joint = if i == 0 { ", while" } else { " and" };
+                    write!(f, "{joint} {} stays on {}", Cut(name), Cut(image))?;
+                }
+                Ok(())
+            }
+            Self::FloatingVersion { container, tag } => write!(
+                f,
+                "the tag {tag} of {} holds a version, but is none as a whole: it gives way to any build",
+                Cut(container)
             ),
             Self::Owned(owner) => {
                 let will = match owner {
@@ -101,15 +137,17 @@ impl fmt::Display for Warning {
             }
             Self::MarkTooLong { container, length } => write!(
                 f,
-                "the high-water mark of {container} would be {length} bytes, longer than a label's value may be \
-                 ({}): it is not written, so a rollback by a person would not be seen",
+                "the high-water mark of {} would be {length} bytes, longer than a label's value may be ({}): it is not \
+                 written, so a rollback by a person would not be seen",
+                Cut(container),
                 super::MARK_LONGEST
             ),
             Self::NoMarkKey { container } => write!(
                 f,
-                "the high-water mark of {container} is not written, because no label can have the key \
-                 {MARK_PREFIX}{}: a rollback by a person would not be seen",
-                mark_key(container)
+                "the high-water mark of {} is not written, because no label can have the key {MARK_PREFIX}{}: a \
+                 rollback by a person would not be seen",
+                Cut(container),
+                Cut(&mark_key(container))
             ),
             Self::Stray(StraySetting {
                 place,
@@ -124,10 +162,47 @@ impl fmt::Display for Warning {
             Self::Hindered(hindrance) => write!(f, "{hindrance}"),
             Self::PinRemoved { container } => write!(
                 f,
-                "{container} was pinned to a digest and no longer is, as the posted image has none: post it with its \
-                 digest to keep the pin"
+                "{} was pinned to a digest and no longer is, as the posted image has none: post it with its digest to \
+                 keep the pin",
+                Cut(container)
             ),
             Self::OfCluster { words } => write!(f, "the API server warns: {}", Escaped(words)),
         }
+    }
+}
+
+impl Warning {
+    /// What is said of a tag that holds a version and gives way all the same.
+    pub(super) fn of_floating_version(
+        container: &Container,
+        image: &ImageUse<'_>,
+        build: &Build,
+    ) -> Option<Self> {
+        let ImageUse::Runs(image) = image else {
+            return None;
+        };
+        let tag = image.tag().filter(|tag| has_dotted_numbers(tag))?;
+        matches!(Running::of(image, build.formats()), Running::Floating).then(|| {
+            Self::FloatingVersion {
+                container: container.name.clone(),
+                tag: tag.into(),
+            }
+        })
+    }
+
+    /// Of the judged containers alone: what somebody's setting leaves out is meant to stay.
+    pub(super) fn of_two_builds(workload: &Workload, judged: &[Judged]) -> Option<Self> {
+        let (mut posted, mut others) = (Vec::new(), Vec::new());
+        for judged in judged {
+            let container = workload.containers.get(judged.container)?;
+            match judged.verdict() {
+                Verdict::Upgrade | Verdict::Equal => posted.push(container.name.clone()),
+                Verdict::Skipped | Verdict::Obsolete => {
+                    others.push((container.name.clone(), container.image.clone()));
+                }
+            }
+        }
+        let are_two = !posted.is_empty() && !others.is_empty();
+        are_two.then_some(Self::TwoBuilds { posted, others })
     }
 }

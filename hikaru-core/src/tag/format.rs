@@ -60,6 +60,11 @@ impl TagFormat {
         self.identity
     }
 
+    /// Whether the version, as one segment, is all that a tag of this format says.
+    pub(crate) fn is_version_alone(&self) -> bool {
+        self.identity.is_empty() && self.left == [Segment::Version] && self.right.is_empty()
+    }
+
     /// How many segments a tag of this format has at least.
     pub(crate) fn segments(&self) -> usize {
         self.left.len() + self.identity.len() + self.right.len()

@@ -24,10 +24,11 @@ fn each_code_has_a_verdict_and_says_who_has_to_act() {
         [
             "equal: equal",
             "ambiguous: skipped needs a person fails strict",
+            "unreadable-image: skipped needs a person fails strict",
             "unreadable-setting: skipped needs a person fails strict",
             "manual: skipped",
             "constraint: skipped",
-            "held: skipped fails strict",
+            "held: skipped needs a person fails strict",
             "conflicting-build: skipped needs a person fails strict",
             "other-branch: skipped fails strict",
             "obsolete: obsolete",

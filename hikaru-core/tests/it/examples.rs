@@ -25,7 +25,7 @@ async fn decide_and_act_on_a_port_of_ones_own() {
     let expected = [
         "shelf/Service/api Upgraded: 1.10.0_7 follows 1.9.0_12",
         "shelf/Service/worker Unchanged: runs 1.11.0_1, higher than the posted 1.10.0_7",
-        "shelf/Service/api Unchanged: runs exactly this image",
+        "shelf/Service/api Unchanged: is set to this image",
         "shelf/Service/worker Unchanged: runs 1.11.0_1, higher than the posted 1.10.0_7",
     ];
     assert_eq!(told, expected);

@@ -232,7 +232,7 @@ fn each_planted_fault_is_found() {
         ),
         (
             Fault::NoMark,
-            Scene::of([B9, B9]).hands(1, [Hand::SetImage(LATEST)]),
+            Scene::of([B9, B10]).hands(1, [Hand::SetImage(LATEST)]),
             Violation::BelowAnEarlierOne,
         ),
         (

@@ -1,8 +1,8 @@
 //! Plans over several workloads: who is judged at all, ambiguity, several containers, near misses.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, MemoryCluster, Mode, Place, PodList, Request, Setting,
-    TagFormats, Workload, WorkloadId, candidates, find, plan, upgrade,
+    Build, Container, IdentityLabels, MemoryCluster, Mode, Place, PodList, Report, Request,
+    Setting, TagFormats, Workload, WorkloadId, candidates, find, plan, upgrade,
 };
 
 fn build(image: &str) -> Build {
@@ -94,8 +94,117 @@ fn only_containers_of_the_repository_are_judged() {
         set(Place::Label, "migrate"),
     ];
     assert_eq!(summary(request.clone(), vec![pod.clone()]), ["pod: equal"]);
+    // None of those that use the repository is judged: somebody said so.
+    pod.settings = vec![set(Place::Annotation, "proxy")];
+    assert_eq!(
+        summary(request.clone(), vec![pod.clone()]),
+        Vec::<String>::new()
+    );
+    // None of the pod's containers has the name: that is a mistake.
     pod.settings = vec![set(Place::Annotation, "gone")];
-    assert_eq!(summary(request, vec![pod]), Vec::<String>::new());
+    assert_eq!(
+        summary(request, vec![pod]),
+        ["pod: unreadable-setting equal"]
+    );
+}
+
+/// The labels say that the post is meant for it, and what it runs cannot be known: it is not left behind in silence.
+#[test]
+fn an_image_that_cannot_be_read_is_judged_where_it_begins_with_the_repository() {
+    let labels = ["a", "b", "c_d"];
+    let all = vec![
+        workload("variable", labels, "acme/web:${TAG}"),
+        workload("spelled-out", labels, "docker.io/acme/web:a b"),
+        workload("other", labels, "acme/web-admin:${TAG}"),
+        workload("registry", labels, "${REGISTRY}/acme/web:1"),
+        workload("other-labels", ["x", "y", "z"], "acme/web:${TAG}"),
+    ];
+    assert_eq!(
+        summary(Request::new(build(NEW)), all),
+        [
+            "spelled-out: unreadable-image",
+            "variable: unreadable-image"
+        ]
+    );
+}
+
+/// Names of containers, images and their verdicts in one pod, and the warning of two builds, if there is one.
+#[track_caller]
+fn two_builds(containers: &[(&str, &str)], expected: Option<&str>) {
+    let mut pod = workload("pod", ["a", "b", "c_d"], "acme/proxy:1");
+    for (name, image) in containers {
+        pod.containers.push(Container::new(*name, *image));
+    }
+    let plan = plan(Request::new(build(NEW)), [pod]);
+    let entry = &plan.entries[0];
+    let warnings: Vec<String> = entry.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, Vec::from_iter(expected), "{containers:?}");
+    assert_eq!(entry.has_two_builds(), expected.is_some());
+}
+
+#[test]
+fn two_builds_in_one_pod_are_told() {
+    let higher = "acme/web:a_b_c_d_1.0_3_0123abcd";
+    let other = "acme/web:x_y_z_1.0_1_0123abcd";
+    two_builds(&[("api", OLD), ("job", OLD)], None);
+    two_builds(&[("api", OLD), ("job", NEW)], None);
+    two_builds(&[("api", higher), ("job", higher)], None);
+    two_builds(
+        &[("api", OLD), ("job", higher), ("cron", other)],
+        Some(&format!(
+            "two builds in one pod: the posted one in api, while job stays on {higher} and cron stays on {other}"
+        )),
+    );
+    // Posted again it is still so: a call that is repeated does not turn green.
+    two_builds(
+        &[("api", NEW), ("job", higher)],
+        Some(&format!(
+            "two builds in one pod: the posted one in api, while job stays on {higher}"
+        )),
+    );
+    two_builds(
+        &[("api", OLD), ("job", "acme/web:${TAG}")],
+        Some("two builds in one pod: the posted one in api, while job stays on acme/web:${TAG}"),
+    );
+}
+
+/// What is told when nothing is deployed because something higher runs.
+#[track_caller]
+fn overtaken(workloads: Vec<Workload>, expected: Option<&str>) {
+    let report = Report::planned(plan(Request::new(build(NEW)), workloads));
+    let expected = expected.map(|runs| {
+        format!(
+            "nothing to deploy: what matched runs a higher build, {runs}; if that one is a mistake, post this one with \
+             force=obsolete, and then remove the high-water marks with unhold, so that the next builds go out"
+        )
+    });
+    assert_eq!(report.overtaken(), expected);
+}
+
+#[test]
+fn a_post_that_something_higher_stands_against_is_told_of_it() {
+    let labels = ["a", "b", "c_d"];
+    let wrong = || workload("wrong", labels, "acme/web:a_b_c_d_999999999.0_1_deadbeef");
+    let higher = || workload("higher", labels, "acme/web:a_b_c_d_1.0_10_0123abcd");
+    let version = || workload("version", labels, "acme/web:1.9.0_5");
+    let mut manual = workload("manual", labels, OLD);
+    manual.settings = vec![Setting::new(Place::Label, "upgrade", "manual")];
+    overtaken(vec![], None);
+    overtaken(vec![manual.clone()], None);
+    overtaken(vec![higher(), workload("old", labels, OLD)], None);
+    overtaken(vec![higher(), workload("equal", labels, NEW)], None);
+    overtaken(
+        vec![higher()],
+        Some("a_b_c_d_1.0_10_0123abcd (shop/Deployment/higher)"),
+    );
+    overtaken(
+        vec![higher(), wrong(), version(), manual],
+        Some("a_b_c_d_999999999.0_1_deadbeef (shop/Deployment/wrong)"),
+    );
+    overtaken(
+        vec![higher(), version()],
+        Some("1.9.0_5 (shop/Deployment/version)"),
+    );
 }
 
 /// A native sidecar is an init container that goes on running: judged like any other, with a mark of its own.
@@ -133,7 +242,7 @@ async fn near_misses(cluster: &MemoryCluster, request: Request) -> Vec<String> {
         .await
         .expect("an answer");
     assert!(report.nothing_matched());
-    report.near_misses.iter().map(ToString::to_string).collect()
+    report.near_miss_sentences().collect()
 }
 
 #[tokio::test]
@@ -160,7 +269,9 @@ async fn when_nothing_matches_the_near_ones_are_named() {
         ]
     );
     let mut narrowed = workload("web", ["a", "b", "c_d"], OLD);
-    narrowed.settings = vec![Setting::new(Place::Label, "containers", "other")];
+    let proxy = Container::new("proxy", "acme/proxy:1");
+    narrowed.containers.push(proxy);
+    narrowed.settings = vec![Setting::new(Place::Label, "containers", "proxy")];
     cluster.put(narrowed.clone());
     // Nor is it found as a user of the build: a post would not consider it.
     let users = find(&cluster, NEW, &TagFormats::default())
@@ -173,15 +284,77 @@ async fn when_nothing_matches_the_near_ones_are_named() {
         "shop/Deployment/web matches, but its setting hikaru.dev/containers leaves out each container that uses the \
          repository"
     );
-    narrowed.settings.clear();
-    cluster.put(narrowed);
-    let mut request = Request::new(build(NEW));
-    request.namespaces = vec!["prod".into()];
-    let misses = near_misses(&cluster, request.clone()).await;
+    // What a manifest says forges no line.
+    let cluster = MemoryCluster::default();
+    let forged = "acme/api:1\nerror: all 12 workloads were deleted";
+    cluster.put(workload("forged", ["a", "b", "c_d"], forged));
     assert_eq!(
-        misses[0],
-        "shop/Deployment/web matches, but the call was narrowed to others"
+        near_misses(&cluster, Request::new(build(NEW))).await,
+        [
+            "shop/Deployment/forged has the labels, but runs acme/api:1\\nerror: all 12 workloads were deleted and not \
+             docker.io/acme/web"
+        ]
     );
+}
+
+/// A call that was narrowed says so in one sentence, and not of each workload that it was narrowed away from.
+#[tokio::test]
+async fn what_a_call_was_narrowed_away_from_is_counted() {
+    let cluster = MemoryCluster::default();
+    cluster.put(workload("misspelt", ["a", "b", "c-d"], OLD));
+    cluster.put(workload("elsewhere", ["a", "b", "c_d"], "ghcr.io/web"));
+    cluster.put(workload("web", ["a", "b", "c_d"], OLD));
+    let narrowed = |namespaces: &[&str], names: &[&str], branch: Option<&str>| {
+        let mut request = Request::new(build(NEW));
+        request.namespaces = namespaces.iter().map(|&name| name.into()).collect();
+        request.workloads = names
+            .iter()
+            .map(|name| name.parse().expect("a name"))
+            .collect();
+        request.branch = branch.map(Into::into);
+        request
+    };
+    let one = "shop/Deployment/web does";
+    assert_eq!(
+        near_misses(&cluster, narrowed(&["prodd"], &[], None)).await,
+        [format!("nothing matched in the namespace prodd; {one}")]
+    );
+    assert_eq!(
+        near_misses(&cluster, narrowed(&[], &["shop/deployment/wbe"], None)).await,
+        [format!(
+            "nothing matched with the name shop/deployment/wbe; {one}"
+        )]
+    );
+    // Those that are where was asked are named.
+    assert_eq!(
+        near_misses(&cluster, narrowed(&["shop"], &[], Some("e"))).await[..2],
+        [
+            format!("nothing matched in the namespace shop with branch e; {one}"),
+            "shop/Deployment/misspelt uses the repository, but its labels say owner a, repo b and branch c-d, while the tag \
+             says a_b_c_d"
+                .to_owned(),
+        ]
+    );
+    for n in 0..17 {
+        cluster.put(workload(&format!("web-{n}"), ["a", "b", "c_d"], OLD));
+    }
+    for (request, expected) in [
+        (
+            narrowed(&["prodd"], &[], None),
+            "nothing matched in the namespace prodd; 18 workloads elsewhere do",
+        ),
+        (
+            narrowed(&["prodd", "stage"], &[], None),
+            "nothing matched in the namespaces prodd, stage; 18 workloads elsewhere do",
+        ),
+        (
+            narrowed(&[], &["shop/deployment/wbe"], None),
+            "nothing matched with the name shop/deployment/wbe; 18 other workloads do",
+        ),
+    ] {
+        assert_eq!(near_misses(&cluster, request).await, [expected]);
+    }
+    let mut request = narrowed(&["prodd"], &[], None);
     request.near_misses = false;
     let misses = near_misses(&cluster, request).await;
     assert!(misses.is_empty(), "nobody asked: {misses:?}");

@@ -12,8 +12,15 @@ fn part() -> impl Strategy<Value = String> {
     "[A-Za-z0-9]([A-Za-z0-9_.-]{0,8}[A-Za-z0-9])?".prop_filter("no .git", |p| !p.ends_with(".git"))
 }
 
+/// One number, then digits and dashes: it is no version.
+fn is_date(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    text.contains('-') && text.chars().all(|c| c == '-' || c.is_ascii_digit())
+}
+
 fn version() -> impl Strategy<Value = String> {
     "v?[0-9]{1,3}(\\.[0-9]{1,25}){0,3}(-[0-9a-z]{1,3}(\\.[0-9a-z-]{1,3}){0,2})?"
+        .prop_filter("no date", |text| !is_date(text))
 }
 
 fn commit() -> impl Strategy<Value = String> {
@@ -32,7 +39,10 @@ prop_compose! {
 fn place() -> impl Strategy<Value = (String, u64)> {
     let version =
         "v?0{0,2}[0-2](\\.0{0,1}[0-2]){0,3}(-(0{0,1}[0-2]|a|b|-)(\\.(0{0,1}[0-2]|a|b)){0,2})?";
-    (version, 0_u64..3)
+    (
+        version.prop_filter("no date", |text| !is_date(text)),
+        0_u64..3,
+    )
 }
 
 /// A valid format, and its segments in order.
@@ -110,6 +120,9 @@ proptest! {
         numbers in ["[0-9]{1,22}", "[0-9]{1,3}", "[0-9]{1,3}"],
         (whole, n, s) in (version(), any::<u64>(), commit()),
     ) {
+        // A tag that is a number alone is a name.
+        let numbers_of_whole = whole.split('-').next().unwrap_or_default();
+        prop_assume!(format != "v" || whole.starts_with('v') || numbers_of_whole.contains('.'));
         let [o, r, b] = &fields;
         let [ma, mi, p] = &numbers;
         let written = |abbreviation: &&str| match *abbreviation {

@@ -5,12 +5,16 @@ use hikaru_core::{
     Setting, TagFormats, Workload, WorkloadId, plan,
 };
 
+mod beside;
+mod images;
+
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
 
 /// One workload `shop/Deployment/web`, labeled acme, web, main, with one container `web`.
 pub(crate) struct On {
     workload: Workload,
     force: Force,
+    formats: TagFormats,
 }
 
 pub(crate) fn runs(image: &str) -> On {
@@ -20,6 +24,7 @@ pub(crate) fn runs(image: &str) -> On {
     On {
         workload,
         force: Force::NONE,
+        formats: TagFormats::default(),
     }
 }
 
@@ -52,10 +57,15 @@ impl On {
         self
     }
 
+    fn formats(mut self, formats: &str) -> Self {
+        self.formats = formats.parse().expect(formats);
+        self
+    }
+
     /// Posts and expects `code: sentence`; for an upgrade, the mark that is written stands behind it.
     #[track_caller]
     pub(crate) fn post(self, image: &str, expected: &str) {
-        let build = Build::parse(image, &TagFormats::default()).expect(image);
+        let build = Build::parse(image, &self.formats).expect(image);
         let mut request = Request::new(build.clone());
         request.force = self.force;
         let plan = plan(request, [self.workload]);
@@ -83,23 +93,6 @@ impl On {
 }
 
 #[test]
-fn equal() {
-    runs(POSTED).gives("equal: runs exactly this image");
-    runs("docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd")
-        .gives("equal: runs this build already");
-    runs("acme/web:acme_web_main_1.4.0_7_0123abcdef").gives("equal: runs this build already");
-    let pinned = |digit: &str| format!("{POSTED}@sha256:{}", digit.repeat(64));
-    runs(&pinned("a")).gives("equal: runs this build already");
-    runs(&pinned("a")).post(&pinned("b"), "equal: runs this build already");
-    runs("acme/web:acme_web.git_main_1.4_007_0123abcd").gives("equal: runs this build already");
-    // Before everything else: an opt-out or a bad setting does not matter for what runs already.
-    runs(POSTED)
-        .annotation("upgrade", "never")
-        .mark("1.4.0_9")
-        .gives("equal: runs exactly this image");
-}
-
-#[test]
 fn unreadable_setting() {
     runs("acme/web:latest").annotation("upgrade", "never").gives(
         "unreadable-setting: the annotation hikaru.dev/upgrade is \"never\": expected auto or manual",
@@ -117,6 +110,28 @@ fn unreadable_setting() {
     runs("acme/web:latest").annotation("constraint", "~1.x.y").force("true").gives(
         "unreadable-setting: the annotation hikaru.dev/constraint is \"~1.x.y\": expected a version requirement such \
          as ~1.4 or >=1.2, <2 (unexpected character after wildcard in version req)",
+    );
+    // A name that no container has: it is not left behind in silence.
+    runs("acme/web:latest").annotation("containers", "wbe").force("true").gives(
+        "unreadable-setting: the annotation hikaru.dev/containers is \"wbe\": expected one of the pod's containers: web",
+    );
+    runs("acme/web:latest")
+        .annotation("containers", "web")
+        .label("containers", "proxy")
+        .gives(
+            "unreadable-setting: the label hikaru.dev/containers is \"proxy\": expected one of the pod's containers that \
+             the annotation names, too: web",
+        );
+    runs("acme/web:latest")
+        .annotation("containers", "proxy")
+        .label("containers", "web")
+        .gives(
+            "unreadable-setting: the label hikaru.dev/containers is \"web\": expected one of the pod's containers; the \
+             annotation names none",
+        );
+    runs("acme/web:latest").annotation("containers", "wbe, web").gives(
+        "upgrade: latest carries no version [1.4.0_7_d5ecc80e] (hikaru.dev/containers names wbe, but there is no such \
+         container)",
     );
     runs("acme/web:latest").annotation("upgrades", "manual").gives(
         "upgrade: latest carries no version [1.4.0_7_d5ecc80e] (the annotation hikaru.dev/upgrades means nothing: \
@@ -209,12 +224,28 @@ fn held() {
     older().mark("1.4.0_7").gives(&held(
         "runs 1.4.0_6, lower than 1.4.0_7 that was deployed before",
     ));
+    // Something floating came back, by somebody who applies a manifest with `latest` and then posts, perhaps twice: the
+    // marked build goes out again, one below the mark does not.
+    let again = "[no new mark]";
     runs("acme/web:latest")
         .mark("1.4.0_7")
-        .gives(&held("runs latest, while 1.4.0_7 was deployed before"));
-    runs("acme/web").mark("1.4.0_7").gives(&held(
-        "runs an image without a tag, while 1.4.0_7 was deployed before",
+        .gives(&format!("upgrade: latest carries no version {again}"));
+    runs("acme/web").mark("1.4.0_7").gives(&format!(
+        "upgrade: an image without a tag carries no version {again}"
     ));
+    let higher = |what: &str| held(what).replace("1.4.0_7", "1.4.0_8");
+    runs("acme/web:latest")
+        .mark("1.4.0_8")
+        .gives(&higher("runs latest, while 1.4.0_8 was deployed before"));
+    runs("acme/web").mark("1.4.0_8").gives(&higher(
+        "runs an image without a tag, while 1.4.0_8 was deployed before",
+    ));
+    runs("acme/web:latest")
+        .mark("1.4.0_6")
+        .gives("upgrade: latest carries no version [1.4.0_7_d5ecc80e]");
+    runs("acme/web:1.4.0_5")
+        .mark("1.4.0_7")
+        .gives(&held("runs 1.4.0_5, while 1.4.0_7 was deployed before"));
     runs("acme/web:1.3.0")
         .mark("1.4.0_7")
         .gives(&held("runs 1.3.0, while 1.4.0_7 was deployed before"));
@@ -228,13 +259,19 @@ fn held() {
     runs("acme/web:acme_web_main_1.4.0_9_0123abcd")
         .mark("1.4.0_8")
         .gives("obsolete: runs 1.4.0_9, higher than the posted 1.4.0_7");
-    // Another identity's build is something else, however high.
+    // Another identity's build or a version alone is held against the mark's version: over a lower one, or the same, a
+    // build stays out for the mark, over a higher one because it is obsolete.
+    runs("acme/web:acme_web_dev_1.4.0_9_0123abcd")
+        .mark("1.4.0_8")
+        .gives(&higher(
+            "runs acme_web_dev_1.4.0_9_0123abcd, while 1.4.0_8 was deployed before",
+        ));
     runs("acme/web:acme_web_dev_1.5.0_1_0123abcd")
         .mark("1.4.0_8")
-        .gives(
-            &held("runs acme_web_dev_1.5.0_1_0123abcd, while 1.4.0_8 was deployed before")
-                .replace("1.4.0_7", "1.4.0_8"),
-        );
+        .gives("obsolete: runs 1.5.0_1 of acme_web_dev, higher than the posted 1.4.0");
+    runs("acme/web:1.5.0")
+        .mark("1.4.0_8")
+        .gives("obsolete: runs 1.5.0, higher than the posted 1.4.0");
     // A mark of another repository or identity is none.
     older()
         .raw_mark("1.4.0_7_00000000")
@@ -263,6 +300,24 @@ fn conflicting_build() {
     other().force("conflicting-build").gives(
         "upgrade: forced past conflicting-build: 1.4.0_7 replaces 1.4.0_7 [1.4.0_7_d5ecc80e]",
     );
+    // The same build with another digest was made twice: it is not equal, whatever its tag.
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let twice = format!(
+        "conflicting-build: runs 1.4.0_7 with the digest {}, the posted one has {}: the same build was made twice, and which \
+         one is meant cannot be known from its tag; give each a build number of its own",
+        digest("1"),
+        digest("2")
+    );
+    let posted = format!("{POSTED}@{}", digest("2"));
+    for runs_now in [POSTED, "acme/web:acme_web_main_1.4.0_7_0123abcdef"] {
+        let pinned = || runs(&format!("{runs_now}@{}", digest("1")));
+        pinned().post(&posted, &twice);
+        pinned().mark("1.4.0_7").post(&posted, &twice);
+        pinned().force("conflicting-build").post(
+            &posted,
+            "upgrade: forced past conflicting-build: 1.4.0_7 replaces 1.4.0_7 [1.4.0_7_d5ecc80e]",
+        );
+    }
 }
 
 #[test]
@@ -285,6 +340,9 @@ fn obsolete() {
         .gives("obsolete: runs 1.5.0_1 of acme_web_dev, higher than the posted 1.4.0");
     runs("acme/web:1.4.1").gives("obsolete: runs 1.4.1, higher than the posted 1.4.0");
     runs("acme/web:v2").gives("obsolete: runs v2, higher than the posted 1.4.0");
+    // Helm writes semver's + as _.
+    runs("acme/web:1.9.0_5").gives("obsolete: runs 1.9.0_5, higher than the posted 1.4.0");
+    runs("acme/web:v2_build.7").gives("obsolete: runs v2_build.7, higher than the posted 1.4.0");
     runs("acme/web:acme_web_main_1.4.0_10_0123abcd")
         .force("obsolete")
         .gives("upgrade: forced past obsolete: 1.4.0_7 replaces 1.4.0_10 [1.4.0_7_d5ecc80e]");
@@ -298,6 +356,12 @@ fn upgrade() {
         ("acme/web:latest", "latest carries no version"),
         ("acme/web:20260115", "20260115 carries no version"),
         ("acme/web:16-alpine", "16-alpine carries no version"),
+        ("acme/web:2026-10-03", "2026-10-03 carries no version"),
+        (
+            "acme/web:acme_web_main_2026-9-30_1_9f3c2ab1",
+            "acme_web_main_2026-9-30_1_9f3c2ab1 carries no version",
+        ),
+        ("acme/web:1.4.0_99", "1.4.0_7 follows 1.4.0_99"),
         ("acme/web:1.4.0", "1.4.0_7 follows 1.4.0"),
         ("acme/web:1.4.0-rc.1", "1.4.0_7 follows 1.4.0-rc.1"),
         (
@@ -320,8 +384,21 @@ fn upgrade() {
         "upgrade: a digest alone carries no version {mark} (web was pinned to a digest and no longer is, as the posted image \
          has none: post it with its digest to keep the pin)"
     ));
+    // A tag that holds a version gives way, and it is said.
+    for tag in [
+        "release-1.9.0",
+        "1.9.0_5_6",
+        "acme_web_main_1.9.0_x_0123abcd",
+    ] {
+        runs(&format!("acme/web:{tag}")).gives(&format!(
+            "upgrade: {tag} carries no version {mark} (the tag {tag} of web holds a version, but is none as a whole: it \
+             gives way to any build)"
+        ));
+    }
 }
 
+/// Formats without a build number, or with a version alone: no build is told of that nobody has.
+/// What is written keeps the spelling of the repository that the workload has.
 /// A workload on which every line fits, but for the last: taken away one by one, from the top of the table to its end.
 #[test]
 fn the_first_line_of_the_table_that_fits_decides() {
@@ -487,96 +564,5 @@ fn a_mark_that_is_too_long_is_not_written() {
         &format!("acme/web:acme_web_main_1.4.0-{}_7_0123abcd", "x".repeat(48)),
         "upgrade: latest carries no version [no new mark] (the high-water mark of web would be 65 bytes, longer than a \
          label's value may be (63): it is not written, so a rollback by a person would not be seen)",
-    );
-}
-
-#[test]
-fn what_can_be_forced() {
-    for (text, expected) in [
-        ("manual, held", "manual,held"),
-        (
-            "true",
-            "manual,constraint,held,conflicting-build,other-branch,obsolete",
-        ),
-        (
-            "ambiguous",
-            "expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, obsolete, separated \
-             by commas, found `ambiguous`",
-        ),
-        (
-            "",
-            "expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, obsolete, separated \
-             by commas, found the end",
-        ),
-    ] {
-        let found = match text.parse::<Force>() {
-            Ok(force) => force
-                .codes()
-                .map(|c| c.as_str())
-                .collect::<Vec<_>>()
-                .join(","),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(found, expected, "{text}");
-    }
-}
-
-#[test]
-fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
-    let owned = |image: &str, owner: Owner| {
-        let mut on = runs(image);
-        on.workload.owner = Some(owner);
-        on
-    };
-    let text = |text: &str| text.into();
-    for (owner, warning) in [
-        (
-            Owner::Helm {
-                release: text("web"),
-            },
-            "the Helm release web owns it, too: the next helm upgrade puts its own image back (Helm 3) or fails with a \
-             conflict (Helm 4), unless it is given the running tag",
-        ),
-        (
-            Owner::ArgoCd {
-                application: Some(text("shop")),
-            },
-            "the Argo CD application shop owns it, too: its next sync puts the image from git back, unless differences \
-             in images are ignored there",
-        ),
-        (
-            Owner::Flux {
-                kind: text("Kustomization"),
-                name: text("apps"),
-            },
-            "the Flux Kustomization apps owns it, too: its next reconciliation puts the image from git back",
-        ),
-        (
-            Owner::Controller {
-                kind: text("Shop"),
-                name: text("main"),
-            },
-            "the controller of Shop main owns it, too: it may put its own image back",
-        ),
-        (
-            Owner::Applier {
-                manager: text("kubectl"),
-            },
-            "the field manager kubectl owns it, too: its next server-side apply fails with a conflict on the image, or \
-             puts its own image back if it is forced, unless it is given the running tag",
-        ),
-    ] {
-        owned("acme/web:latest", owner.clone()).gives(&format!(
-            "upgrade: latest carries no version [1.4.0_7_d5ecc80e] ({warning})"
-        ));
-        owned(POSTED, owner).gives("equal: runs exactly this image");
-    }
-    let helm = Owner::Helm {
-        release: text("web"),
-    };
-    owned("acme/web:latest", helm).mark("1.4.0_7").gives(
-        "held: runs latest, while 1.4.0_7 was deployed before: rolled back, or re-applied by the Helm release web. The \
-         next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold shop/Deployment/web, or \
-         kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
     );
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Definition;
 
-/// The Job of a CronJob. `image`: what its containers of the same repository run, as posted.
+/// The Job of a CronJob. `image`: its tag and digest are what the containers of the same repository run; the repository stays
+/// as each of them spells it.
 ///
 /// # Errors
 /// [`ClusterError::Invalid`]: the image is no reference, or no container uses its repository.
@@ -78,7 +79,8 @@ fn put_image(
             match Reference::parse(text) {
                 Ok(running) if running.repository() == posted.repository() => {
                     put = true;
-                    posted_text.clone_into(text);
+                    let end = &posted_text[posted.spelling(posted_text).len()..];
+                    *text = format!("{}{end}", running.spelling(text));
                 }
                 _ => runs.push(text.clone()),
             }

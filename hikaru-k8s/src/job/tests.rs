@@ -353,15 +353,16 @@ fn a_job_of_a_cron_job() {
             "containers": [{"name": "c", "image": "acme/web:old"}, {"name": "s", "image": "side:1"}],
             "volumes": [{"name": "v", "image": {"reference": "acme/web:old"}}, {"name": "e", "emptyDir": {}}]}}}}}});
     let made = from_cron_job(&name, &cron_job, Some("docker.io/acme/web:new")).expect("a job");
+    // The repository stays as the CronJob spells it.
     let expected = json!({"apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"generateName": "nightly-", "namespace": "shop", "labels": {"a": "b"},
             "annotations": {"c": "d", "cronjob.kubernetes.io/instantiate": "manual"},
             "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "u",
                 "controller": true}]},
         "spec": {"backoffLimit": 0, "future": {"x": 1}, "template": {"spec": {
-            "initContainers": [{"name": "i", "image": "docker.io/acme/web:new"}],
-            "containers": [{"name": "c", "image": "docker.io/acme/web:new"}, {"name": "s", "image": "side:1"}],
-            "volumes": [{"name": "v", "image": {"reference": "docker.io/acme/web:new"}},
+            "initContainers": [{"name": "i", "image": "acme/web:new"}],
+            "containers": [{"name": "c", "image": "acme/web:new"}, {"name": "s", "image": "side:1"}],
+            "volumes": [{"name": "v", "image": {"reference": "acme/web:new"}},
                 {"name": "e", "emptyDir": {}}]}}}});
     assert_eq!(Value::Object(made.object), expected);
     for (image, expected) in [

@@ -77,7 +77,7 @@ impl Malformed {
             let mut images = self.images.iter();
             images.any(|image| Reference::parse(image).is_ok_and(|image| wanted(&image)))
         };
-        let of_build = |build: &Build| runs(&|image| image.repository() == build.repository());
+        let of_build = |build: &Build| self.images.iter().any(|i| build.use_of(i).is_some());
         let matters = match &scope.select {
             Select::Build(build) | Select::Near(build) => of_build(build),
             Select::Repository(wanted) => runs(&|image| image.repository().is(wanted)),

@@ -29,7 +29,8 @@ pub(super) enum Sent {
 pub(super) enum Violation {
     /// An unforced write put a build that is not higher in place of what ran.
     Lowered,
-    /// An unforced write put a build that is not higher than one that hikaru wrote before, unforced.
+    /// An unforced write put a build that is lower than one that hikaru wrote before, unforced; or the same again over
+    /// something else than a floating tag.
     BelowAnEarlierOne,
     /// An unforced write on a workload that was opted out at that moment.
     OptedOut,
@@ -211,7 +212,8 @@ impl State {
             if !higher {
                 wrong(Violation::Lowered);
             }
-            if branch == "main" && rank(new) <= self.written {
+            let is_again = rank(new) == self.written && matches!(tells(old), Tells::Nothing);
+            if branch == "main" && rank(new) <= self.written && !is_again {
                 wrong(Violation::BelowAnEarlierOne);
             }
             // A mark of another branch takes the place of this one's.

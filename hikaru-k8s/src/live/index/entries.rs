@@ -27,6 +27,8 @@ pub(super) struct Entries {
     by_name: Directory,
     by_identity: Directory,
     by_repository: Directory,
+    /// Those with an image that is no reference: it has no repository to be found by.
+    unreadable: BTreeSet<EntryNumber>,
     /// They concern every answer.
     malformed: BTreeSet<EntryNumber>,
     hasher: RandomState,
@@ -61,6 +63,7 @@ enum Body {
 struct Keys {
     identity: Option<u32>,
     repositories: BTreeSet<u32>,
+    has_unreadable: bool,
 }
 
 impl Entries {
@@ -176,12 +179,15 @@ impl Entries {
         self.by_identity.under(self.hash(joined))
     }
 
-    /// Those with a container of this repository, normalized; and perhaps others.
+    /// Those with a container of this repository, normalized, or with an image that cannot be read and may be of it; and
+    /// perhaps others.
     pub(super) fn of_repository(
         &self,
         repository: &str,
     ) -> impl Iterator<Item = EntryNumber> + use<'_> {
-        self.by_repository.under(self.hash(repository))
+        let known = self.by_repository.under(self.hash(repository));
+        let known = known.filter(|number| !self.unreadable.contains(number));
+        known.chain(self.unreadable.iter().copied())
     }
 
     /// The objects that cannot be read.
@@ -203,6 +209,7 @@ impl Entries {
         self.entries.is_empty()
             && self.names.is_empty()
             && self.malformed.is_empty()
+            && self.unreadable.is_empty()
             && directories.iter().all(|directory| directory.is_empty())
     }
 
@@ -294,6 +301,9 @@ impl Entries {
         for repository in &keys.repositories {
             self.by_repository.insert(*repository, number);
         }
+        if keys.has_unreadable {
+            self.unreadable.insert(number);
+        }
     }
 
     fn unlist(&mut self, number: EntryNumber, keys: &Keys) {
@@ -302,6 +312,9 @@ impl Entries {
         }
         for repository in &keys.repositories {
             self.by_repository.remove(*repository, number);
+        }
+        if keys.has_unreadable {
+            self.unreadable.remove(&number);
         }
     }
 
@@ -318,9 +331,12 @@ impl Entries {
             keys.identity = Some(self.hash(joined.as_str()));
         }
         for container in &workload.containers {
-            if let Ok(image) = Reference::parse(&container.image) {
-                let repository = image.repository().to_string();
-                keys.repositories.insert(self.hash(repository.as_str()));
+            match Reference::parse(&container.image) {
+                Ok(image) => {
+                    let repository = image.repository().to_string();
+                    keys.repositories.insert(self.hash(repository.as_str()));
+                }
+                Err(_) => keys.has_unreadable = true,
             }
         }
         keys

@@ -213,6 +213,19 @@ fn formats_that_lack_a_field_are_looked_up_by_repository() {
         let build = Build::parse(&format!("acme/web:{tag}"), &formats).expect("a build");
         finds(&index, Select::Build(build), &["a"]);
     }
+    // An image that is no reference has no repository to be looked up by.
+    let mut unreadable = workload("c", 1);
+    unreadable.containers[0].image = "acme/web:${TAG}".into();
+    put(&mut index, unreadable.clone());
+    unreadable.id = WorkloadId::new("shop", "Deployment", "d");
+    unreadable.containers[0].image = "acme/api:${TAG}".into();
+    put(&mut index, unreadable);
+    let formats: TagFormats = "v".parse().expect("formats");
+    let build = Build::parse("acme/web:1.5.0", &formats).expect("a build");
+    finds(&index, Select::Build(build.clone()), &["a", "c"]);
+    put(&mut index, workload("c", 1));
+    index.gone(&WorkloadId::new("shop", "Deployment", "c"));
+    finds(&index, Select::Build(build), &["a"]);
 }
 
 #[test]

@@ -354,10 +354,17 @@ impl Object {
         }
         let wanted = hash(post.repository, identity);
         let mark = container.mark.as_deref().and_then(mark);
-        if let Some((mark, _)) = mark.filter(|(_, hash)| *hash == wanted)
-            && rank <= mark
-            && same.is_none_or(|(runs, _)| runs < mark)
-        {
+        let is_held = mark.is_some_and(|(mark, hash)| {
+            let stands_below = match (same, runs.tag) {
+                (Some((runs, _)), _) => runs < mark,
+                (None, Tag::Build { rank: runs, .. }) => runs.version <= mark.version,
+                (None, Tag::Version(version)) => version <= mark.version,
+                // The marked build itself goes out again over something floating.
+                (None, Tag::Floating) => rank < mark,
+            };
+            hash == wanted && rank <= mark && stands_below
+        });
+        if is_held {
             return Some("held");
         }
         Some(match (same, runs.tag) {

@@ -79,6 +79,7 @@ const IMAGES: &[&str] = &[
     "postgres:17",
     "docker.io/library/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000",
     "no image!",
+    "acme/web:${TAG}",
 ];
 
 fn containers() -> impl Strategy<Value = Container> {

@@ -210,6 +210,14 @@ fn a_sound_history_is_sound() {
     story.upgrades(&rung(4));
     story.stays(&rung(2), "obsolete");
     story.stays(&image(0, Part::App, 4, 1), "conflicting-build");
+    // A floating tag came back: the marked build goes out again, one below the mark does not.
+    let (repository, _) = rung(4)
+        .rsplit_once(':')
+        .map(|(r, t)| (r.to_owned(), t.to_owned()))
+        .expect("a tag");
+    story.sets(&format!("{repository}:latest"));
+    story.stays(&rung(3), "held");
+    story.upgrades(&rung(4));
     story.person(|o| o["spec"]["replicas"] = json!(2));
     story.person(|o| o["metadata"]["labels"]["hikaru.dev/upgrade"] = json!("manual"));
     story.stays(&rung(5), "manual");
@@ -217,7 +225,7 @@ fn a_sound_history_is_sound() {
     assert!(findings.violations.is_empty(), "{:#?}", findings.violations);
     assert_eq!(
         (findings.writes, findings.upgrades, findings.verdicts),
-        (3, 3, 6)
+        (4, 4, 7)
     );
 }
 
