@@ -14,7 +14,8 @@ pub enum Terms {
     Lenient,
     /// A verdict that only a person can mend ([`Code::needs_a_person`]) is no success, nor is that nothing matched.
     Usual,
-    /// Nor is what stays behind without anybody having said so ([`Code::fails_strict`]).
+    /// Nor is what stays behind without anybody having said so ([`Code::fails_strict`]), nor a pod with two builds
+    /// ([`Report::two_builds`]).
     Strict,
 }
 
@@ -106,15 +107,18 @@ impl Report {
         };
         let mut codes: Vec<Code> = self.codes().filter(fails).collect();
         let stay = match codes.len() {
-            0 => return None,
-            1 => "1 container stays behind".to_owned(),
-            many => format!("{many} containers stay behind"),
+            0 => None,
+            1 => Some("1 container stays behind".to_owned()),
+            many => Some(format!("{many} containers stay behind")),
         };
         codes.sort_unstable();
         codes.dedup();
         let codes: Vec<&str> = codes.into_iter().map(Code::as_str).collect();
-        let sentence = format!("{stay}: {}", codes.join(", "));
-        Some(Shortfall::new(ShortfallKind::StaysBehind, sentence))
+        let stay = stay.map(|stay| format!("{stay}: {}", codes.join(", ")));
+        let two_builds = self.two_builds().filter(|_| terms == Terms::Strict);
+        let sentences: Vec<String> = stay.into_iter().chain(two_builds).collect();
+        (!sentences.is_empty())
+            .then(|| Shortfall::new(ShortfallKind::StaysBehind, sentences.join("; ")))
     }
 
     /// `1 of 2 workloads could not be upgraded, and repeating the call can help: shop/Deployment/web: …`.

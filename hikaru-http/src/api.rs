@@ -23,7 +23,7 @@ use crate::{
     Metrics, MetricsFormat,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
-    request_line::{RequestLine, X_REQUEST_ID},
+    request_line::{RequestLine, X_HIKARU_NOTE, X_REQUEST_ID},
     route::{Route, Verb, decode_image},
     server::{Shared, Stage},
     wire,
@@ -312,7 +312,7 @@ async fn candidates(
     line.report(&report, Mode::DryRun);
     let told = wire::Report::from(&report);
     match Shortfall::unread(&report.faults) {
-        None => json(&told),
+        None => json(&told).map(|answer| noted(answer, &report)),
         Some(unread) => Err(
             Refusal::new(Kind::Incomplete, unread.sentence).with(wire::Members {
                 faults: failures(&report.faults),
@@ -327,6 +327,18 @@ async fn candidates(
 fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
     let failed = faults.iter().any(|f| f.severity == Severity::Failure);
     failed.then(|| faults.iter().map(wire::Fault::from).collect())
+}
+
+/// The answer with a header that says why nothing is deployed, if something higher runs everywhere: whoever reads `[]`
+/// alone would not know.
+fn noted(mut answer: Answer, report: &Report) -> Answer {
+    // What a tag and names of a cluster hold fits into a header; a name in a folder may not.
+    if let Some(note) = report.overtaken()
+        && let Ok(note) = HeaderValue::from_str(&note)
+    {
+        answer.headers_mut().insert(X_HIKARU_NOTE.clone(), note);
+    }
+    answer
 }
 
 /// What Prometheus reads.

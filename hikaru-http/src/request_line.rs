@@ -21,6 +21,8 @@ use crate::{Metrics, authentication::Caller};
 
 /// The header of a request's id.
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Why nothing is deployed, in one sentence, where the answer itself has no place for it.
+pub(crate) static X_HIKARU_NOTE: HeaderName = HeaderName::from_static("x-hikaru-note");
 
 /// The longest id that is taken from a caller, in bytes: a UUID has 36.
 const LONGEST_ID: usize = 64;

@@ -46,6 +46,9 @@ pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), S
     if report.nothing_matched() {
         tell_near_misses(report);
     }
+    if let Some(note) = report.overtaken() {
+        terminal::tell(&note);
+    }
     Ok(())
 }
 
@@ -192,21 +195,27 @@ pub(super) fn tell_faults(faults: &[Fault]) {
 }
 
 fn tell_near_misses(report: &Report) {
-    let build = report.build();
-    let mut readings = build.tag().readings();
-    let reading = readings.next().map(|r| r.to_string()).unwrap_or_default();
-    let others = match readings.count() {
-        0 => String::new(),
-        n => format!(" ({n} other readings: hikaru tag shows them)"),
-    };
-    terminal::tell(&format!(
-        "nothing matched: no workload that uses {} is labeled {reading}{others}",
-        build.repository()
-    ));
-    for miss in report.near_misses.iter().take(NEAR_MISSES) {
-        terminal::tell(&format!("  near: {miss}"));
+    // Where the call was narrowed away from what matches, the first sentence says so.
+    if report.narrowed_away().is_none() {
+        let build = report.build();
+        let mut readings = build.tag().readings();
+        let reading = readings.next().map(|r| r.to_string()).unwrap_or_default();
+        let others = match readings.count() {
+            0 => String::new(),
+            n => format!(" ({n} other readings: hikaru tag shows them)"),
+        };
+        terminal::tell(&format!(
+            "nothing matched: no workload that uses {} is labeled {reading}{others}",
+            build.repository()
+        ));
     }
-    if let Some(more @ 1..) = report.near_misses.len().checked_sub(NEAR_MISSES) {
+    let sentences: Vec<String> = report.near_miss_sentences().collect();
+    for (i, sentence) in sentences.iter().take(NEAR_MISSES).enumerate() {
+        let is_whole = i == 0 && report.narrowed_away().is_some();
+        let before = if is_whole { "" } else { "  near: " };
+        terminal::tell(&format!("{before}{sentence}"));
+    }
+    if let Some(more @ 1..) = sentences.len().checked_sub(NEAR_MISSES) {
         terminal::tell(&format!("  and {more} more"));
     }
 }

@@ -38,7 +38,7 @@ fn table(image: &wire::Image) -> Result<(), String> {
     }
     if let Some(build) = &image.build {
         rows.push(["version", &build.version]);
-        rows.push(["build", &build.build]);
+        rows.extend(build.build.as_deref().map(|build| ["build", build]));
         rows.push(["commit", build.commit.as_deref().unwrap_or("none")]);
     }
     let mut lines: Vec<String> = rows

@@ -4,6 +4,7 @@ mod alone;
 mod bad_input;
 mod confined;
 mod connecting;
+mod field;
 mod job;
 #[cfg(feature = "cluster")]
 mod live;
@@ -106,11 +107,15 @@ fn command(args: &[&str]) -> Command {
 }
 
 fn hikaru(args: &[&str]) -> Ran {
+    run(&mut command(args))
+}
+
+fn run(command: &mut Command) -> Ran {
     let Output {
         status,
         stdout,
         stderr,
-    } = command(args).output().expect("hikaru runs");
+    } = command.output().expect("hikaru runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(stdout), text(stderr));
     let code = status.code().expect("an exit code");

@@ -7,7 +7,7 @@ use hikaru_core::{Build, Mode, Report, ShortfallKind, Terms};
 use hyper::{StatusCode, body::Bytes};
 use tokio::time::timeout_at;
 
-use super::{Answer, JSON, Outcome, failures, finish, internal, json, of_bytes, respond};
+use super::{Answer, JSON, Outcome, failures, finish, internal, json, noted, of_bytes, respond};
 use crate::{
     persistent::Persistent,
     problem::{Kind, Refusal},
@@ -117,11 +117,14 @@ fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
         }));
     }
     if ask.full {
-        return json(&told());
+        return json(&told()).map(|answer| noted(answer, report));
     }
     match &*wire::upgraded(report) {
         // What most posts of a busy CI are answered.
-        [] => Ok(of_bytes(StatusCode::OK, JSON, Bytes::from_static(b"[]"))),
+        [] => {
+            let answer = of_bytes(StatusCode::OK, JSON, Bytes::from_static(b"[]"));
+            Ok(noted(answer, report))
+        }
         upgraded => json(&upgraded),
     }
 }

@@ -81,8 +81,8 @@ impl Image {
 pub struct Build {
     /// The version, as written.
     pub version: String,
-    /// The build number, in digits.
-    pub build: String,
+    /// The build number, in digits. `null` where the format has none.
+    pub build: Option<String>,
     /// The commit, 7 to 64 hex digits or `none`. `null` where the format has none.
     pub commit: Option<String>,
     /// The ways to cut the identity into owner, repo and branch.
@@ -93,7 +93,7 @@ impl From<BuildTag<'_>> for Build {
     fn from(tag: BuildTag<'_>) -> Self {
         Self {
             version: tag.version().to_string(),
-            build: tag.build().to_string(),
+            build: tag.has_build().then(|| tag.build().to_string()),
             commit: tag.commit().map(str::to_owned),
             readings: tag.readings().map(Reading::from).collect(),
         }

@@ -21,7 +21,11 @@ pub struct Report {
     pub obsolete: Vec<Entry>,
     /// Workloads that stay as they are for another reason.
     pub skipped: Vec<Entry>,
-    /// If nothing matched: the workloads that nearly do, and what keeps them.
+    /// If nothing is deployed because what matched runs a higher build: a sentence with that build and the way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// If nothing matched: the workloads that nearly do, and what keeps them; in one sentence, how many match outside of
+    /// what the call was narrowed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near_misses: Vec<String>,
     /// What could not be read on the way.
@@ -60,9 +64,9 @@ pub struct Entry {
 pub struct Container {
     /// Its name.
     pub name: String,
-    /// The image that it ran when it was judged.
+    /// The image that it was set to when it was judged.
     pub from: String,
-    /// The posted image.
+    /// The image that it gets, or would get: the posted tag and digest, its own spelling of the repository.
     pub to: String,
     /// `upgrade`, `equal`, `obsolete` or `skipped`.
     pub verdict: String,
@@ -100,7 +104,8 @@ impl From<&hikaru_core::Report> for Report {
             equal: list(Verdict::Equal),
             obsolete: list(Verdict::Obsolete),
             skipped: list(Verdict::Skipped),
-            near_misses: report.near_misses.iter().map(ToString::to_string).collect(),
+            note: report.overtaken(),
+            near_misses: report.near_miss_sentences().collect(),
             faults: report.faults.iter().map(Fault::from).collect(),
         }
     }
@@ -125,7 +130,7 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
         Some(Container {
             name: container.name.to_string(),
             from: container.image.to_string(),
-            to: build.image().to_string(),
+            to: entry.image_for(build, judged).to_string(),
             verdict: code.verdict().to_string(),
             code: code.to_string(),
             reason: entry.sentence(build, judged).to_string(),

@@ -27,9 +27,9 @@ pub struct Upgraded {
 pub struct Replaced {
     /// Its name.
     pub name: String,
-    /// The image that it ran.
+    /// The image that it was set to.
     pub from: String,
-    /// The posted image.
+    /// The image that is written: the posted tag and digest, the container's own spelling of the repository.
     pub to: String,
 }
 
@@ -75,7 +75,7 @@ fn workload(report: &hikaru_core::Report, reported: &Reported) -> Upgraded {
         (judged.reason.code() == Code::Upgrade).then(|| Replaced {
             name: container.name.to_string(),
             from: container.image.to_string(),
-            to: report.build().image().to_string(),
+            to: entry.image_for(report.build(), judged).to_string(),
         })
     });
     Upgraded {

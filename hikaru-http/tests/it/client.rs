@@ -14,7 +14,7 @@ use tokio::{
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// The headers that an answer may have.
-const HEADERS: [&str; 12] = [
+const HEADERS: [&str; 13] = [
     "accept-post",
     "allow",
     "cache-control",
@@ -26,6 +26,7 @@ const HEADERS: [&str; 12] = [
     "retry-after",
     "www-authenticate",
     "x-content-type-options",
+    "x-hikaru-note",
     "x-request-id",
 ];
 

@@ -12,6 +12,7 @@ mod jobs;
 mod limits;
 mod log;
 mod metrics;
+mod notes;
 mod refusals;
 mod tokens;
 mod wire;
