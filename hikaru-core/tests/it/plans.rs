@@ -322,7 +322,7 @@ async fn what_a_call_was_narrowed_away_from_is_counted() {
     assert_eq!(
         near_misses(&cluster, narrowed(&[], &["shop/deployment/wbe"], None)).await,
         [format!(
-            "nothing matched with the name shop/deployment/wbe; {one}"
+            "nothing matched with the name shop/Deployment/wbe; {one}"
         )]
     );
     // Those that are where was asked are named.
@@ -349,7 +349,7 @@ async fn what_a_call_was_narrowed_away_from_is_counted() {
         ),
         (
             narrowed(&[], &["shop/deployment/wbe"], None),
-            "nothing matched with the name shop/deployment/wbe; 18 other workloads do",
+            "nothing matched with the name shop/Deployment/wbe; 18 other workloads do",
         ),
     ] {
         assert_eq!(near_misses(&cluster, request).await, [expected]);
