@@ -34,13 +34,15 @@ async fn a_full_report() {
     let readings = json!([{"owner": "acme", "repo": "web", "branch": "main"}]);
     let build =
         json!({"version": "1.4.0", "build": "7", "commit": "0123abcd", "readings": readings});
+    let two_builds = "two builds in one pod: the posted one in web, while old stays on acme/web:acme_web_main_1.5.0_1_none";
     assert_eq!(
         post(&cluster).await,
         json!({
             "image": POSTED,
             "build": build,
             "upgrade": [{
-                "namespace": "shop", "kind": "Deployment", "name": "web", "file": "web.yaml#1", "warnings": [],
+                "namespace": "shop", "kind": "Deployment", "name": "web", "file": "web.yaml#1",
+                "warnings": [two_builds],
                 "containers": [
                     {"name": "web", "from": "acme/web:latest", "to": POSTED, "verdict": "upgrade", "code": "upgrade",
                      "reason": "latest carries no version"},
