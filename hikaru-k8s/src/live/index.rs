@@ -327,7 +327,12 @@ impl Index {
             Select::Near(build) => {
                 let identities = Identities::of(build);
                 let mut near = identities.map_or_else(Vec::new, |texts| self.of(&texts));
-                near.extend(of_repository(build));
+                // An image that cannot be read is looked up by any repository.
+                let uses = |number: &EntryNumber| {
+                    let workload = self.entries.workload(*number);
+                    workload.is_some_and(|workload| build.is_used_by(&workload))
+                };
+                near.extend(of_repository(build).filter(uses));
                 near.sort_unstable();
                 near.dedup();
                 near.into_iter().for_each(&mut admit);
