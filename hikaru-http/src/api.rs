@@ -331,7 +331,7 @@ fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
 
 /// The answer with a header that says why nothing is deployed, if something higher runs everywhere: whoever reads `[]`
 /// alone would not know.
-fn noted(mut answer: Answer, report: &Report) -> Answer {
+fn noted(mut answer: Answer, report: &hikaru_core::Report) -> Answer {
     // What a tag and names of a cluster hold fits into a header; a name in a folder may not.
     if let Some(note) = report.overtaken()
         && let Ok(note) = HeaderValue::from_str(&note)

@@ -120,7 +120,8 @@ fn run(command: &mut Command) -> Ran {
     let (out, err) = (text(stdout), text(stderr));
     let code = status.code().expect("an exit code");
     let ran = Ran { code, out, err };
-    ran.check(args);
+    let args = command.get_args().map(|arg| arg.to_str().expect("UTF-8"));
+    ran.check(&args.collect::<Vec<_>>());
     ran
 }
 
