@@ -175,6 +175,31 @@ fn the_policy_is_read_and_told() {
 }
 
 #[test]
+fn a_namespace_that_is_not_allowed_is_named_by_each_command() {
+    let job = format!("{JOB}---\n");
+    let (_guard, dir) = folder(&[("a.yaml", &job)]);
+    for (variable, told) in [
+        (
+            "HIKARU_JOB_NAMESPACES",
+            "error: not allowed: HIKARU_JOB_NAMESPACES allows no Jobs of the namespace edge: expected prod",
+        ),
+        (
+            "HIKARU_WATCH_NAMESPACES",
+            "error: the namespace edge is not one of HIKARU_WATCH_NAMESPACES: expected prod",
+        ),
+    ] {
+        for args in [["list", "edge"], ["status", "edge/a"], ["delete", "edge/a"]] {
+            let mut command = command(&[&["job"], &args[..], &["--manifests", &dir]].concat());
+            let output = command.env(variable, "prod").output().expect("it runs");
+            let err = String::from_utf8(output.stderr).expect("UTF-8");
+            assert_eq!(output.status.code(), Some(3), "{args:?}: {err}");
+            assert!(err.contains(told), "{args:?}: {err}");
+            assert!(output.stdout.is_empty(), "{args:?}");
+        }
+    }
+}
+
+#[test]
 fn a_job_is_written_to_a_folder() {
     let (guard, dir) = folder(&[("nightly.yaml", CRON_JOB)]);
     let run = |args: &[&str]| {
