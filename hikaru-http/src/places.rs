@@ -159,8 +159,8 @@ impl Places {
     }
 
     /// Closes a connection that waits for its client, if there is one: there are no file descriptors left.
-    pub(crate) fn make_room(&self) {
-        self.table().close_oldest(false);
+    pub(crate) fn make_room(&self) -> bool {
+        self.table().close_oldest(false)
     }
 
     /// The task that serves the connection of a place, so that it can be ended.

@@ -367,10 +367,15 @@ impl Door {
             Ok(accepted) => accepted,
             // The client was gone before it was accepted.
             Err(error) if is_of_one_connection(&error) => return,
+            // There may be no file descriptors left, and whoever only waits holds some.
+            Err(error) if self.places.make_room() => {
+                tracing::debug!(%error, "cannot accept a connection: another one is closed");
+                // Its task has to be dropped before its descriptor is free.
+                tokio::task::yield_now().await;
+                return;
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                // There may be no file descriptors left, and whoever only waits holds some.
-                self.places.make_room();
                 sleep(NO_DESCRIPTORS).await;
                 return;
             }

@@ -59,7 +59,8 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     }
     let mut limits = Limits::default();
     let descriptors = getrlimit(Resource::Nofile).current;
-    limits.connections = connections(descriptors, limits.connections);
+    limits.connections = share(descriptors, 2, limits.connections);
+    limits.probe_connections = share(descriptors, 8, limits.probe_connections);
     info!(
         descriptors,
         connections = limits.connections,
@@ -114,11 +115,11 @@ fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     listener.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
-/// How many connections are served at once: at most half of the file descriptors that the process may have, the other half
-/// is for the cluster and for files.
-fn connections(descriptors: Option<u64>, usual: usize) -> usize {
-    let half = descriptors.map(|all| usize::try_from(all / 2).unwrap_or(usize::MAX));
-    half.unwrap_or(usual).clamp(1, usual)
+/// How many connections are served at once: the usual number, or the share of the file descriptors that the process may
+/// have: a half, an eighth. What is left is for the cluster and for files.
+fn share(descriptors: Option<u64>, part: u64, usual: usize) -> usize {
+    let share = descriptors.map(|all| usize::try_from(all / part).unwrap_or(usize::MAX));
+    share.unwrap_or(usual).clamp(1, usual)
 }
 
 /// SIGTERM and SIGINT, which end the service, and SIGHUP, which does not.
@@ -276,16 +277,16 @@ mod tests {
 
     #[test]
     fn connections_follow_the_limit_on_file_descriptors() {
-        for (descriptors, expected) in [
-            (None, 1024),
-            (Some(1_048_576), 1024),
-            (Some(2048), 1024),
-            (Some(1024), 512),
-            (Some(256), 128),
-            (Some(0), 1),
+        for (descriptors, api, probes) in [
+            (None, 1024, 64),
+            (Some(1_048_576), 1024, 64),
+            (Some(2048), 1024, 64),
+            (Some(1024), 512, 64),
+            (Some(256), 128, 32),
+            (Some(0), 1, 1),
         ] {
-            let found = connections(descriptors, 1024);
-            assert_eq!(found, expected, "{descriptors:?}");
+            let found = (share(descriptors, 2, 1024), share(descriptors, 8, 64));
+            assert_eq!(found, (api, probes), "{descriptors:?}");
         }
     }
 
