@@ -283,6 +283,8 @@ fn workload_now(index: &Index) -> Workload {
     workloads.next().expect("one workload")
 }
 
+type Difference<'d> = &'d dyn Fn(&mut Workload);
+
 /// A person opts out and in again; a replica whose view has heard of the first of it alone reads, judges and writes. The new
 /// image beside the opt-out never stood in the cluster.
 #[test]
@@ -298,7 +300,7 @@ fn what_was_written_shows_only_beside_what_it_was_judged_on() {
         workload.containers[0].mark = Some("1.4.0_9_d5ecc80e".into());
     };
     let recreated = |workload: &mut Workload| workload.uid = "other".into();
-    let differences: [(&str, &dyn Fn(&mut Workload)); 4] = [
+    let differences: [(&str, Difference<'_>); 4] = [
         ("opted out", &opted_out),
         ("relabeled", &relabeled),
         ("marked", &marked),
