@@ -8,5 +8,6 @@ mod forgotten;
 mod guarantee;
 mod interruptions;
 mod jobs;
+mod owners;
 mod rollouts;
 mod scene;

@@ -63,13 +63,17 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     let applied = cluster.kubectl(&["apply", "--validate=strict", "--kustomize", &base]);
     let applied = applied.expect("the base is taken");
     assert!(!applied.contains("Warning"), "{applied}");
+    for what in ["poddisruptionbudget", "networkpolicy"] {
+        let args = ["get", what, "hikaru", "--namespace=hikaru"];
+        cluster.kubectl(&args).expect(what);
+    }
     let secret = [
         "create",
         "secret",
         "generic",
         "hikaru-api-token",
         "--namespace=hikaru",
-        "--from-literal=token=secret",
+        "--from-literal=token=secret-of-sixteen-characters",
     ];
     cluster.kubectl(&secret).expect("the token");
     // Pods that do not meet the namespace's Pod Security standard would not be made.
@@ -191,6 +195,74 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     drop(server);
 
     jobs_need_the_components(&shop);
+}
+
+/// The example is what a reader copies: its image and namespace must arrive where they are meant to, and nowhere else.
+#[test]
+fn the_example_names_its_image_and_leaves_the_role_of_the_jobs_where_jobs_run() {
+    let cluster = Cluster::shared();
+    let yaml = cluster.kubectl(&["kustomize", &deploy("example")]);
+    let yaml = yaml.expect("kustomize takes it");
+    let object = |kind: &str, name: &str| {
+        let lines = [format!("kind: {kind}"), format!("  name: {name}")];
+        let mut objects = yaml.split("\n---\n");
+        let found = objects.find(|object| lines.iter().all(|l| object.lines().any(|o| o == l)));
+        found.unwrap_or_else(|| panic!("no {kind} {name} in:\n{yaml}"))
+    };
+    let deployment = object("Deployment", "hikaru");
+    assert!(
+        deployment.contains("image: ghcr.io/acme/hikaru:0.1.0\n"),
+        "{deployment}"
+    );
+    assert!(
+        deployment.contains("HIKARU_JOB_NAMESPACES\n          value: shop\n"),
+        "{deployment}"
+    );
+    for (kind, name, namespace) in [
+        ("Deployment", "hikaru", "deployments"),
+        ("ServiceAccount", "hikaru", "deployments"),
+        ("PodDisruptionBudget", "hikaru", "deployments"),
+        ("NetworkPolicy", "hikaru", "deployments"),
+        ("NetworkPolicy", "hikaru-monitoring", "deployments"),
+        ("PodMonitor", "hikaru", "deployments"),
+        ("PrometheusRule", "hikaru", "deployments"),
+        ("Role", "hikaru-jobs", "shop"),
+        ("RoleBinding", "hikaru-jobs", "shop"),
+    ] {
+        let object = object(kind, name);
+        let expected = format!("\n  namespace: {namespace}\n");
+        assert!(object.contains(&expected), "{kind} {name}:\n{object}");
+    }
+    for (kind, name) in [
+        ("ClusterRoleBinding", "hikaru"),
+        ("RoleBinding", "hikaru-jobs"),
+    ] {
+        let subject = "- kind: ServiceAccount\n  name: hikaru\n  namespace: deployments";
+        let object = object(kind, name);
+        assert!(object.contains(subject), "{kind} {name}:\n{object}");
+    }
+}
+
+/// An alert on a figure that is not there never fires.
+#[test]
+fn the_alerts_ask_for_figures_that_are_served() {
+    let scene = Scene::new("alerts");
+    let figures = scene.serve().get("/metrics").is(200).body;
+    let rule = std::fs::read_to_string(format!("{}/prometheusrule.yaml", deploy("monitoring")));
+    let rule = rule.expect("the alerts");
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = rule.split(|c| !is_name(c));
+    let names: Vec<_> = words.filter(|word| word.starts_with("hikaru_")).collect();
+    assert!(names.len() >= 4, "{rule}");
+    for name in names {
+        let family = name.trim_end_matches("_total");
+        let is_served = ["gauge", "counter"].iter().any(|kind| {
+            [name, family]
+                .iter()
+                .any(|n| figures.contains(&format!("# TYPE {n} {kind}\n")))
+        });
+        assert!(is_served, "{name} is not in:\n{figures}");
+    }
 }
 
 /// A kustomization of the namespaced rights with these components. Kustomize takes no absolute paths.
