@@ -162,9 +162,10 @@ fn probes_have_a_listener_of_their_own_and_sighup_ends_nothing() {
     let token = "Authorization: Bearer s3cret-t0ken-of-ours\r\n";
     assert_eq!(status("/livez", ""), 200);
     assert_eq!(status("/readyz", ""), 200);
-    assert_eq!(status("/metrics", ""), 401);
-    assert_eq!(status("/metrics", token), 200);
+    assert_eq!(status("/metrics", ""), 200);
+    assert_eq!(status(&format!("/api/image/{NEW}"), ""), 401);
     assert_eq!(status(&format!("/api/image/{NEW}"), token), 404);
+    assert_eq!(server.get("/metrics").status, 401);
 
     server.signal("HUP");
     while !server.log().contains("SIGHUP") {
