@@ -4,6 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
     Text,
+    container::Container,
     reference::{Reference, ReferenceError, Repository},
     tag::{BuildTag, Identity, IdentityFields, TagError, TagFormats},
     workload::{IdentityLabels, Workload},
@@ -176,12 +177,14 @@ impl Build {
             .is_some_and(|reading| self.identity().names(&reading))
     }
 
-    /// Whether a container of the workload has the posted repository, or an image that cannot be read and begins with it.
+    /// Whether a container of the workload has the posted repository, or an image that cannot be read and begins with it: by its
+    /// own image, or by one that comes out instead.
     pub fn is_used_by(&self, workload: &Workload) -> bool {
         workload
             .containers
             .iter()
-            .any(|c| self.use_of(&c.image).is_some())
+            .flat_map(Container::images)
+            .any(|image| self.use_of(image).is_some())
     }
 
     /// What an image has to do with this build, if anything.

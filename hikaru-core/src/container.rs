@@ -71,6 +71,33 @@ pub struct Container {
     pub image: Text,
     /// The value of its high-water mark's label, as it stands there.
     pub mark: Option<Text>,
+    /// In a folder of manifests: what comes out in each place that decides the image instead of the manifest. Empty where
+    /// the manifest decides.
+    pub overridden: Vec<Override>,
+}
+
+/// An image that something beside the manifest decides, such as the `images:` of a Kustomize file. An adapter that edits
+/// manifests cannot change it there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Override {
+    /// Where it is decided: `overlays/prod/kustomization.yaml:4:3`.
+    pub place: Text,
+    /// The image that comes out.
+    pub image: Text,
+    /// Whether the tag or the digest is decided there: then it has no effect to write another tag into the manifest.
+    pub pins: bool,
+}
+
+impl Override {
+    /// What is decided at a place, its tag or digest included.
+    pub fn new(place: impl Into<Text>, image: impl Into<Text>) -> Self {
+        Self {
+            place: place.into(),
+            image: image.into(),
+            pins: true,
+        }
+    }
 }
 
 impl Container {
@@ -82,7 +109,20 @@ impl Container {
             position: 0,
             image: image.into(),
             mark: None,
+            overridden: Vec::new(),
         }
+    }
+
+    /// Its own image, and those that come out instead.
+    pub fn images(&self) -> impl Iterator<Item = &Text> {
+        std::iter::once(&self.image).chain(self.overridden.iter().map(|other| &other.image))
+    }
+
+    /// The images that its pods run: those that come out where something else decides, or else its own.
+    pub fn running(&self) -> impl Iterator<Item = &Text> {
+        let own = self.overridden.is_empty().then_some(&self.image);
+        own.into_iter()
+            .chain(self.overridden.iter().map(|other| &other.image))
     }
 
     /// An image volume by its own name, its place in its list being 0.

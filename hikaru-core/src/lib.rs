@@ -122,7 +122,7 @@ pub use attempts::{ATTEMPTS, Attempts, LOST_READS, LOST_WRITES, Step};
 pub use build::{Build, BuildError, ImageUse};
 pub use change::{Change, Edit, SETTINGS};
 pub use confined::Confined;
-pub use container::{Container, PodList, mark_key, marked_name};
+pub use container::{Container, Override, PodList, mark_key, marked_name};
 pub use escape::Escaped;
 pub use excerpt::Excerpt;
 pub use hindrance::Hindrance;

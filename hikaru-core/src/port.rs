@@ -12,6 +12,7 @@ use crate::{
     Text,
     build::Build,
     change::Change,
+    container::Container,
     job::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     name::WorkloadName,
     reference::Reference,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// Which workloads to find.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Select {
     /// Those that a post of this build considers: labeled so, and a container has its repository.
@@ -46,7 +47,7 @@ pub enum Select {
 /// scope.namespaces = vec!["prod".into()];
 /// assert!(!scope.admits(&web));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// Which workloads.
     pub select: Select,
@@ -102,7 +103,8 @@ impl Scope {
                 Select::Repository(wanted) => workload
                     .containers
                     .iter()
-                    .any(|c| Reference::parse(&c.image).is_ok_and(|r| r.repository().is(wanted))),
+                    .flat_map(Container::images)
+                    .any(|image| Reference::parse(image).is_ok_and(|r| r.repository().is(wanted))),
                 Select::Named(ids) => ids.contains(&workload.id),
                 Select::All => true,
             }

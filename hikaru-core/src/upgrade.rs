@@ -14,6 +14,7 @@ use crate::{
     Text,
     apply::apply,
     build::Build,
+    container::Container,
     policy::{Plan, Request, plan},
     port::{ClusterError, ClusterPort, Fault, Found, Mode, Scope, Select, Severity},
     reference::{Reference, ReferenceError},
@@ -247,7 +248,12 @@ pub async fn find(
         }
         None => {
             let using = found.workloads.into_iter();
-            let using = using.filter(|w| w.containers.iter().any(|c| runs_it(&c.image)));
+            let using = using.filter(|w| {
+                w.containers
+                    .iter()
+                    .flat_map(Container::running)
+                    .any(|image| runs_it(image))
+            });
             using.map(Arc::new).collect()
         }
     };

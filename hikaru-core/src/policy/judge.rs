@@ -178,6 +178,22 @@ impl<'a> Case<'a> {
         Reason::Upgrade { forced }
     }
 
+    /// The verdict on a container whose image something beside the manifest decides: a tag that is written into the manifest
+    /// has no effect. Equal if the posted build comes out wherever it is decided.
+    pub(super) fn judge_overridden(&self, container: &Container) -> Reason {
+        let is_equal = |image: &Text| {
+            let image = self.build.same_repository(image);
+            image.is_some_and(|image| self.judge(&ImageUse::Runs(image), None) == Reason::Equal)
+        };
+        match self.ambiguous {
+            _ if container.running().all(is_equal) => Reason::Equal,
+            Some(readings) => Reason::Ambiguous {
+                readings: readings.clone(),
+            },
+            None => Reason::Overridden,
+        }
+    }
+
     /// The container's high-water mark, if it is one of this repository and identity.
     ///
     /// # Errors

@@ -352,12 +352,22 @@ impl Plan {
         let mut containers = Vec::new();
         let mut edits = Vec::new();
         for (index, container) in workload.containers.iter().enumerate() {
-            let Some(image) = build.use_of(&container.image) else {
+            let image = build.use_of(&container.image);
+            let mut running = container.running();
+            if image.is_none() && !running.any(|image| build.same_repository(image).is_some()) {
                 continue;
-            };
+            }
             if !rules.judges(&container.name) {
                 continue;
             }
+            let pinned = container.overridden.iter().any(|other| other.pins);
+            let Some(image) = image.filter(|_| !pinned) else {
+                containers.push(Judged {
+                    container: index,
+                    reason: case.judge_overridden(container),
+                });
+                continue;
+            };
             let marked = case.mark(container).unwrap_or_else(|_| {
                 warnings.push(Warning::UnreadableMark {
                     container: container.name.clone(),

@@ -6,7 +6,7 @@ use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
     Text,
     build::{Build, ImageUse},
-    container::mark_key,
+    container::{Container, Override, mark_key},
     escape::Escaped,
     excerpt::Cut,
     reference::Reference,
@@ -27,6 +27,13 @@ impl fmt::Display for Sentence<'_> {
         let Some(container) = self.workload.containers.get(self.judged.container) else {
             return Ok(());
         };
+        match self.judged.reason {
+            Reason::Overridden => return overridden(f, container),
+            Reason::Equal if !container.overridden.is_empty() => {
+                return f.write_str("is set to this build");
+            }
+            _ => {}
+        }
         let image = match self.build.use_of(&container.image) {
             Some(ImageUse::Runs(image)) => image,
             Some(ImageUse::Unreadable) => return self.unreadable(f, &container.image),
@@ -52,6 +59,8 @@ impl fmt::Display for Sentence<'_> {
             Reason::Ambiguous { readings } => ambiguous(f, readings),
             // Of an image that can be read this is never the reason.
             Reason::UnreadableImage => Ok(()),
+            // Told above.
+            Reason::Overridden => Ok(()),
             Reason::UnreadableSetting(setting) => write!(f, "{setting}"),
             Reason::Manual { place } => {
                 write!(
@@ -230,6 +239,27 @@ fn ambiguous(f: &mut fmt::Formatter<'_>, readings: &[Text]) -> fmt::Result {
         write!(f, "{}({reading})", if i == 0 { "" } else { " and " })?;
     }
     f.write_str("; choose one by its owner, repo or branch")
+}
+
+/// Places that are named before the rest is only counted.
+const PLACES: usize = 3;
+
+/// `kustomization.yaml:3:3 decides which image runs: ghcr.io/acme/web:…`.
+fn overridden(f: &mut fmt::Formatter<'_>, container: &Container) -> fmt::Result {
+    let decides = |other: &&Override| other.pins || other.image != container.image;
+    let mut others = container.overridden.iter().filter(decides);
+    for (i, other) in others.by_ref().take(PLACES).enumerate() {
+        let (joint, verb) = match i {
+            0 => ("", "decides which image runs: "),
+            _ => (", ", "says "),
+        };
+        let (place, image) = (Cut(&other.place), Cut(&other.image));
+        write!(f, "{joint}{place} {verb}{image}")?;
+    }
+    if let more @ 1.. = others.count() {
+        write!(f, ", and {more} more places say others")?;
+    }
+    f.write_str("; hikaru does not edit that: write the posted image there")
 }
 
 /// What an image has in place of a build tag.

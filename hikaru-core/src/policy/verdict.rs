@@ -35,6 +35,7 @@ impl fmt::Display for Verdict {
 /// |---|---|---|---|---|
 /// | `equal` | equal | | | |
 /// | `ambiguous` | skipped | | yes | yes |
+/// | `overridden` | skipped | | yes | yes |
 /// | `unreadable-image` | skipped | | yes | yes |
 /// | `unreadable-setting` | skipped | | yes | yes |
 /// | `manual` | skipped | yes | | |
@@ -58,6 +59,8 @@ pub enum Code {
     Equal,
     /// Workloads that match by different readings of the tag use the posted repository.
     Ambiguous,
+    /// Something beside the manifest decides which image runs.
+    Overridden,
     /// Its image is no reference, and its text begins with the posted repository.
     UnreadableImage,
     /// A setting on the workload cannot be read, or names none of its containers.
@@ -81,9 +84,10 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the policy.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Equal,
         Self::Ambiguous,
+        Self::Overridden,
         Self::UnreadableImage,
         Self::UnreadableSetting,
         Self::Manual,
@@ -110,6 +114,7 @@ impl Code {
         match self {
             Self::Equal => "equal",
             Self::Ambiguous => "ambiguous",
+            Self::Overridden => "overridden",
             Self::UnreadableImage => "unreadable-image",
             Self::UnreadableSetting => "unreadable-setting",
             Self::Manual => "manual",
@@ -127,6 +132,7 @@ impl Code {
         matches!(
             self,
             Self::Ambiguous
+                | Self::Overridden
                 | Self::UnreadableImage
                 | Self::UnreadableSetting
                 | Self::Held
@@ -158,6 +164,8 @@ pub enum Reason {
         /// The readings that workloads match, each spelled out.
         readings: Arc<[Text]>,
     },
+    /// See [`Code::Overridden`].
+    Overridden,
     /// See [`Code::UnreadableImage`].
     UnreadableImage,
     /// See [`Code::UnreadableSetting`].
@@ -193,6 +201,7 @@ impl Reason {
         match self {
             Self::Equal => Code::Equal,
             Self::Ambiguous { .. } => Code::Ambiguous,
+            Self::Overridden => Code::Overridden,
             Self::UnreadableImage => Code::UnreadableImage,
             Self::UnreadableSetting(_) => Code::UnreadableSetting,
             Self::Manual { .. } => Code::Manual,
@@ -206,8 +215,8 @@ impl Reason {
     }
 }
 
-/// The codes that a person said to pass over. It never overrides the repository, the labels, ambiguity or an
-/// unreadable setting.
+/// The codes that a person said to pass over. It never overrides the repository, the labels, ambiguity, an
+/// override or an unreadable setting.
 ///
 /// ```
 /// use hikaru_core::{Code, Force};

@@ -24,6 +24,7 @@ fn each_code_has_a_verdict_and_says_who_has_to_act() {
         [
             "equal: equal",
             "ambiguous: skipped needs a person fails strict",
+            "overridden: skipped needs a person fails strict",
             "unreadable-image: skipped needs a person fails strict",
             "unreadable-setting: skipped needs a person fails strict",
             "manual: skipped",
