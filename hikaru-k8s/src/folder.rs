@@ -1,13 +1,14 @@
 //! A folder of manifests as a cluster: the port's four methods on files. Which files there are
-//! (`walk`), what is in them (`read`), how bad what cannot be read is (`mention`), whose turn it
-//! is (`desk`) and how a file is written (`write`) each have their own place; YAML is read and
-//! edited in `crate::yaml` only.
+//! (`walk`), what is in them (`read`), what decides images beside them (`overrides`), how bad what
+//! cannot be read is (`mention`), whose turn it is to read (`reads`) and to write (`desk`), and how
+//! a file is written (`write`) each have their own place; YAML is read and edited in `crate::yaml`
+//! only.
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, IdentityKeys, JobCreated, JobList,
-    JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId,
-    WorkloadName, Written,
+    Change, ClusterError, ClusterPort, Escaped, Found, Freshness, IdentityKeys, JobCreated,
+    JobList, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload,
+    WorkloadId, WorkloadName, Written,
 };
 use std::fs::{self, File};
 use std::io;
@@ -20,12 +21,16 @@ mod desk;
 mod jobs;
 mod marks;
 mod mention;
+mod overrides;
 mod read;
+mod reads;
 mod walk;
 mod write;
 
 use desk::{Desks, Writer};
 use mention::Weight;
+use overrides::Overrides;
+use reads::Reads;
 use walk::{Manifest, Walked};
 
 use crate::{
@@ -93,6 +98,7 @@ struct Inner {
     jobs: JobPolicy,
     /// Whoever writes a Job.
     job_turn: Mutex<()>,
+    reads: Reads,
     desks: Desks,
 }
 
@@ -178,6 +184,7 @@ impl Folder {
                 },
                 jobs,
                 job_turn: Mutex::default(),
+                reads: Reads::new(),
                 desks: Desks::new(),
             }),
         })
@@ -186,6 +193,16 @@ impl Folder {
     /// The folder's real path.
     pub fn path(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// Does something on the files when there is a place.
+    async fn on_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, ClusterError> + Send + 'static,
+    ) -> Result<T, ClusterError> {
+        let inner = Arc::clone(&self.inner);
+        let done = self.inner.reads.one(move || work(&inner)).await;
+        done.unwrap_or_else(|| Err(broke_off())).map_err(shown)
     }
 }
 
@@ -204,17 +221,16 @@ impl ClusterPort for Folder {
     }
 
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
-        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
-        blocking(move || inner.find(&scope))
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .reads
+            .find(scope, move |scope| inner.find(scope).map_err(shown))
             .await
-            .unwrap_or_else(|| Err(broke_off()))
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        let (inner, id) = (Arc::clone(&self.inner), id.clone());
-        blocking(move || inner.read(&id))
-            .await
-            .unwrap_or_else(|| Err(broke_off()))
+        let id = id.clone();
+        self.on_files(move |inner| inner.read(&id)).await
     }
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
@@ -228,7 +244,7 @@ impl ClusterPort for Folder {
             Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         });
         let written = self.inner.desks.write(file, change, mode, writer).await;
-        written.map(|()| Written::default())
+        written.map(|()| Written::default()).map_err(shown)
     }
 
     /// Refused: what people wrote into their files they take out themselves. The error names file and line of each mark.
@@ -237,47 +253,48 @@ impl ClusterPort for Folder {
         workload: &WorkloadName,
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        let (inner, workload) = (Arc::clone(&self.inner), workload.clone());
-        blocking(move || inner.unhold(&workload, container.as_ref()))
+        let workload = workload.clone();
+        self.on_files(move |inner| inner.unhold(&workload, container.as_ref()))
             .await
-            .unwrap_or_else(|| Err(broke_off()))
     }
 
     /// Written as a new file, `NAME.job.yaml`. Replacing one is refused: no file is overwritten.
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        let (inner, job) = (Arc::clone(&self.inner), job.clone());
-        blocking(move || inner.run_job(&job, mode))
-            .await
-            .unwrap_or_else(|| Err(broke_off()))
+        let job = job.clone();
+        self.on_files(move |inner| inner.run_job(&job, mode)).await
     }
 
     async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        let (inner, namespace) = (Arc::clone(&self.inner), namespace.to_owned());
-        blocking(move || inner.list_jobs(&namespace))
+        let namespace = namespace.to_owned();
+        self.on_files(move |inner| inner.list_jobs(&namespace))
             .await
-            .unwrap_or_else(|| Err(broke_off()))
     }
 
     async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        let (inner, job) = (Arc::clone(&self.inner), job.clone());
-        blocking(move || inner.job(&job))
-            .await
-            .unwrap_or_else(|| Err(broke_off()))
+        let job = job.clone();
+        self.on_files(move |inner| inner.job(&job)).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        let (inner, job) = (Arc::clone(&self.inner), job.clone());
-        blocking(move || inner.delete_job(&job))
-            .await
-            .unwrap_or_else(|| Err(broke_off()))
+        let job = job.clone();
+        self.on_files(move |inner| inner.delete_job(&job)).await
     }
 }
 
 impl Inner {
     fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
-        let Walked { manifests, faults } = walked;
         let weight = Weight::of(scope);
+        let mut faults = walked.faults.clone();
+        let overrides = Overrides::read(&walked, &self.root, &weight, &mut faults);
+        let overrides = overrides.map_err(ClusterError::Invalid)?;
+        let Walked { manifests, .. } = walked;
+        let reader = read::Reader {
+            terms: &self.terms,
+            scope,
+            weight: &weight,
+            overrides: &overrides,
+        };
         let threads = match manifests.len() {
             0..FEW => 1,
             _ => std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS)),
@@ -287,12 +304,7 @@ impl Inner {
             let mut found: Vec<(usize, Found)> = Vec::new();
             while let Some((index, manifest)) = take(&manifests, &next) {
                 let mut here = Found::default();
-                let mut admit = |workload: Workload| {
-                    if scope.admits(&workload) {
-                        here.workloads.push(workload);
-                    }
-                };
-                read::manifest(manifest, &self.terms, &weight, &mut admit, &mut here.faults);
+                reader.manifest(manifest, &mut here);
                 if !here.workloads.is_empty() || !here.faults.is_empty() {
                     found.push((index, here));
                 }
@@ -315,6 +327,10 @@ impl Inner {
         for (_, mut here) in found {
             all.workloads.append(&mut here.workloads);
             all.faults.append(&mut here.faults);
+        }
+        for fault in &mut all.faults {
+            fault.place = Escaped(&fault.place).to_string().into();
+            fault.message = Escaped(&fault.message).to_string();
         }
         Ok(all)
     }
@@ -347,15 +363,22 @@ impl Inner {
             }
         };
         let mut odd = None;
-        let documents = read::documents(&text, &self.terms, &|_| true, &mut |problem, _| {
+        let mut first = |problem, _: &str| {
             odd.get_or_insert(problem);
-        });
+        };
+        let documents = read::documents(&text, &self.terms, &|_| true, &mut first, &mut |_, _| {});
         let mut same_name: Vec<Workload> = documents
             .iter()
             .flat_map(|document| &document.objects)
             .map(|object| read::workload(file, object))
             .filter(|now| names_same(&now.id, id))
             .collect();
+        let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
+        let overrides = Overrides::read(&walked, &self.root, &Weight::Light, &mut Vec::new());
+        let overrides = overrides.map_err(ClusterError::Invalid)?;
+        for workload in &mut same_name {
+            overrides.apply(&path, workload);
+        }
         if let Some(at) = same_name.iter().position(|now| now.id == *id) {
             return Ok(Some(same_name.swap_remove(at)));
         }
@@ -417,6 +440,19 @@ fn names_same(a: &WorkloadId, b: &WorkloadId) -> bool {
 fn take<'m>(manifests: &'m [Manifest], next: &AtomicUsize) -> Option<(usize, &'m Manifest)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
     Some((index, manifests.get(index)?))
+}
+
+/// The error with the texts in it escaped: file names can be any text.
+fn shown(error: ClusterError) -> ClusterError {
+    let words = |words: String| Escaped(&words).to_string();
+    match error {
+        ClusterError::Lost(text) => ClusterError::Lost(words(text)),
+        ClusterError::Forbidden(text) => ClusterError::Forbidden(words(text)),
+        ClusterError::Invalid(text) => ClusterError::Invalid(words(text)),
+        ClusterError::Malformed(text) => ClusterError::Malformed(words(text)),
+        ClusterError::Exists(text) => ClusterError::Exists(words(text)),
+        error => error,
+    }
 }
 
 fn broke_off() -> ClusterError {

@@ -14,7 +14,9 @@ pub(super) async fn run(args: &Find, port: &dyn ClusterPort) -> Result<End, Fail
     let users = wire::users(&found);
     match args.output.output {
         Output::Json => terminal::print(&json(&users))?,
-        Output::Table if users.is_empty() => terminal::tell("no workload uses this image"),
+        Output::Table if users.is_empty() => {
+            terminal::tell("no workload that hikaru looks at uses this image")
+        }
         Output::Table => {
             let rows = users.iter().flat_map(|user| {
                 let row = |service| vec![cell(&user.namespace), cell(service)];

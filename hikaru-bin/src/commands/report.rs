@@ -205,7 +205,7 @@ fn tell_near_misses(report: &Report) {
             n => format!(" ({n} other readings: hikaru tag shows them)"),
         };
         terminal::tell(&format!(
-            "nothing matched: no workload that uses {} is labeled {reading}{others}",
+            "nothing matched: no workload that hikaru looks at uses {} and is labeled {reading}{others}",
             build.repository()
         ));
     }

@@ -268,8 +268,8 @@ fn nothing_matched_is_a_failure_unless_allowed_and_near_misses_are_named() {
     let (_guard, shop) = example("shop");
     let misspelt = NEW.replace("_main_", "_mian_");
     hikaru(&["upgrade", &misspelt, "--manifests", &shop]).exits(1).tells(&[
-        "nothing matched: no workload that uses ghcr.io/acme/shop is labeled owner acme, repo shop, branch mian",
         "error: nothing matched, so nothing is upgraded; with --allow-none this is no error",
+        "nothing matched: no workload that hikaru looks at uses ghcr.io/acme/shop and is labeled owner acme, repo shop, branch mian",
         "near: shop/Deployment/storefront (storefront.yaml#1) uses the repository, but its labels say owner acme, repo shop and branch main, while \
          the tag says acme_shop_mian",
     ]);

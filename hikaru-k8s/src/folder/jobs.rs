@@ -61,7 +61,6 @@ impl Inner {
             }
             _ => return Err(ClusterError::Unsupported("this source of a job")),
         };
-        let as_sent = definition.clone();
         definition.settle(request.namespace.as_ref(), HOME)?;
         self.jobs.check(&definition.facts)?;
         if definition.name().is_none() {
@@ -83,21 +82,8 @@ impl Inner {
                 other.place
             )));
         }
-        let kept = match &request.source {
-            // Only its place among the namespaces was added, which it has without saying so.
-            JobSource::Yaml(text)
-                if as_sent.name().is_some()
-                    && (as_sent.facts.namespace.is_some() || namespace == HOME) =>
-            {
-                Some(text.trim_start_matches('\u{feff}'))
-            }
-            _ => None,
-        };
-        let text = match kept {
-            Some(text) if text.ends_with('\n') => text.to_owned(),
-            Some(text) => format!("{text}\n"),
-            None => yaml::write(&Value::Object(definition.object().clone())),
-        };
+        // What was judged is written, not what was sent: another reader of YAML could take that for something else.
+        let text = yaml::write(&Value::Object(definition.object().clone()));
         let file = format!("{}.job.yaml", name.name());
         self.write_new(&file, &text, mode)?;
         let mut created = JobCreated::new(name, "");

@@ -21,7 +21,13 @@ impl Inner {
             let Ok(text) = opened.and_then(|mut file| read::text(&mut file)) else {
                 continue;
             };
-            for document in read::documents(&text, &self.terms, &|_| true, &mut |_, _| {}) {
+            for document in read::documents(
+                &text,
+                &self.terms,
+                &|_| true,
+                &mut |_, _| {},
+                &mut |_, _| {},
+            ) {
                 let named = document
                     .objects
                     .iter()

@@ -53,10 +53,22 @@ impl<'s> Weight<'s> {
         Self::Repository(Box::new(memmem::Finder::new(shortest).into_owned()))
     }
 
+    /// Whether a text holds the repository that is asked for.
+    pub(super) fn is_mentioned(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Repository(finder) => mentions(finder, text, true),
+            _ => false,
+        }
+    }
+
     /// For a text at hand; `file` is the file's path below the folder.
     pub(super) fn weigh(&self, file: &str, text: &[u8]) -> Severity {
         severity(match self {
-            Self::Repository(finder) => mentions(finder, text, true),
+            Self::Repository(finder) => {
+                let mut text = text.to_vec();
+                let end = drop_zeros(&mut text);
+                mentions(finder, &text[..end], true)
+            }
             Self::Files(files) => files.contains(&file),
             Self::Light => false,
         })
@@ -75,7 +87,7 @@ impl<'s> Weight<'s> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
-            filled += read;
+            filled += drop_zeros(&mut buffer[filled..filled + read]);
             if mentions(finder, &buffer[..filled], read == 0) {
                 return Ok(Severity::Failure);
             }
@@ -88,6 +100,19 @@ impl<'s> Weight<'s> {
             }
         }
     }
+}
+
+/// Moves what is not zero to the front, and says where that ends: in UTF-16 and UTF-32 zeros stand between the letters of a
+/// repository.
+fn drop_zeros(text: &mut [u8]) -> usize {
+    let mut end = 0;
+    for at in 0..text.len() {
+        if text[at] != 0 {
+            text[end] = text[at];
+            end += 1;
+        }
+    }
+    end
 }
 
 fn severity(failure: bool) -> Severity {

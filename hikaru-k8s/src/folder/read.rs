@@ -1,14 +1,15 @@
 //! From a file to the workloads in it: bounded reading, places that people can find, and how bad
 //! what cannot be read is. Which files there are is `walk`'s business.
 
-use hikaru_core::{Fault, Severity, Text, Workload};
+use hikaru_core::{Fault, Found, Scope, Select, Severity, Text, Workload};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::mention::Weight;
+use super::overrides::Overrides;
 use super::walk::Manifest;
-use crate::yaml::{self, Documents, Object, Piece, Terms};
+use crate::yaml::{self, Documents, Object, OtherKind, Piece, Terms};
 
 /// Largest file that is read, in bytes: 16 MiB. The API server takes objects of 1.5 MB, so this
 /// is a List of a few thousand.
@@ -26,6 +27,8 @@ pub(super) enum Unreadable {
     TooLarge(u64),
     /// The bytes, and the first that is no text.
     NotUtf8(Vec<u8>, usize),
+    /// The bytes, and what they are.
+    Encoded(Vec<u8>, &'static str),
 }
 
 /// Reads a file to its end, never more than `LARGEST`.
@@ -41,10 +44,25 @@ pub(super) fn text(file: &mut File) -> Result<String, Unreadable> {
     if bytes.len() as u64 > LARGEST {
         return Err(Unreadable::TooLarge(bytes.len() as u64));
     }
+    if let Some(encoding) = encoding(&bytes) {
+        return Err(Unreadable::Encoded(bytes, encoding));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Unreadable::NotUtf8(error.into_bytes(), at)
     })
+}
+
+/// The encoding of a text, if it is none that hikaru reads: by its byte order mark, or, as YAML begins with an ASCII
+/// character, by the zeros beside that (YAML 1.2, 5.2).
+pub(super) fn encoding(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        [0, _, ..] | [_, 0, ..] => Some("UTF-16"),
+        _ => None,
+    }
 }
 
 impl Unreadable {
@@ -56,6 +74,9 @@ impl Unreadable {
                 file.to_owned(),
                 format!("is too large: {size} bytes, and hikaru reads files of up to {LARGEST}"),
             ),
+            Self::Encoded(_, encoding) => {
+                (file.to_owned(), format!("is {encoding}: save it as UTF-8"))
+            }
             Self::NotUtf8(bytes, at) => {
                 let before = String::from_utf8_lossy(&bytes[..*at]);
                 let line = 1 + before.matches('\n').count();
@@ -77,12 +98,13 @@ pub(super) struct Document {
 }
 
 /// Reads the documents of a text; the objects of those that are wanted, by their number from 1.
-/// What cannot be read goes to `odd`, with the part of the text that it hides.
+/// What cannot be read goes to `odd`, with the part of the text that it hides; `see` is shown each of them with its text.
 pub(super) fn documents(
     text: &str,
     terms: &Terms,
     wanted: &dyn Fn(usize) -> bool,
     odd: &mut dyn FnMut(yaml::Problem, &str),
+    see: &mut dyn FnMut(&yaml::Tree<'_>, &str),
 ) -> Vec<Document> {
     let mut documents = Vec::new();
     for piece in Documents::new(text) {
@@ -99,6 +121,7 @@ pub(super) fn documents(
                     Ok(object) => objects.push(object),
                     Err(problem) => odd(problem, part),
                 });
+                see(&tree, part);
                 (tree.range.clone(), objects)
             }
         };
@@ -114,77 +137,134 @@ pub(super) fn workload(file: &str, object: &Object) -> Workload {
     workload
 }
 
-/// All workloads of a file, and what is wrong with the rest.
-pub(super) fn manifest(
-    manifest: &Manifest,
-    terms: &Terms,
-    weight: &Weight<'_>,
-    take: &mut dyn FnMut(Workload),
-    faults: &mut Vec<Fault>,
-) {
-    let file = manifest.file.as_str();
-    let mut handle = match File::open(&manifest.path) {
-        Ok(handle) => handle,
-        // Gone since the walk: as if it had never been there.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => {
-            let (place, message) = Unreadable::Io(error).explain(file);
-            return faults.push(Fault::new(Severity::Failure, place, message));
-        }
-    };
-    // Where the text itself cannot be had, nobody knows what is in it.
-    let weigh_stream = |mut handle: &File| {
-        let severity = handle
-            .rewind()
-            .and_then(|()| weight.weigh_stream(file, handle));
-        severity.unwrap_or(Severity::Failure)
-    };
-    if !manifest.named {
-        let message = "is not read: its name is not UTF-8; rename it";
-        return faults.push(Fault::new(weigh_stream(&handle), file, message));
-    }
-    let text = match text(&mut handle) {
-        Ok(text) => text,
-        Err(unreadable) => {
-            let severity = match &unreadable {
-                Unreadable::NotUtf8(bytes, _) => weight.weigh(file, bytes),
-                Unreadable::TooLarge(_) => weigh_stream(&handle),
-                // Nobody knows what is in it.
-                Unreadable::Io(_) => Severity::Failure,
-            };
-            let (place, message) = unreadable.explain(file);
-            return faults.push(Fault::new(severity, place, message));
-        }
-    };
-    let (mut said, mut worst) = (0, Severity::Warning);
-    // A document with a thousand odd objects is searched once.
-    let mut weighed: Option<((*const u8, usize), Severity)> = None;
-    let mut odd = |problem: yaml::Problem, part: &str| {
-        let this = (part.as_ptr(), part.len());
-        let severity = match weighed {
-            Some((known, severity)) if known == this => severity,
-            _ => weight.weigh(file, part.as_bytes()),
+/// What is looked for in the files, and what is known of the folder as a whole.
+pub(super) struct Reader<'r> {
+    pub(super) terms: &'r Terms,
+    pub(super) scope: &'r Scope,
+    pub(super) weight: &'r Weight<'r>,
+    pub(super) overrides: &'r Overrides,
+}
+
+impl Reader<'_> {
+    /// The workloads of a file that are looked for, and what is wrong with the rest.
+    pub(super) fn manifest(&self, manifest: &Manifest, found: &mut Found) {
+        let (file, weight) = (manifest.file.as_str(), self.weight);
+        let Found {
+            workloads, faults, ..
+        } = found;
+        let Some(text) = self.text(manifest, faults) else {
+            return;
         };
-        weighed = Some((this, severity));
-        if said < FAULTS {
-            let place = place(file, problem.mark);
-            faults.push(Fault::new(severity, place, problem.message));
-        } else {
-            worst = worst.max(severity);
+        let (mut said, mut worst) = (0, Severity::Warning);
+        // A document with a thousand odd objects is searched once.
+        let mut weighed: Option<((*const u8, usize), Severity)> = None;
+        let mut odd = |problem: yaml::Problem, part: &str| {
+            let this = (part.as_ptr(), part.len());
+            let severity = match weighed {
+                Some((known, severity)) if known == this => severity,
+                _ => weight.weigh(file, part.as_bytes()),
+            };
+            weighed = Some((this, severity));
+            if said < FAULTS {
+                let place = place(file, problem.mark);
+                faults.push(Fault::new(severity, place, problem.message));
+            } else {
+                worst = worst.max(severity);
+            }
+            said += 1;
+        };
+        let mut others = Vec::new();
+        let mut see = |tree: &yaml::Tree<'_>, part: &str| {
+            if weight.is_mentioned(part.as_bytes()) {
+                others.extend(yaml::other_kinds(tree, self.terms));
+            }
+        };
+        let read = documents(&text, self.terms, &|_| true, &mut odd, &mut see);
+        for object in read.iter().flat_map(|document| &document.objects) {
+            let mut workload = workload(file, object);
+            self.overrides.apply(&manifest.path, &mut workload);
+            if self.scope.admits(&workload) {
+                workloads.push(workload);
+            }
         }
-        said += 1;
-    };
-    for document in documents(&text, terms, &|_| true, &mut odd) {
-        for object in &document.objects {
-            take(workload(file, object));
+        if said > FAULTS {
+            let message = format!(
+                "{} more of its documents or objects cannot be read",
+                said - FAULTS
+            );
+            faults.push(Fault::new(worst, file, message));
+        }
+        for other in others.into_iter().take(FAULTS) {
+            faults.extend(self.not_looked_at(file, &other));
         }
     }
-    if said > FAULTS {
-        let message = format!(
-            "{} more of its documents or objects cannot be read",
-            said - FAULTS
-        );
-        faults.push(Fault::new(worst, file, message));
+
+    /// The text of a file. Where it cannot be had, nobody knows what is in it.
+    fn text(&self, manifest: &Manifest, faults: &mut Vec<Fault>) -> Option<String> {
+        let (file, weight) = (manifest.file.as_str(), self.weight);
+        let mut handle = match File::open(&manifest.path) {
+            Ok(handle) => handle,
+            // Gone since the walk: as if it had never been there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                let (place, message) = Unreadable::Io(error).explain(file);
+                faults.push(Fault::new(Severity::Failure, place, message));
+                return None;
+            }
+        };
+        let weigh_stream = |mut handle: &File| {
+            let severity = handle
+                .rewind()
+                .and_then(|()| weight.weigh_stream(file, handle));
+            severity.unwrap_or(Severity::Failure)
+        };
+        if !manifest.named {
+            let message = "is not read: its name is not UTF-8; rename it";
+            faults.push(Fault::new(weigh_stream(&handle), file, message));
+            return None;
+        }
+        let unreadable = match text(&mut handle) {
+            Ok(text) => return Some(text),
+            Err(unreadable) => unreadable,
+        };
+        let severity = match &unreadable {
+            Unreadable::NotUtf8(bytes, _) | Unreadable::Encoded(bytes, _) => {
+                weight.weigh(file, bytes)
+            }
+            Unreadable::TooLarge(_) => weigh_stream(&handle),
+            // Nobody knows what is in it.
+            Unreadable::Io(_) => Severity::Failure,
+        };
+        let (place, message) = unreadable.explain(file);
+        faults.push(Fault::new(severity, place, message));
+        None
+    }
+
+    /// Says of an object that is looked for how its kind could be looked at.
+    fn not_looked_at(&self, file: &str, other: &OtherKind) -> Option<Fault> {
+        let workload = workload(file, &other.object);
+        let has = match &self.scope.select {
+            Select::Build(build) if build.is_meant_for(&workload.labels) => {
+                "has the labels and the image"
+            }
+            Select::Repository(_) if workload.labels.reading().is_some() => {
+                "has the labels and the image"
+            }
+            Select::Repository(_) => "has the image",
+            // It was looked for as one of the build.
+            _ => return None,
+        };
+        if !self.scope.admits(&workload) {
+            return None;
+        }
+        let (kind, name) = (&workload.id.kind, &workload.id.name);
+        let origin = workload.id.origin.as_deref().unwrap_or(file);
+        let how = match &other.added {
+            Some(added) => format!("and HIKARU_KINDS={added} would make hikaru look at it"),
+            None => format!("but hikaru looks at no {kind} of {}", other.api_version),
+        };
+        let message = format!("{kind} {name} ({origin}) {has}, {how}");
+        Some(Fault::new(Severity::Warning, file, message))
     }
 }
 

@@ -12,6 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::read::encoding;
+
 /// Names what the walk passes over, in gitignore's syntax.
 const IGNORE_FILE: &str = ".hikaruignore";
 
@@ -33,6 +35,8 @@ pub(super) struct Manifest {
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     pub(super) manifests: Vec<Manifest>,
+    /// Files called `Kustomization`: no manifests, but they say which images run.
+    pub(super) kustomizations: Vec<Manifest>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -155,7 +159,13 @@ pub(super) fn walk(root: &Path) -> Result<Walked, String> {
     if let Some(odd) = seen.odd_ignore.take() {
         return Err(odd);
     }
-    Ok(Walked { manifests, faults })
+    let of_kustomize = |manifest: &mut Manifest| !is_manifest(Path::new(&manifest.file));
+    let kustomizations = manifests.extract_if(.., of_kustomize).collect();
+    Ok(Walked {
+        manifests,
+        kustomizations,
+        faults,
+    })
 }
 
 /// Whether the walk takes an entry. Hidden ones and those of `.hikaruignore` never come here.
@@ -195,27 +205,33 @@ fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
 /// What to say of a directory's `.hikaruignore` that is there and cannot be read as text.
 fn odd_ignore(root: &Path, folder: &Path) -> Option<String> {
     let path = folder.join(IGNORE_FILE);
-    let error = unreadable(&path)?;
-    Some(format!(
-        "{}: cannot be read: {error}; {CAREFUL}",
-        below(root, &path)
-    ))
+    let odd = match fs::read(&path) {
+        // In a directory that cannot be entered the walk fails anyway.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) if fs::read_dir(folder).is_err() => return None,
+        Err(error) => format!("cannot be read: {error}"),
+        Ok(bytes) => odd_lines(&bytes)?,
+    };
+    Some(format!("{}: {odd}; {CAREFUL}", below(root, &path)))
 }
 
-/// Why a file that is there cannot be read as text.
-fn unreadable(path: &Path) -> Option<io::Error> {
-    match fs::read_to_string(path) {
-        // In a directory that cannot be entered the walk fails anyway.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_)
-            if path
-                .parent()
-                .is_some_and(|parent| fs::read_dir(parent).is_err()) =>
-        {
-            None
-        }
-        read => read.err(),
+/// What is wrong with a text that the library would take for other lines than its author.
+fn odd_lines(bytes: &[u8]) -> Option<String> {
+    if let Some(encoding) = encoding(bytes) {
+        return Some(format!("is {encoding}: save it as UTF-8"));
     }
+    let Ok(text) = str::from_utf8(bytes) else {
+        return Some("cannot be read: it is not UTF-8".to_owned());
+    };
+    let line = text.split('\n').position(|line| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        line.contains(['\0', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+    })?;
+    Some(format!(
+        "line {} holds a control character or the end of a line that is none here: write one pattern a line, lines ended by \
+         line feeds",
+        line + 1
+    ))
 }
 
 /// What to say of a pattern.
@@ -246,9 +262,10 @@ fn leaves(root: &Path, path: &Path, to: &Path) -> Fault {
     Fault::new(Severity::Warning, below(root, path), message)
 }
 
-/// The path of an entry whose name is a manifest's.
+/// The path of an entry whose name is a manifest's, or Kustomize's.
 fn manifest_name(entry: &DirEntry) -> Option<PathBuf> {
-    is_manifest(entry.path()).then(|| entry.path().to_owned())
+    let path = entry.path();
+    (is_manifest(path) || entry.file_name() == "Kustomization").then(|| path.to_owned())
 }
 
 fn is_manifest(path: &Path) -> bool {

@@ -50,7 +50,8 @@ pub(super) fn write(
         .filter_map(|(change, _)| Some(place(change)?.document()))
         .collect();
     let wanted = |number: usize| wanted.contains(&number);
-    let documents = read::documents(&opened.text, terms, &wanted, &mut |_, _| {});
+    let (mut pass, mut see) = (|_, _: &str| {}, |_: &yaml::Tree<'_>, _: &str| {});
+    let documents = read::documents(&opened.text, terms, &wanted, &mut pass, &mut see);
     let batch = Batch {
         file,
         terms,
@@ -144,7 +145,13 @@ impl<'b> Batch<'b> {
             .get(document)
             .and_then(|document| document.objects.iter().find(|object| object.place == place))
             .ok_or(ClusterError::Stale)?;
-        let now = read::workload(self.file, object);
+        let mut now = read::workload(self.file, object);
+        // What other files decide was looked at when it was judged; this writes one file, and tests that.
+        for container in &mut now.containers {
+            if let Some(judged) = change.judged().container(&container.name) {
+                container.overridden = judged.overridden.clone();
+            }
+        }
         // Another workload in its place: documents have moved.
         if now.id != change.judged().id || !change.holds_for(&now) {
             return Err(ClusterError::Stale);

@@ -6,10 +6,10 @@
 use granit_parser::ScalarStyle;
 use std::ops::Range;
 
+use super::documents::{Documents, Piece};
 use super::manifest::{self, Object, Spot, Terms};
 use super::path::Detour;
 use super::scalar::{Plain, plain};
-use super::tree::{Documents, Piece};
 use super::{Problem, tree};
 
 /// One image to write.

@@ -98,6 +98,9 @@ pub(crate) struct Spot {
 /// Reads the workloads of a document, in their order. A problem hides the object that it is in,
 /// or, where a list itself is odd, the rest of the list.
 pub(crate) fn read(tree: &Tree<'_>, terms: &Terms, take: &mut dyn FnMut(Result<Object, Problem>)) {
+    if let Err(problem) = tree.check_lines() {
+        return take(Err(problem));
+    }
     let reader = Reader { tree, terms };
     let top = match tree.top() {
         Ok(Some(top)) if reader.is_map(top) => top,
@@ -108,13 +111,14 @@ pub(crate) fn read(tree: &Tree<'_>, terms: &Terms, take: &mut dyn FnMut(Result<O
     reader.object(top, vec![tree.number], None, take);
 }
 
-struct Reader<'r, 't> {
-    tree: &'r Tree<'t>,
-    terms: &'r Terms,
+/// Reads the objects of one document.
+pub(super) struct Reader<'r, 't> {
+    pub(super) tree: &'r Tree<'t>,
+    pub(super) terms: &'r Terms,
 }
 
 impl<'r> Reader<'r, '_> {
-    fn is_map(&self, cursor: Cursor) -> bool {
+    pub(super) fn is_map(&self, cursor: Cursor) -> bool {
         self.tree.shape(cursor.node) == tree::Shape::Mapping
     }
 
@@ -158,7 +162,11 @@ impl<'r> Reader<'r, '_> {
         }
     }
 
-    fn sort(&self, object: Cursor, typed: Option<&'r Kind>) -> Result<Sort<'r>, Problem> {
+    pub(super) fn sort(
+        &self,
+        object: Cursor,
+        typed: Option<&'r Kind>,
+    ) -> Result<Sort<'r>, Problem> {
         let tree = self.tree;
         let [kind, version, items] =
             tree.fields(object, &"the object", ["kind", "apiVersion", "items"])?;
@@ -203,7 +211,12 @@ impl<'r> Reader<'r, '_> {
         })
     }
 
-    fn workload(&self, object: Cursor, kind: &Kind, place: Vec<usize>) -> Result<Object, Problem> {
+    pub(super) fn workload(
+        &self,
+        object: Cursor,
+        kind: &Kind,
+        place: Vec<usize>,
+    ) -> Result<Object, Problem> {
         let tree = self.tree;
         let what = &*kind.name;
         let missing = || {
@@ -555,7 +568,8 @@ fn setting(place: hikaru_core::Place, key: &str, value: Text, workload: &mut Wor
     }
 }
 
-enum Sort<'k> {
+/// What an object is.
+pub(super) enum Sort<'k> {
     Workload(&'k Kind),
     List(Cursor, Option<&'k Kind>),
     Other,

@@ -131,10 +131,39 @@ impl Tree<'_> {
                     ),
                 ));
             }
-            // A map's own key goes before a merged one, an earlier merge before a later one.
+            // A map's own key goes before a merged one, an earlier merge before a later one. For kubectl the later one
+            // of the text goes first, so its order has to be the same.
+            Some(first) if first.map != entry.map && self.is_before_merge(first.key) => {
+                return Err(Problem::at(
+                    self.mark(first.key),
+                    format!(
+                        "the key {} stands before a merge key << that brings it, too, and kubectl takes the merged one: put << first",
+                        excerpt(name)
+                    ),
+                ));
+            }
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// Whether a merge key stands after a key in the same map.
+    fn is_before_merge(&self, key: NodeId) -> bool {
+        let mut at = self.next(key).and_then(|value| self.next(value));
+        while let Some(key) = at {
+            if self.is_merge(key) {
+                return true;
+            }
+            at = self.next(key).and_then(|value| self.next(value));
+        }
+        false
+    }
+
+    fn is_merge(&self, key: NodeId) -> bool {
+        let node = self.target(key).unwrap_or(key);
+        self.shape(node) == Shape::Scalar(ScalarStyle::Plain)
+            && self.tagged(node) == Tagged::No
+            && self.value(node) == "<<"
     }
 
     /// Calls `take` for each entry of a map: its own first, then those of its merges.
@@ -158,11 +187,11 @@ impl Tree<'_> {
                 let Some(value) = self.next(key) else { break };
                 child = self.next(value);
                 let node = self.target(key).unwrap_or(key);
-                let Shape::Scalar(style) = self.shape(node) else {
+                let Shape::Scalar(_) = self.shape(node) else {
                     continue;
                 };
                 let name = self.value(node);
-                if name == "<<" && style == ScalarStyle::Plain && self.tagged(node) == Tagged::No {
+                if self.is_merge(key) {
                     if let Some(first) = merge {
                         return Err(Problem::at(
                             self.mark(key),

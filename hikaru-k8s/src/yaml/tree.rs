@@ -1,9 +1,7 @@
-//! From text to trees: one compact tree a document, each node with its place in the text.
-//! What a manifest means is not known here (`manifest`), and nothing is written (`edit`).
+//! The tree of one document: compact, each node with its place in the text. How a text is cut into documents is not known
+//! here (`documents`), nor what a manifest means (`manifest`), and nothing is written (`edit`).
 
-use granit_parser::{
-    ErrorKind, Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag,
-};
+use granit_parser::{Event, ScalarStyle, Span, StructureStyle, Tag};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -15,6 +13,9 @@ pub(crate) const NODES: usize = 1_000_000;
 /// Said where `{{` stands in place of YAML or of a value.
 pub(super) const TEMPLATE: &str =
     "`{{` looks like an unrendered template: hikaru reads rendered manifests";
+
+/// Ends of lines in YAML 1.1 and not in YAML 1.2: next line, line separator, paragraph separator.
+pub(super) const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// No node: the end of a list of siblings, or a collection without children.
 const NONE: u32 = u32::MAX;
@@ -193,165 +194,61 @@ impl<'t> Tree<'t> {
         Ok(())
     }
 
+    /// Refuses what kubectl reads otherwise: its YAML (1.1) ends a line at three characters that YAML 1.2 takes for text, so
+    /// behind one of them a comment would go on as fields.
+    pub(super) fn check_lines(&self) -> Result<(), Problem> {
+        let part = self.text.get(self.range.clone()).unwrap_or_default();
+        let Some((at, odd)) = part.char_indices().find(|(_, c)| LINE_ENDS.contains(c)) else {
+            return Ok(());
+        };
+        let before = self.text.get(..self.range.start + at).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        let column = before.chars().rev().take_while(|c| *c != '\n').count();
+        Err(Problem::at(
+            place(line, column),
+            format!(
+                "the character U+{:04X} ends a line for kubectl, which would read something else here: remove it",
+                u32::from(odd)
+            ),
+        ))
+    }
+
     fn range_len(&self) -> u64 {
         self.range.len() as u64
     }
 }
 
-/// What a file holds, in order: trees, and documents that cannot be read.
-#[derive(Debug)]
-pub(crate) enum Piece<'t> {
-    Document(Tree<'t>),
-    Broken {
-        range: Range<usize>,
-        problem: Problem,
-    },
+/// Where the part of a text begins that a parser reads on its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    pub(super) offset: usize,
+    /// Lines before it.
+    pub(super) lines: usize,
+    /// Characters before it on its first line.
+    pub(super) columns: usize,
 }
 
-/// The documents of a text, one at a time. After a document that cannot be read it goes on with
-/// the next `---`, so one bad document does not hide the others.
-pub(crate) struct Documents<'t> {
-    text: &'t str,
-    parser: Parser<'t, StrInput<'t>>,
-    number: usize,
-    /// Where the last document ended.
-    at: usize,
-    done: bool,
-    /// Most nodes of a document.
-    nodes: usize,
-}
-
-impl<'t> Documents<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
-        // Comments are off even where another crate turns the parser's feature on: each would be
-        // an event of its own.
-        let options = granit_parser::options! { emit_comments: false };
-        Self {
-            text,
-            parser: Parser::new_from_str_with_options(text, options),
-            number: 0,
-            at: 0,
-            done: false,
-            nodes: NODES,
-        }
+impl Base {
+    /// The place in the whole text of a line and a column, as the parser counts them: lines from 1, columns from 0.
+    pub(super) fn place(&self, line: usize, column: usize) -> Mark {
+        let column = match line {
+            0 | 1 => column + self.columns,
+            _ => column,
+        };
+        place(line + self.lines, column)
     }
 
-    /// With fewer nodes in a document than usual.
-    pub(crate) fn at_most(mut self, nodes: usize) -> Self {
-        self.nodes = nodes;
-        self
-    }
-
-    /// Gives up the document at hand and finds the start of the next.
-    fn give_up(&mut self, problem: Problem) -> Piece<'t> {
-        let start = self.at;
-        let more = self.parser.proceed_next_document().unwrap_or(false);
-        let next = if more {
-            self.parser.peek().and_then(|event| event.ok())
-        } else {
-            None
-        };
-        let end = match next {
-            Some((Event::DocumentStart(..), span)) => offset(span.start.byte_offset()),
-            _ => self.text.len(),
-        };
-        self.done = !more;
-        // A document that starts without `---` starts at its first node: nothing lies between.
-        self.at = end.clamp(start, self.text.len());
-        let range = start..self.at;
-        let part = self.text.get(range.clone()).unwrap_or_default();
-        let problem = if part.contains("{{") {
-            problem.and(TEMPLATE)
-        } else {
-            problem
-        };
-        Piece::Broken { range, problem }
-    }
-
-    fn broken(&mut self, error: &granit_parser::ScanError) -> Piece<'t> {
-        let marker = *error.marker();
-        let mut mark = place(marker.line(), marker.col());
-        let tab = tab_after(self.text, offset(marker.byte_offset()), marker.line());
-        let info = error.info();
-        // The parser points at the scalar before a tab; people look for the tab.
-        if let Some(tab) = tab.filter(|_| info.contains("found a tab")) {
-            mark = tab;
-        }
-        let message = match error.kind() {
-            ErrorKind::RecursionLimitExceeded => {
-                let depth = Options::default().block_nesting_limit;
-                format!("is no YAML that hikaru reads: it is nested more than {depth} deep")
-            }
-            _ => format!("is no YAML: {info}"),
-        };
-        let mut problem = Problem::at(mark, message);
-        if let Some(tab) = tab.filter(|_| !info.contains("tab")) {
-            problem = problem.and(&format!(
-                "line {} is indented with a tab, which YAML does not allow",
-                tab.line
-            ));
-        }
-        self.give_up(problem)
-    }
-}
-
-impl<'t> Iterator for Documents<'t> {
-    type Item = Piece<'t>;
-
-    fn next(&mut self) -> Option<Piece<'t>> {
-        if self.done {
-            return None;
-        }
-        let mut grower: Option<Grower<'t>> = None;
-        loop {
-            let (event, span) = match self.parser.next_event() {
-                None => {
-                    self.done = true;
-                    return None;
-                }
-                Some(Ok(next)) => next,
-                Some(Err(error)) => {
-                    if grower.is_none() {
-                        self.number += 1;
-                    }
-                    return Some(self.broken(&error));
-                }
-            };
-            match event {
-                Event::StreamStart => {}
-                Event::StreamEnd => {
-                    self.done = true;
-                    return None;
-                }
-                Event::DocumentStart(..) => {
-                    self.number += 1;
-                    grower = Some(Grower::new(self.text, self.nodes));
-                }
-                Event::DocumentEnd => {
-                    let end = offset(span.end.byte_offset()).clamp(self.at, self.text.len());
-                    let range = self.at..end;
-                    self.at = end;
-                    let nodes = grower
-                        .take()
-                        .unwrap_or_else(|| Grower::new(self.text, self.nodes));
-                    return Some(Piece::Document(nodes.finish(self.number, range)));
-                }
-                event => {
-                    let Some(tree) = grower.as_mut() else {
-                        continue;
-                    };
-                    if let Err(problem) = tree.take(event, span) {
-                        return Some(self.give_up(problem));
-                    }
-                }
-            }
-        }
+    /// The byte in the whole text. Spans over a `&str` always have byte offsets; a missing one would be a fault of the
+    /// parser, and the checks of spans against the text would then refuse it.
+    pub(super) fn offset(&self, bytes: Option<usize>) -> usize {
+        self.offset + bytes.unwrap_or(0)
     }
 }
 
 /// A tree while it grows.
-struct Grower<'t> {
+pub(super) struct Grower<'t> {
     text: &'t str,
+    base: Base,
     /// Most nodes.
     most: usize,
     nodes: Vec<Node>,
@@ -363,9 +260,10 @@ struct Grower<'t> {
 }
 
 impl<'t> Grower<'t> {
-    fn new(text: &'t str, most: usize) -> Self {
+    pub(super) fn new(text: &'t str, base: Base, most: usize) -> Self {
         Self {
             text,
+            base,
             most,
             nodes: Vec::new(),
             owned: Vec::new(),
@@ -374,7 +272,7 @@ impl<'t> Grower<'t> {
         }
     }
 
-    fn take(&mut self, event: Event<'t>, span: Span) -> Result<(), Problem> {
+    pub(super) fn take(&mut self, event: Event<'t>, span: Span) -> Result<(), Problem> {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
                 let id = self.push(Shape::Scalar(style), anchor, tag.as_deref(), span)?;
@@ -401,7 +299,7 @@ impl<'t> Grower<'t> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((id, ..)) = self.open.pop() {
-                    let end = offset(span.end.byte_offset()) as u32;
+                    let end = self.base.offset(span.end.byte_offset()) as u32;
                     let node = &mut self.nodes[id as usize];
                     node.end = end.max(node.start);
                 }
@@ -426,7 +324,7 @@ impl<'t> Grower<'t> {
         tag: Option<&Tag>,
         span: Span,
     ) -> Result<u32, Problem> {
-        let mark = place(span.start.line(), span.start.col());
+        let mark = self.base.place(span.start.line(), span.start.col());
         if self.nodes.len() >= self.most {
             return Err(Problem::at(
                 mark,
@@ -437,8 +335,8 @@ impl<'t> Grower<'t> {
             ));
         }
         let id = self.nodes.len() as u32;
-        let start = offset(span.start.byte_offset());
-        let end = offset(span.end.byte_offset()).max(start);
+        let start = self.base.offset(span.start.byte_offset());
+        let end = self.base.offset(span.end.byte_offset()).max(start);
         let flow = self.open.last().is_some_and(|open| open.2);
         self.nodes.push(Node {
             shape,
@@ -466,7 +364,7 @@ impl<'t> Grower<'t> {
         Ok(id)
     }
 
-    fn finish(self, number: usize, range: Range<usize>) -> Tree<'t> {
+    pub(super) fn finish(self, number: usize, range: Range<usize>) -> Tree<'t> {
         Tree {
             text: self.text,
             nodes: self.nodes,
@@ -488,29 +386,9 @@ fn tagged(tag: Option<&Tag>) -> Tagged {
     }
 }
 
-/// Spans over a `&str` always have byte offsets; a missing one would be a fault of the parser,
-/// and the checks of spans against the text would then refuse it.
-fn offset(bytes: Option<usize>) -> usize {
-    bytes.unwrap_or(0)
-}
-
-fn place(line: usize, column: usize) -> Mark {
+pub(super) fn place(line: usize, column: usize) -> Mark {
     Mark {
         line: u32::try_from(line).unwrap_or(u32::MAX),
         column: u32::try_from(column.saturating_add(1)).unwrap_or(u32::MAX),
     }
-}
-
-/// The place of the first tab that indents one of the next lines after a byte on line `line`.
-fn tab_after(text: &str, from: usize, line: usize) -> Option<Mark> {
-    const LINES: usize = 3;
-    let lines = text.get(from..)?.split('\n').enumerate();
-    // What stands before `from` on its own line is content.
-    for (index, part) in lines.skip(1).take(LINES) {
-        let blank = part.len() - part.trim_start_matches(' ').len();
-        if part[blank..].starts_with('\t') {
-            return Some(place(line + index, blank));
-        }
-    }
-    None
 }

@@ -4,9 +4,10 @@
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Number, Value};
 
+use super::documents::{Documents, Piece};
 use super::path::Cursor;
 use super::scalar::{Plain, number, plain, truth};
-use super::tree::{Documents, NodeId, Piece, Shape, TEMPLATE, Tagged, Tree};
+use super::tree::{LINE_ENDS, NodeId, Shape, TEMPLATE, Tagged, Tree};
 use super::{Problem, path::excerpt};
 
 /// How large a value may become.
@@ -52,21 +53,41 @@ impl Tree<'_> {
     }
 }
 
-/// A value as YAML, which reads as the same value.
+/// A value as YAML, which every reader takes for the same value: those of YAML 1.1 and of YAML 1.2.
 pub(crate) fn write(value: &Value) -> String {
     let read = |text: &str| match Documents::new(text).next() {
         Some(Piece::Document(tree)) => tree.json(BOUNDLESS).ok().flatten(),
         _ => None,
     };
     let text = serde_saphyr::to_string(value).ok();
-    let text = text.filter(|text| read(text).as_ref() == Some(value));
-    // JSON is YAML, too.
-    let text = text.unwrap_or_else(|| format!("{value:#}"));
+    let text = text.filter(|text| !text.contains(is_odd) && read(text).as_ref() == Some(value));
+    let text = text.unwrap_or_else(|| json(value));
     if text.ends_with('\n') {
         text
     } else {
         format!("{text}\n")
     }
+}
+
+/// The value as JSON, which is YAML, too.
+fn json(value: &Value) -> String {
+    let mut text = String::new();
+    for c in format!("{value:#}").chars() {
+        // They stand in strings alone.
+        if is_odd(c) {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Whether a character is escaped wherever it stands: readers of YAML take it for the end of a line, or refuse it.
+fn is_odd(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || LINE_ENDS.contains(&c)
+        || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 const BOUNDLESS: Budget = Budget {

@@ -132,7 +132,7 @@ async fn a_file_that_is_no_text_is_named() {
         [
             "failure latin.yaml:1:5: is no YAML: it is not UTF-8, found the byte 0xf6",
             "warning ok/long.yaml:2:5: is no YAML: it is not UTF-8, found the byte 0xc3",
-            "warning utf16.json:1:1: is no YAML: it is not UTF-8, found the byte 0xff",
+            "warning utf16.json: is UTF-16: save it as UTF-8",
         ]
     );
 }
@@ -296,12 +296,12 @@ fn an_ignore_file_that_cannot_be_read_ends_the_call() {
         (
             "a/.hikaruignore",
             b"old\nw\xf6rk\n",
-            "a/.hikaruignore: cannot be read: stream did not contain valid UTF-8",
+            "a/.hikaruignore: cannot be read: it is not UTF-8",
         ),
         (
             ".hikaruignore",
             b"\xff\xfe",
-            ".hikaruignore: cannot be read: stream did not contain valid UTF-8",
+            ".hikaruignore: is UTF-16: save it as UTF-8",
         ),
         (
             "a/b/.hikaruignore",

@@ -1,0 +1,382 @@
+//! What decides which image runs, beside the manifest: Kustomize files, Flux Kustomizations and Argo CD Applications of the
+//! folder, and which manifests each of them reaches. How their fields are read is `crate::yaml`'s business.
+//!
+//! What is not seen: files outside of the folder, patches that replace images, and Helm values.
+
+use hikaru_core::{Fault, Override, Severity, Text, Workload};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mention::Weight;
+use super::read;
+use super::walk::{Manifest, Walked};
+use crate::yaml::{self, Documents, ImageRule, Piece};
+
+/// What Kustomize reads in a folder, by its name.
+const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// A text without one of these holds no object that has a path deployed.
+const GROUPS: [&str; 2] = ["kustomize.toolkit.fluxcd.io", "argoproj.io"];
+
+/// Kustomize files that include one another, one in the other.
+const DEEPEST: usize = 100;
+/// Ways from a Kustomize file to a manifest, all together.
+const WAYS: usize = 200_000;
+
+/// The manifests whose images something else decides, by their real path.
+#[derive(Debug, Default)]
+pub(super) struct Overrides {
+    ways: HashMap<PathBuf, Vec<Arc<Way>>>,
+}
+
+/// How a manifest comes out in one place.
+#[derive(Debug)]
+struct Way {
+    /// The file that is the outermost.
+    file: Text,
+    /// What is done with images, in this order.
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    place: Text,
+    rule: ImageRule,
+}
+
+impl Overrides {
+    /// Reads what the folder's files say. Faults are for those whose Kustomize fields are odd.
+    ///
+    /// # Errors
+    /// Kustomize files include one another without end: nobody knows what comes out.
+    pub(super) fn read(
+        walked: &Walked,
+        root: &Path,
+        weight: &Weight<'_>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Self, String> {
+        let mut sources = Sources::default();
+        for manifest in walked.manifests.iter().chain(&walked.kustomizations) {
+            sources.take(manifest, root, weight, faults);
+        }
+        sources.resolve(root, walked)
+    }
+
+    /// Tells a workload of a file what comes out of it.
+    pub(super) fn apply(&self, file: &Path, workload: &mut Workload) {
+        let Some(ways) = self.ways.get(file) else {
+            return;
+        };
+        for container in &mut workload.containers {
+            let mut others: Vec<Override> = Vec::new();
+            let mut as_written = None;
+            for way in ways {
+                let (mut image, mut place, mut pins) = (container.image.to_string(), None, false);
+                for Rule { place: at, rule } in &way.rules {
+                    if let Some((next, pinned)) = rule.apply(&image) {
+                        (image, place, pins) = (next, Some(at), pins || pinned);
+                    }
+                }
+                let Some(place) = place else {
+                    as_written.get_or_insert(&way.file);
+                    continue;
+                };
+                let mut other = Override::new(place.clone(), image);
+                other.pins = pins;
+                if !others.contains(&other) {
+                    others.push(other);
+                }
+            }
+            // It comes out as it is written, too: that is one of the images that run.
+            if let (Some(file), false) = (as_written, others.is_empty()) {
+                let mut own = Override::new(file.clone(), container.image.clone());
+                own.pins = false;
+                others.push(own);
+            }
+            container.overridden = others;
+        }
+    }
+}
+
+/// What the files say, before it is known which manifests that reaches.
+#[derive(Debug, Default)]
+struct Sources {
+    /// Kustomize files by their folder's real path.
+    kustomizations: BTreeMap<PathBuf, Source>,
+    /// Paths that an object has deployed with other images. The path is real.
+    deployed: Vec<(PathBuf, Way)>,
+}
+
+/// A Kustomize file.
+#[derive(Debug)]
+struct Source {
+    file: Text,
+    images: Vec<Rule>,
+    /// Real paths below the folder.
+    resources: Vec<PathBuf>,
+    components: Vec<PathBuf>,
+}
+
+impl Sources {
+    fn take(
+        &mut self,
+        manifest: &Manifest,
+        root: &Path,
+        weight: &Weight<'_>,
+        faults: &mut Vec<Fault>,
+    ) {
+        let name = manifest.path.file_name().and_then(|name| name.to_str());
+        let name = name.unwrap_or_default();
+        let Some(folder) = manifest.path.parent() else {
+            return;
+        };
+        let is_kustomization = NAMES.contains(&name);
+        let is_argo_source = name.starts_with(".argocd-source");
+        let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
+        let text = match opened.and_then(|mut file| read::text(&mut file)) {
+            Ok(text) => text,
+            // The others are read once more, for their workloads, and told of then.
+            Err(_) if is_kustomization && !is_manifest(name) => {
+                let message =
+                    "cannot be read as text: the images that it may override are not known";
+                return faults.push(Fault::new(Severity::Failure, &*manifest.file, message));
+            }
+            Err(_) => return,
+        };
+        if !is_kustomization && !is_argo_source && !GROUPS.iter().any(|group| text.contains(group))
+        {
+            return;
+        }
+        for piece in Documents::new(&text) {
+            let taken = match piece {
+                Piece::Document(tree) if is_kustomization => yaml::kustomization(&tree)
+                    .map(|found| self.kustomization(manifest, folder, root, found)),
+                Piece::Document(tree) if is_argo_source => yaml::image_rules(&tree).map(|found| {
+                    self.deployed(manifest, folder.to_owned(), found);
+                }),
+                Piece::Document(tree) => yaml::deployers(&tree).map(|found| {
+                    for deployer in found {
+                        if let Some(path) = deployed_path(root, &deployer.path) {
+                            self.deployed(manifest, path, deployer.images);
+                        }
+                    }
+                }),
+                // That a manifest is broken is told when its workloads are read.
+                Piece::Broken { .. } if is_manifest(name) => Ok(()),
+                Piece::Broken { problem, .. } => Err(problem),
+            };
+            if let Err(problem) = taken {
+                let place = read::place(&manifest.file, problem.mark);
+                let severity = weight.weigh(&manifest.file, text.as_bytes());
+                faults.push(Fault::new(severity, place, problem.message));
+            }
+        }
+    }
+
+    fn kustomization(
+        &mut self,
+        manifest: &Manifest,
+        folder: &Path,
+        root: &Path,
+        found: yaml::Kustomization,
+    ) {
+        // What is somewhere else, or not there, is not judged here.
+        let below = |paths: Vec<String>| -> Vec<PathBuf> {
+            let real = paths.iter().map(|path| fs::canonicalize(folder.join(path)));
+            let real = real.filter_map(Result::ok);
+            real.filter(|path| path.starts_with(root)).collect()
+        };
+        let source = Source {
+            file: manifest.file.as_str().into(),
+            images: placed(manifest, found.images),
+            resources: below(found.resources),
+            components: below(found.components),
+        };
+        self.kustomizations.insert(folder.to_owned(), source);
+    }
+
+    fn deployed(&mut self, manifest: &Manifest, path: PathBuf, images: Vec<ImageRule>) {
+        let way = Way {
+            file: manifest.file.as_str().into(),
+            rules: placed(manifest, images),
+        };
+        self.deployed.push((path, way));
+    }
+
+    fn resolve(self, root: &Path, walked: &Walked) -> Result<Overrides, String> {
+        let mut resolver = Resolver {
+            sources: &self,
+            root,
+            walked,
+            left: WAYS,
+            stack: Vec::new(),
+            seen: BTreeSet::new(),
+            found: Overrides::default(),
+        };
+        // What another one includes, or an object has deployed, comes out there.
+        let mut inner: BTreeSet<&PathBuf> = self.deployed.iter().map(|(path, _)| path).collect();
+        for source in self.kustomizations.values() {
+            inner.extend(source.resources.iter().chain(&source.components));
+        }
+        for (folder, source) in &self.kustomizations {
+            if !inner.contains(folder) {
+                resolver.render(folder, &[], &source.file)?;
+            }
+        }
+        for (path, way) in &self.deployed {
+            resolver.render(path, &way.rules, &way.file)?;
+        }
+        // Those that include one another in a circle.
+        for (folder, source) in &self.kustomizations {
+            if !resolver.seen.contains(folder) {
+                resolver.render(folder, &[], &source.file)?;
+            }
+        }
+        Ok(resolver.found)
+    }
+}
+
+/// Finds the manifests that are reached.
+struct Resolver<'r> {
+    sources: &'r Sources,
+    root: &'r Path,
+    walked: &'r Walked,
+    left: usize,
+    /// The Kustomize files' folders on the way to the one at hand, and all that were met.
+    stack: Vec<PathBuf>,
+    seen: BTreeSet<PathBuf>,
+    found: Overrides,
+}
+
+impl Resolver<'_> {
+    /// All that comes out of a path; `outer` is what is done with its images afterwards, and `file` the outermost file.
+    fn render(&mut self, path: &Path, outer: &[Rule], file: &Text) -> Result<(), String> {
+        if self.stack.len() > DEEPEST {
+            let path = path.strip_prefix(self.root).unwrap_or(path).display();
+            return Err(format!(
+                "{path}: Kustomize files include one another more than {DEEPEST} deep: nothing was done, for nobody knows \
+                 which images come out"
+            ));
+        }
+        let Some(source) = self.sources.kustomizations.get(path) else {
+            return self.plain(path, outer, file);
+        };
+        // Kustomize refuses circles: what is in one comes out once here.
+        if self.stack.iter().any(|folder| folder == path) {
+            return Ok(());
+        }
+        self.seen.insert(path.to_owned());
+        let mut rules = Vec::new();
+        for component in &source.components {
+            self.component(component, &mut rules, 0);
+        }
+        rules.extend(source.images.iter().cloned());
+        rules.extend(outer.iter().cloned());
+        let way = Arc::new(Way {
+            file: file.clone(),
+            rules: rules.clone(),
+        });
+        self.stack.push(path.to_owned());
+        for next in source.resources.iter().chain(&source.components) {
+            if self.sources.kustomizations.contains_key(next) {
+                self.render(next, &rules, file)?;
+            } else {
+                self.reach(next, &way)?;
+            }
+        }
+        self.stack.pop();
+        Ok(())
+    }
+
+    /// The rules of a component and of those that it includes.
+    fn component(&self, path: &Path, rules: &mut Vec<Rule>, depth: usize) {
+        let Some(source) = self.sources.kustomizations.get(path) else {
+            return;
+        };
+        if depth < DEEPEST {
+            for component in &source.components {
+                self.component(component, rules, depth + 1);
+            }
+        }
+        rules.extend(source.images.iter().cloned());
+    }
+
+    /// A folder without a Kustomize file: Flux takes all manifests below it, and each Kustomize file on the way for what
+    /// is below that.
+    fn plain(&mut self, path: &Path, outer: &[Rule], file: &Text) -> Result<(), String> {
+        let way = Arc::new(Way {
+            file: file.clone(),
+            rules: outer.to_vec(),
+        });
+        let mut inner: BTreeSet<&Path> = BTreeSet::new();
+        for manifest in &self.walked.manifests {
+            let Ok(below) = manifest.path.strip_prefix(path) else {
+                continue;
+            };
+            // The outermost Kustomize file between the folder and the manifest.
+            let between = below.ancestors().skip(1).collect::<Vec<_>>();
+            let known = between.iter().rev().find_map(|way| {
+                let known = self.sources.kustomizations.get_key_value(&path.join(way));
+                known.map(|(folder, _)| folder.as_path())
+            });
+            match known {
+                Some(folder) => drop(inner.insert(folder)),
+                None => self.reach(&manifest.path, &way)?,
+            }
+        }
+        for folder in inner {
+            self.render(folder, outer, file)?;
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, manifest: &Path, way: &Arc<Way>) -> Result<(), String> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            format!(
+                "the Kustomize files of the folder include one another in more than {WAYS} ways: nothing was done, for \
+                 nobody knows which images come out"
+            )
+        })?;
+        let ways = self.found.ways.entry(manifest.to_owned()).or_default();
+        ways.push(Arc::clone(way));
+        Ok(())
+    }
+}
+
+fn placed(manifest: &Manifest, images: Vec<ImageRule>) -> Vec<Rule> {
+    let rule = |rule: ImageRule| Rule {
+        place: read::place(&manifest.file, rule.mark).into(),
+        rule,
+    };
+    images.into_iter().map(rule).collect()
+}
+
+fn is_manifest(name: &str) -> bool {
+    name != NAMES[2]
+}
+
+/// The real path that an object has deployed. It counts from the root of the repository: that is the folder, or one of
+/// those that it is in, up to the one with `.git`.
+fn deployed_path(root: &Path, path: &str) -> Option<PathBuf> {
+    let path = path.trim_start_matches('/');
+    let mut tops = Vec::new();
+    for top in root.ancestors() {
+        tops.push(top);
+        if top.join(".git").exists() {
+            break;
+        }
+    }
+    // Without a repository around it the folder is the root.
+    if !tops.last().is_some_and(|top| top.join(".git").exists()) {
+        tops.truncate(1);
+    }
+    let real = tops.iter().map(|top| fs::canonicalize(top.join(path)));
+    let real = real.filter_map(Result::ok).next()?;
+    // What is above the folder reaches all of it.
+    if root.starts_with(&real) {
+        return Some(root.to_owned());
+    }
+    real.starts_with(root).then_some(real)
+}
