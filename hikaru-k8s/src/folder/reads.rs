@@ -14,6 +14,7 @@ const PLACES: usize = 2;
 
 type Answer = Arc<Result<Found, ClusterError>>;
 type Reading = BoxFuture<'static, Answer>;
+type Waiting = Vec<(Scope, WeakShared<Reading>)>;
 
 /// The places, and who waits for one.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Reads {
     places: Arc<Semaphore>,
     /// Readings that have not begun: whoever looks for the same waits for them, too. One that has begun is not joined: it
     /// may have passed a file that was written since. Those that nobody waits for any more are gone.
-    waiting: Arc<Mutex<Vec<(Scope, WeakShared<Reading>)>>>,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Reads {
