@@ -50,7 +50,11 @@ async fn a_value_that_holds_such_a_character_is_written_escaped() {
         let odd = |c: char| !matches!(c, '\n' | ' '..='~');
         assert!(!written.contains(odd), "{written}");
         assert_eq!(
-            scene.folder().jobs("default").await.map(|jobs| jobs.len()),
+            scene
+                .folder()
+                .jobs("default")
+                .await
+                .map(|list| list.jobs.len()),
             Ok(1)
         );
     }
