@@ -150,8 +150,7 @@ fn read(
         _ => {}
     }
     // Whoever watches the figures on the listener of probes needs no token that could deploy.
-    let is_open =
-        |route: Route<'_>| route.is_probe() || (origin.probes && route == Route::Metrics);
+    let is_open = |route: Route<'_>| route.is_probe() || (origin.probes && route == Route::Metrics);
     if !route.is_some_and(is_open) {
         let caller = shared.authentication.check(&head.uri, &head.headers)?;
         line.caller = Some(caller);

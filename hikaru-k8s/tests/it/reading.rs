@@ -3,7 +3,6 @@
 use hikaru_core::{ClusterPort as _, IdentityKeys, Select, WorkloadId};
 use hikaru_k8s::Folder;
 use std::fs;
-use std::time::{Duration, Instant};
 
 use super::scene::{Scene, alone, build, deployment, lines, mode, unprivileged};
 
@@ -152,15 +151,13 @@ async fn a_folder_that_is_a_symlink_is_a_folder() {
 #[tokio::test]
 async fn links_to_links_cost_no_more_than_the_folder_is_large() {
     let scene = Scene::with(&[("d00/web.yaml", &deployment("web", 1))]);
-    // Two ways to each next one: 2^24 ways to the last.
+    // Two ways to each next one: 2^24 ways to the last, which would take minutes.
     for n in 1..24 {
         for way in ["a", "b"] {
             scene.link(&format!("d{n:02}/{way}"), &format!("../d{:02}", n - 1));
         }
     }
-    let start = Instant::now();
     assert_eq!(scene.origins().await, ["d00/web.yaml#1"]);
-    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use xtask::{Cluster, Component};
@@ -12,12 +12,10 @@ use crate::{Ran, command, serve::Server};
 
 /// `hikaru find` in the shared cluster with these variables.
 fn find(variables: &[(&str, &str)]) -> Ran {
-    let begun = Instant::now();
     let mut find = command(&["find", &image(1)]);
     find.env("K8S_URL", Cluster::shared().url());
     let output = find.envs(variables.iter().copied()).output();
     let output = output.expect("hikaru runs");
-    assert!(begun.elapsed() < Duration::from_secs(10));
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(!err.contains("panicked"), "{err}");

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -153,7 +153,6 @@ async fn what_a_refused_write_means() {
 
 #[tokio::test]
 async fn a_write_without_an_answer_is_lost_and_not_repeated() {
-    let begun = Instant::now();
     for step in [Step::Cut, Step::Silence] {
         let shown = format!("{step:?}");
         let (written, times) = written(step).await;
@@ -163,7 +162,6 @@ async fn a_write_without_an_answer_is_lost_and_not_repeated() {
         );
         assert_eq!(times, 1, "{shown}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
