@@ -172,7 +172,7 @@ pub(crate) const ALL: &[Series] = &[
         format!("1-{}b", repeated("a.", n))
     }),
     accepted("version/hyphens", version, |n| {
-        format!("1-{}", repeated("-", n))
+        format!("1.0-{}", repeated("-", n))
     }),
     refused("version/numbers", version, |n| repeated("1.", n) + "1"),
     refused("version/last", version, |n| {
