@@ -208,7 +208,7 @@ pub(crate) struct Upgrade {
     /// Test everything, write nothing
     #[arg(long, env = "HIKARU_DRY_RUN", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
-    /// Fail also on what stays behind without anybody having said so: held, other-branch
+    /// Fail also on another branch's build of the same version, and on two builds in one pod
     #[arg(long, env = "HIKARU_STRICT", hide_env_values = true, value_parser = BoolishValueParser::new() )]
     pub(crate) strict: bool,
     /// Exit 0 when nothing matches: for branches that have no deployment

@@ -107,7 +107,7 @@ pub(crate) struct Course {
     /// Test everything, create nothing
     #[arg(long, env = "HIKARU_DRY_RUN", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) dry_run: bool,
-    /// Wait until the Job has ended, 10m without a time; exits 1 unless it is complete
+    /// Wait until the Job has ended, 10m without a time; exits 1 if it fails and 4 if it has not ended
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "10m",
           env = "HIKARU_WAIT", hide_env_values = true)]
     pub(crate) wait: Option<Patience>,

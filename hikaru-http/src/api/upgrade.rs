@@ -96,8 +96,10 @@ fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
     if let Some(shortfall) = report.shortfall(terms, ask.allow_none) {
         let (kind, see) = match shortfall.kind {
             ShortfallKind::Refused => (Kind::Refused, ""),
-            ShortfallKind::NothingMatched => (Kind::Strict, ": see nearMisses of the report"),
-            ShortfallKind::StaysBehind => (Kind::Strict, ""),
+            ShortfallKind::NothingMatched if !report.near_misses.is_empty() => {
+                (Kind::Strict, ": see nearMisses of the report")
+            }
+            ShortfallKind::NothingMatched | ShortfallKind::StaysBehind => (Kind::Strict, ""),
             // Repeating can help.
             _ => (Kind::Incomplete, ""),
         };
