@@ -24,6 +24,7 @@ mod mention;
 mod overrides;
 mod read;
 mod reads;
+mod text;
 mod walk;
 mod write;
 
@@ -347,16 +348,16 @@ impl Inner {
             Err(ClusterError::Stale) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let text = match File::open(&path).map_err(read::Unreadable::Io) {
-            Ok(mut handle) => read::text(&mut handle),
+        let text = match File::open(&path).map_err(text::Unreadable::Io) {
+            Ok(mut handle) => text::text(&mut handle),
             Err(error) => Err(error),
         };
         let text = match text {
             Ok(text) => text,
-            Err(read::Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(text::Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
             }
-            Err(read::Unreadable::Io(error)) => return Err(write::refused(error, file, "read")),
+            Err(text::Unreadable::Io(error)) => return Err(write::refused(error, file, "read")),
             Err(unreadable) => {
                 let (place, message) = unreadable.explain(file);
                 return Err(ClusterError::Invalid(format!("{place}: {message}")));
@@ -386,7 +387,7 @@ impl Inner {
         match (same_name.pop(), same_name.is_empty(), odd) {
             (Some(moved), true, _) => Ok(Some(moved)),
             (None, _, Some(problem)) => {
-                let place = read::place(file, problem.mark);
+                let place = text::place(file, problem.mark);
                 Err(ClusterError::Invalid(format!(
                     "{place}: {}",
                     problem.message

@@ -6,6 +6,7 @@ mod hindrances;
 mod job;
 mod kind;
 mod live;
+mod nullable;
 mod yaml;
 
 pub use folder::{Folder, FolderSettings, OpenError};

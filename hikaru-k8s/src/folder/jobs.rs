@@ -13,7 +13,7 @@ use hikaru_core::{
 };
 use serde_json::Value;
 
-use super::{Inner, read, walk, write};
+use super::{Inner, text, walk, write};
 use crate::{
     job::{BUDGET, Definition, from_cron_job},
     yaml::{self, Documents, Piece},
@@ -161,8 +161,8 @@ impl Inner {
             let mut fault = |place: String, message: String| {
                 faults.push(Fault::new(Severity::Failure, place, message));
             };
-            let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
-            let text = match opened.and_then(|mut file| read::text(&mut file)) {
+            let opened = File::open(&manifest.path).map_err(text::Unreadable::Io);
+            let text = match opened.and_then(|mut file| text::text(&mut file)) {
                 Ok(text) => text,
                 Err(unreadable) => {
                     let (place, message) = unreadable.explain(&manifest.file);

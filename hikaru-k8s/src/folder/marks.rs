@@ -3,7 +3,7 @@
 use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName, mark_key};
 use std::fs::File;
 
-use super::{Inner, read, walk};
+use super::{Inner, read, text, walk};
 
 impl Inner {
     /// Names file and line of each mark that a person would have to remove. Files that cannot be read are passed over:
@@ -17,8 +17,8 @@ impl Inner {
         let mut there = false;
         let mut marks = Vec::new();
         for manifest in &walked.manifests {
-            let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
-            let Ok(text) = opened.and_then(|mut file| read::text(&mut file)) else {
+            let opened = File::open(&manifest.path).map_err(text::Unreadable::Io);
+            let Ok(text) = opened.and_then(|mut file| text::text(&mut file)) else {
                 continue;
             };
             for document in read::documents(
@@ -37,7 +37,7 @@ impl Inner {
                     let wanted =
                         |key: &Text| container.is_none_or(|wanted| mark_key(wanted) == **key);
                     for (key, (_, mark)) in object.marks.iter().filter(|(key, _)| wanted(key)) {
-                        let place = read::place(&manifest.file, *mark);
+                        let place = text::place(&manifest.file, *mark);
                         marks.push(format!("{place}: {MARK_PREFIX}{key}"));
                     }
                 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::mention::Weight;
-use super::read;
+use super::text;
 use super::walk::{Manifest, Walked};
 use crate::yaml::{self, Documents, ImageRule, Piece};
 
@@ -134,8 +134,8 @@ impl Sources {
         };
         let is_kustomization = NAMES.contains(&name);
         let is_argo_source = name.starts_with(".argocd-source");
-        let opened = File::open(&manifest.path).map_err(read::Unreadable::Io);
-        let text = match opened.and_then(|mut file| read::text(&mut file)) {
+        let opened = File::open(&manifest.path).map_err(text::Unreadable::Io);
+        let text = match opened.and_then(|mut file| text::text(&mut file)) {
             Ok(text) => text,
             // The others are read once more, for their workloads, and told of then.
             Err(_) if is_kustomization && !is_manifest(name) => {
@@ -168,7 +168,7 @@ impl Sources {
                 Piece::Broken { problem, .. } => Err(problem),
             };
             if let Err(problem) = taken {
-                let place = read::place(&manifest.file, problem.mark);
+                let place = text::place(&manifest.file, problem.mark);
                 let severity = weight.weigh(&manifest.file, text.as_bytes());
                 faults.push(Fault::new(severity, place, problem.message));
             }
@@ -347,7 +347,7 @@ impl Resolver<'_> {
 
 fn placed(manifest: &Manifest, images: Vec<ImageRule>) -> Vec<Rule> {
     let rule = |rule: ImageRule| Rule {
-        place: read::place(&manifest.file, rule.mark).into(),
+        place: text::place(&manifest.file, rule.mark).into(),
         rule,
     };
     images.into_iter().map(rule).collect()

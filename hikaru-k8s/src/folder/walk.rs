@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::read::encoding;
+use super::text::encoding;
 
 /// Names what the walk passes over, in gitignore's syntax.
 const IGNORE_FILE: &str = ".hikaruignore";

@@ -20,7 +20,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::read::{self, Document, Unreadable};
+use super::read::{self, Document};
+use super::text::{self, Unreadable};
 use crate::yaml::{self, Edit, Object, Place, Terms};
 
 /// How long to wait for another program's lock on a file. Ours hold it for milliseconds.
@@ -176,7 +177,7 @@ impl<'b> Batch<'b> {
     }
 
     fn refused(&self, problem: &yaml::Problem) -> ClusterError {
-        let place = read::place(self.file, problem.mark);
+        let place = text::place(self.file, problem.mark);
         ClusterError::Invalid(format!("{place}: {}", problem.message))
     }
 
@@ -273,7 +274,7 @@ impl Opened {
             if !metadata.is_file() {
                 return Err(ClusterError::Stale);
             }
-            let text = read::text(&mut handle).map_err(|unreadable| match unreadable {
+            let text = text::text(&mut handle).map_err(|unreadable| match unreadable {
                 Unreadable::Io(error) => gone_or(error, file, "read"),
                 // It was text when it was judged.
                 _ => ClusterError::Stale,

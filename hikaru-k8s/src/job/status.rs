@@ -3,14 +3,10 @@
 use hikaru_core::{
     ContainerTrouble, Fault, JobCondition, JobName, JobState, JobStatus, Severity, Text,
 };
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
+use crate::nullable::nullable;
 
 /// A page of a list, its items unread.
 #[derive(Deserialize)]

@@ -13,7 +13,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::kind::{Kind, Rollout};
+use crate::{
+    kind::{Kind, Rollout},
+    nullable::nullable,
+};
 
 use super::{
     applier,
@@ -38,13 +41,6 @@ pub(super) struct PageMetadata {
     pub(super) next: String,
     #[serde(default, deserialize_with = "nullable")]
     pub(super) resource_version: String,
-}
-
-/// Go writes empty lists and maps as `null` where they are not left out.
-pub(super) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// An object that was read.

@@ -10,8 +10,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::object::nullable;
-use crate::kind::Kind;
+use crate::{kind::Kind, nullable::nullable};
 
 /// What is read of a pod template.
 #[derive(Debug, Default)]

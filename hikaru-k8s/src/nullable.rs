@@ -1,0 +1,10 @@
+//! Go writes empty lists and maps as `null` where they are not left out: read as if they were empty.
+
+use serde::{Deserialize, Deserializer};
+
+/// For `deserialize_with`: `null` is the default value.
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
