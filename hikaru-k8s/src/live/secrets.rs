@@ -12,7 +12,8 @@ use memchr::memmem;
 
 /// What stands in the place of a secret.
 const REDACTED: &[u8] = b"(our credentials)";
-/// How many bytes of a secret give it away: what follows them is taken out as far as it is the secret's.
+/// In a text for people this many bytes of a secret are enough to recognize it, because a proxy may have cut it: they and all
+/// bytes after them that match the secret are replaced. A secret that is shorter is replaced in such texts alone.
 const BEGINNING: usize = 16;
 /// How many credentials are remembered: those before a rotation may still be on their way.
 const REMEMBERED: usize = 3;
@@ -53,20 +54,20 @@ impl Secrets {
 
     /// A text for people without them.
     pub(super) fn out_of_text(&self, text: &str) -> String {
-        let text = self.without(text.as_bytes().to_vec(), 1);
+        let text = self.without(text.as_bytes().to_vec(), 1, BEGINNING);
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// The bytes of an answer without them. Short ones stay: a password of a few letters is a part of innocent words, and
-    /// an answer is read by programs.
+    /// The bytes of an answer without them. Programs read those, so only whole secrets are replaced: a password of a few
+    /// letters is a part of innocent words, and every JSON Web Token begins with the same bytes as ours.
     pub(super) fn out_of_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.without(bytes, BEGINNING)
+        self.without(bytes, BEGINNING, usize::MAX)
     }
 
     /// The header fields of an answer without them.
     pub(super) fn out_of_headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
-            let without = self.without(value.as_bytes().to_vec(), BEGINNING);
+            let without = self.without(value.as_bytes().to_vec(), BEGINNING, BEGINNING);
             if without != value.as_bytes()
                 && let Ok(other) = HeaderValue::from_bytes(&without)
             {
@@ -75,18 +76,19 @@ impl Secrets {
         }
     }
 
-    fn without(&self, mut bytes: Vec<u8>, least: usize) -> Vec<u8> {
+    /// Replaces the secrets of at least `least` bytes. `beginning`: how many bytes of one are enough to recognize it.
+    fn without(&self, mut bytes: Vec<u8>, least: usize, beginning: usize) -> Vec<u8> {
         for forms in self.forms() {
             for form in forms.iter().filter(|form| form.len() >= least) {
-                bytes = take_out(bytes, form);
+                bytes = take_out(bytes, form, beginning);
             }
         }
         bytes
     }
 }
 
-fn take_out(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
-    let beginning = &secret[..secret.len().min(BEGINNING)];
+fn take_out(bytes: Vec<u8>, secret: &[u8], beginning: usize) -> Vec<u8> {
+    let beginning = &secret[..secret.len().min(beginning)];
     let finder = memmem::Finder::new(beginning);
     let Some(mut at) = finder.find(&bytes) else {
         return bytes;
@@ -189,13 +191,14 @@ mod tests {
                 format!("{TOKEN}{TOKEN}"),
                 "(our credentials)(our credentials)",
             ),
-            // A proxy that cuts what it shows.
-            (format!("{}…", &TOKEN[..30]), "(our credentials)…"),
         ] {
             assert_eq!(secrets.out_of_text(&text), expected);
             let bytes = secrets.out_of_bytes(text.into_bytes());
             assert_eq!(String::from_utf8_lossy(&bytes), expected);
         }
+        // A proxy that cuts what it shows.
+        let cut = format!("{}…", &TOKEN[..30]);
+        assert_eq!(secrets.out_of_text(&cut), "(our credentials)…");
         for before in ["", "B", "Be", "Bearer "] {
             let shown = secrets.out_of_text(&in_base64(before));
             assert!(shown.contains("(our credentials)"), "{shown}");
@@ -233,6 +236,15 @@ mod tests {
         // What programs read is not changed for the sake of a few letters.
         let innocent = b"a pass word+1/2".to_vec();
         assert_eq!(secrets.out_of_bytes(innocent.clone()), innocent);
+    }
+
+    /// Such a token may stand in a CronJob from which a Job is created.
+    #[test]
+    fn another_token_in_an_answer_stays_as_it_is() {
+        let secrets = secrets(&format!("Bearer {TOKEN}"));
+        let other = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.another-signature";
+        let body = format!("{{\"name\":\"TOKEN\",\"value\":\"{other}\"}}").into_bytes();
+        assert_eq!(secrets.out_of_bytes(body.clone()), body);
     }
 
     #[test]
