@@ -27,10 +27,7 @@ fn check(code: i32, variables: &[(&str, &str)], tells: &[&str]) -> Ran {
 
 #[track_caller]
 fn ends(command: &mut Command) -> Ran {
-    let begun = Instant::now();
     let output = command.output().expect("hikaru runs");
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(!out.contains(SECRET) && !err.contains(SECRET), "{out}{err}");

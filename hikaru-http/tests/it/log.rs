@@ -325,7 +325,7 @@ async fn a_plan_is_no_change() {
 async fn a_head_that_is_never_finished_is_no_line_for_an_operator() {
     let (log, _guard) = Log::start();
     let mut limits = Limits::default();
-    limits.header_time = std::time::Duration::from_millis(20);
+    limits.header_time = std::time::Duration::from_millis(500);
     let server = serve_with(shop(), Authentication::Loopback, limits).await;
     let mut client = Client::connect(server.address()).await;
     client.send("GET /livez HTTP/1.1\r\nHo").await;

@@ -168,7 +168,9 @@ fn probes_have_a_listener_of_their_own_and_sighup_ends_nothing() {
     assert_eq!(server.get("/metrics").status, 401);
 
     server.signal("HUP");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !server.log().contains("SIGHUP") {
+        assert!(std::time::Instant::now() < until, "{}", server.log());
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(status("/livez", ""), 200);

@@ -12,8 +12,8 @@ use super::world::{Told, hash, mark};
 /// How old the view may be that an answer rests on: an older one is answered 503. On a machine at rest it is
 /// milliseconds, so how old the oldest was is told, too.
 ///
-/// That is counted from what was last heard, and on a busy machine that is heard late. So the time of the slowest answer is
-/// granted besides: where an answer takes ten seconds an event of a watch may take them, too.
+/// The age counts from the last event that hikaru heard. On a busy machine events arrive late, so the check adds the time of
+/// the slowest answer of the run.
 pub(super) const STALE: Duration = Duration::from_secs(30);
 
 /// A post and what came of it.
