@@ -13,8 +13,9 @@ use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
 /// Upgrades the Kubernetes workloads that a newly built image is meant for, never backwards, and says for each what it
 /// did and why.
 ///
-/// Exit codes: 0 done; 1 nothing matched, or only a person can mend it; 2 bad flags or arguments; 3 refused by the cluster;
-/// 4 the cluster cannot be reached, or it is not finished: repeating can help. One line, `error: …`, says why it is not 0.
+/// Exit codes: 0 done; 1 nothing matched, or a person has to mend something; 2 bad flags or arguments; 3 the cluster refuses;
+/// 4 the cluster cannot be reached, or the command did not finish: repeating can help. If the code is not 0, one line that
+/// begins with `error:` says why.
 #[derive(Debug, Parser)]
 #[command(name = "hikaru", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -148,7 +149,7 @@ pub(crate) struct Serve {
         hide_env_values = true
     )]
     pub(crate) listen: SocketAddr,
-    /// Where to answer probes and metrics alone, besides: connections of the API cannot exhaust this one
+    /// A second address that answers only probes and metrics; callers of the API cannot use up its connections
     #[arg(
         long,
         value_name = "ADDRESS:PORT",

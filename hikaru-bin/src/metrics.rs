@@ -429,7 +429,7 @@ impl ClusterPort for Measured {
 
 #[cfg(test)]
 mod tests {
-    /// The port has a pause that is none, for clusters that need none: one that is passed on must not become it.
+    /// `ClusterPort::pause` does nothing by default: a port that wraps another one must pass the call on.
     #[tokio::test]
     async fn a_pause_reaches_the_cluster() {
         use std::sync::atomic::{AtomicUsize, Ordering};

@@ -36,9 +36,9 @@ const READ_PAUSES: [Duration; LOST_READS - 1] = [
 
 /// The attempts to upgrade one workload.
 ///
-/// Before each [`Step`] there is a [pause](Attempts::pause), which is nothing but after a lost answer. Each step is answered
-/// by the call that it names, once; an answer that nobody waits for changes nothing, and another
-/// workload than the one that was to be read ends it as failed.
+/// [`Attempts::pause`] says how long to wait before each [`Step`]: zero, except after a lost answer. Call the method that the
+/// step names, once. `Attempts` ignores an answer that it did not ask for, and fails if it is given another workload than the
+/// one that it asked to read.
 ///
 /// ```
 /// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, Written, plan};
@@ -119,7 +119,7 @@ impl Attempts {
         Self::at_most(ATTEMPTS, plan)
     }
 
-    /// The same with so many writes.
+    /// As [`Attempts::of`], with at most `attempts` writes for each workload.
     pub fn at_most(attempts: usize, mut plan: Plan) -> impl Iterator<Item = Self> {
         let entries = std::mem::take(&mut plan.entries);
         let plan = Arc::new(plan);
@@ -253,7 +253,7 @@ impl Attempts {
         match &self.entry.change {
             None => self.end(Outcome::Unchanged),
             Some(_) if self.left == 0 => self.end(Outcome::Contended),
-            // It has just been read that none of them was applied.
+            // The last reading showed that the cluster applied none of the lost writes.
             Some(_) if let Some(lost) = lost.filter(|lost| lost.writes >= LOST_WRITES) => {
                 let error = lost.error.clone();
                 self.end(Outcome::Failed(error));

@@ -41,7 +41,7 @@ pub struct Confined {
 }
 
 impl Confined {
-    /// Only these namespaces of a cluster; none of them: all.
+    /// Confines a cluster to these namespaces. An empty list confines nothing.
     pub fn new(cluster: Arc<dyn ClusterPort>, namespaces: Vec<Text>) -> Self {
         Self {
             cluster,
@@ -54,10 +54,10 @@ impl Confined {
     }
 }
 
-/// Whether a namespace is one of these; none of them: it is.
+/// Checks that `allowed` holds the namespace. An empty list allows every namespace.
 ///
 /// # Errors
-/// The sentence that says so, with the variable that confines.
+/// The sentence that names the namespace, and the variable that confines.
 pub(crate) fn check_within(allowed: &[Text], namespace: &str) -> Result<(), String> {
     if allowed.is_empty() || allowed.iter().any(|known| **known == *namespace) {
         return Ok(());

@@ -42,7 +42,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Writes one character so.
+/// Writes one character, escaped if [`Escaped::escapes`] says so.
 pub(crate) fn write_escaped(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     if Escaped::escapes(c) {
         write!(f, "{}", c.escape_default())

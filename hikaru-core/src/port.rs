@@ -205,12 +205,12 @@ pub enum Freshness {
         /// What cannot be read, and why.
         reason: String,
     },
-    /// It has not been complete yet.
+    /// It has never been complete so far.
     Syncing {
         /// What keeps it from that, where it is known.
         reason: Option<String>,
     },
-    /// It was, until then.
+    /// It was complete, and has been out of date since `since`.
     Stale {
         /// When it was last known to be up to date.
         since: SystemTime,

@@ -119,7 +119,7 @@ fn scope(request: &Request) -> Scope {
     }
 }
 
-/// What is seldom awaited is boxed, here and below: a post that nobody has a workload for need not carry the room for it.
+/// Boxes the futures that run rarely, so that a post for which no workload exists stays small in memory.
 fn carry_out(
     port: &dyn ClusterPort,
     plan: Plan,
@@ -153,7 +153,7 @@ async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) {
     let near = Scope::new(Select::Near(report.build().clone()));
     let found = match port.find(&near).await {
         Err(ClusterError::Unsupported(_)) => return,
-        // Who may read one namespace alone is still told that nothing matched there.
+        // A caller who may read one namespace only is still told that nothing matched there: so this is a warning.
         Err(error) => {
             let place = "what nearly matches";
             let fault = Fault::new(Severity::Warning, place, error.to_string());

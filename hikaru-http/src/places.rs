@@ -91,14 +91,14 @@ impl Table {
         }
     }
 
-    /// The first of these connections of which that is true.
+    /// The connection that has waited the longest among those for which `is` is true.
     fn oldest(&self, of: &BTreeMap<u64, u64>, is: impl Fn(&Open) -> bool) -> Option<u64> {
         let mut ids = of.values();
         ids.find(|id| self.open.get(id).is_some_and(&is)).copied()
     }
 
-    /// Makes sure that there is a place, of so many: if there is none, the connection is closed that has waited the longest
-    /// for its client, for a whole head of a request or, if there is none of those, for an answer to be taken.
+    /// Whether fewer than `most` places are taken. If not, it closes the connection that has waited the longest for the head
+    /// of a request, else the one whose client has been taking its answer the longest.
     fn has_place(&mut self, crowded: bool, most: usize) -> bool {
         let taken = match crowded {
             true => self.crowded,
@@ -221,7 +221,8 @@ impl Place {
         while table.unsent > self.places.answers && self.cut(&mut table, |table| &table.sending) {}
     }
 
-    /// Closes the oldest of the others that holds bytes of those. What this one holds is kept, however much it is.
+    /// Closes the connection, other than this one, that has waited the longest and still holds bytes. It never closes this
+    /// one, however many bytes it holds.
     fn cut(&self, table: &mut Table, of: impl Fn(&Table) -> &BTreeMap<u64, u64>) -> bool {
         let mut ids = of(table).values();
         let holds = |id: &u64| {

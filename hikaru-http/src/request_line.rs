@@ -98,7 +98,7 @@ struct Counts {
 }
 
 impl RequestLine {
-    /// Of what is told here the metrics get their figures, too. Boxed: it goes from hand to hand.
+    /// `metrics` receives the figures of this request. Boxed, because the line is moved often.
     pub(crate) fn new(
         id: String,
         method: Option<Method>,

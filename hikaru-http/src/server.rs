@@ -171,7 +171,7 @@ impl Bound {
         })
     }
 
-    /// Who keeps its figures; `/metrics` is not there without.
+    /// Sets the keeper of the figures. Without one `/metrics` is 404.
     pub fn metrics(mut self, metrics: Arc<dyn Metrics>) -> Self {
         self.metrics = Some(metrics);
         self

@@ -154,7 +154,7 @@ impl Definition {
     /// Puts a definition that names no namespace into one.
     ///
     /// # Errors
-    /// The caller named one, and the definition another; or his is none.
+    /// The caller and the definition name different namespaces, or the caller's is not a valid namespace name.
     pub(crate) fn settle(
         &mut self,
         asked: Option<&Text>,

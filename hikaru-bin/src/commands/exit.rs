@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hikaru_core::{ClusterError, FindError, Shortfall, ShortfallKind};
 
-/// How a command ended whose result, if it has one, is printed.
+/// How a command ended. Its result, if there is one, has been printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// All is done.
@@ -13,7 +13,7 @@ pub(super) enum End {
     Failed(Failure),
 }
 
-/// An exit code but 0. 2, for flags and arguments, is given by clap.
+/// The exit codes other than 0. clap gives 2, for flags and arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Nothing matched, or only a person can mend it.
@@ -44,7 +44,7 @@ impl Failure {
         Self { exit, why }
     }
 
-    /// What a cluster's error is, told in these words.
+    /// The failure that stands for this error of the cluster, with this sentence.
     pub(super) fn of_cluster(error: &ClusterError, why: impl Into<String>) -> Self {
         let exit = match error {
             error if error.is_retryable() => Exit::Repeat,

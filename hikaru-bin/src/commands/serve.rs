@@ -100,8 +100,7 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     }
 }
 
-/// Listens, with room for many who connect at the same moment: the system drops those for whom there is none, and they try
-/// again a second later.
+/// Opens a listener. Many clients can wait to be accepted; the system drops the others, and they try again a second later.
 fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     let listener = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),

@@ -74,7 +74,7 @@ pub(super) struct Marked<'c> {
 }
 
 impl Marked<'_> {
-    /// Whether the posted build stays out for the mark. What runs is the build of the same identity, if it is one.
+    /// Whether the mark keeps the posted build out. `same`: the running build, if it has the workload's identity.
     ///
     /// Where the marked build runs, or something higher, nobody took anything back: what follows in the table says better
     /// why a build stays out. Over something floating the marked build itself goes out again: somebody who applies a
@@ -270,6 +270,6 @@ pub(super) enum NextMark {
     Stays,
     /// This is its new value.
     Write(Text),
-    /// It cannot be written: so many bytes.
+    /// No label can hold it: it would be this many bytes long.
     TooLong(usize),
 }

@@ -53,8 +53,7 @@ pub struct Request {
     pub branch: Option<Text>,
     /// What may be passed over.
     pub force: Force,
-    /// Whether it is found out what nearly matched, if nothing does: another question to the cluster, for whoever reads the
-    /// answer. On at first.
+    /// Whether to look for near misses when nothing matches. That costs a second question to the cluster. Default: true.
     pub near_misses: bool,
 }
 

@@ -79,7 +79,7 @@ impl fmt::Display for Sentence<'_> {
                 let Some(mark) = mark.map(|m| m.precedence) else {
                     return Ok(());
                 };
-                // Of a format without builds nobody has a build 0.
+                // Where the tag's format has no build, the 0 that stands for it is not shown.
                 let mark = VersionAndBuild(mark, posted.has_build() || mark.build > 0);
                 match &running {
                     // A build of the same identity is held only while a lower one runs.

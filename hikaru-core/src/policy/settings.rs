@@ -151,7 +151,8 @@ impl Rules {
         }
     }
 
-    /// Why the containers that are judged are none: a misspelt name would leave the workload behind in silence.
+    /// The error of a `containers` setting that names no container of the pod. Without it a misspelt name would leave the
+    /// workload behind in silence.
     fn names_none(&self, workload: &Workload) -> Option<UnreadableSetting> {
         let judged = self.containers.as_ref()?;
         let of_pod = || workload.containers.iter().map(|container| &container.name);

@@ -31,7 +31,7 @@ pub enum Warning {
         /// The name.
         name: Text,
     },
-    /// The label of a high-water mark has a value that is none: it counts as not there.
+    /// The value of a mark's label cannot be read as a mark. The container is judged as if it had no mark.
     UnreadableMark {
         /// The container's name.
         container: Text,
@@ -45,7 +45,7 @@ pub enum Warning {
         /// The others: name and image.
         others: Vec<(Text, Text)>,
     },
-    /// A tag that holds a version, but is none, gives way to any build.
+    /// The running tag contains a version, but is not a version as a whole, so any build replaces it.
     FloatingVersion {
         /// The container's name.
         container: Text,

@@ -36,7 +36,7 @@ pub(super) fn answer(
         },
     };
     let mut request = parameters.request(build);
-    // The list of what was upgraded has no place for them.
+    // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;
     let deadline = line.started + shared.limits.answer;
     let turn = match shared.upgrades.clone().try_acquire_owned() {

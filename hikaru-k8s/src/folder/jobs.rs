@@ -141,7 +141,7 @@ impl Inner {
         found.map(status).ok_or(ClusterError::NotFound)
     }
 
-    /// Refused: files are removed by those whose they are. The error names the file.
+    /// Always refused: hikaru deletes no files. The error names the file that the caller can delete.
     pub(super) fn delete_job(&self, name: &JobName) -> Result<(), ClusterError> {
         let place = self.job(name)?.file.unwrap_or_default();
         Err(ClusterError::Invalid(format!(

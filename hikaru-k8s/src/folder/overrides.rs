@@ -215,7 +215,7 @@ impl Sources {
             seen: BTreeSet::new(),
             found: Overrides::default(),
         };
-        // What another one includes, or an object has deployed, comes out there.
+        // Folders that another Kustomize file includes, or that Flux or Argo CD deploys, are rendered from there alone.
         let mut inner: BTreeSet<&PathBuf> = self.deployed.iter().map(|(path, _)| path).collect();
         for source in self.kustomizations.values() {
             inner.extend(source.resources.iter().chain(&source.components));
@@ -251,7 +251,8 @@ struct Resolver<'r> {
 }
 
 impl Resolver<'_> {
-    /// All that comes out of a path; `outer` is what is done with its images afterwards, and `file` the outermost file.
+    /// Follows a path to all manifests that it includes. `outer`: the rules applied after its own; `file`: where the way
+    /// begins.
     fn render(&mut self, path: &Path, outer: &[Rule], file: &Text) -> Result<(), String> {
         if self.stack.len() > DEEPEST {
             let path = path.strip_prefix(self.root).unwrap_or(path).display();

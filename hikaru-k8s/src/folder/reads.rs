@@ -20,8 +20,9 @@ type Waiting = Vec<(Scope, WeakShared<Reading>)>;
 #[derive(Debug)]
 pub(super) struct Reads {
     places: Arc<Semaphore>,
-    /// Readings that have not begun: whoever looks for the same waits for them, too. One that has begun is not joined: it
-    /// may have passed a file that was written since. Those that nobody waits for any more are gone.
+    /// Readings that have not begun: a call that looks for the same joins one. A reading that has begun is not joined,
+    /// because it may have passed a file that was written since. The references are weak: a reading goes when its last
+    /// caller stops waiting.
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -38,7 +39,7 @@ impl Reads {
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        // It is never closed. The place goes along: it lasts as long as the work, not as the caller.
+        // The work owns the permit, so the place is free when the work ends, even if its caller left earlier.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         blocking(move || {
             let _place = place;

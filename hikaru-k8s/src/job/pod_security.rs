@@ -288,7 +288,7 @@ impl Demands {
         Ok(())
     }
 
-    /// No member but these: a later Kubernetes may have one that lets a pod reach its node.
+    /// Refuses members that hikaru does not know: a later Kubernetes may add one that lets a pod reach its node.
     fn known(&mut self, map: &Fields<'_>, members: &[&str]) {
         for name in map.names().filter(|name| !members.contains(name)) {
             let found = shown(&Value::from(name));

@@ -140,7 +140,7 @@ impl Job {
     /// Its status, as far as the object itself tells.
     ///
     /// # Errors
-    /// Its name or its namespace is none.
+    /// The Job's name or namespace is not a valid name.
     pub(crate) fn status(self) -> Result<JobStatus, String> {
         let Self {
             metadata,

@@ -28,7 +28,7 @@ const ARGO_CD: &str = "argocd-controller";
 /// The first manager but us that applies an entry of the pod's containers, whoever set its image last: after a write of
 /// ours it still applies the rest, and finds the image in our hands. `pod` is the way to the pod's spec.
 ///
-/// What cannot be read tells of nobody: the rules do without it.
+/// Entries that cannot be read are ignored: the rules then take the workload to have no applier.
 pub(super) fn of(managed_fields: &str, pod: &[Text]) -> Option<Owner> {
     // Most objects are never applied so, and this is the longest part of most.
     if !managed_fields.contains("\"Apply\"") {

@@ -2,7 +2,8 @@
 //! the request may have been carried out. What the requests are and what their answers mean is said elsewhere.
 //!
 //! kube's defaults do not suit a deploy path: no read timeout, 15 silent retries of every method, a connect timeout of
-//! 30 s. So the stack is put together in `transport`; TLS, credentials and plugins for them are kube's.
+//! 30 s. So the stack is put together in `transport`; TLS is kube's, as are the older providers of credentials;
+//! exec plugins are run by `plugin`.
 
 use std::{error::Error, time::Duration};
 

@@ -186,7 +186,7 @@ impl Index {
         source.trouble = Some(trouble);
     }
 
-    /// A kind that was added is not there, or not for us, and what was known of it is too old: it is done without.
+    /// Closes the source of an added kind that the server lacks or forbids, once what is known of it is too old.
     pub(super) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
         let Source { state, alive, .. } = self.sources[source];
         if state == State::Listed && now.saturating_duration_since(alive) <= self.patience {
@@ -269,7 +269,7 @@ impl Index {
             let trouble = source.trouble.as_ref().map(|trouble| trouble.cause);
             match source.state {
                 State::New => return Trust::Syncing,
-                // Whom the server knows no more will hear of nothing, and writes nothing: there is nothing to wait for.
+                // A server that refuses our credentials sends no events and takes no writes: the view is out of date at once.
                 State::Listed
                     if trouble == Some(Cause::Credentials)
                         || now.saturating_duration_since(source.alive) > self.patience =>

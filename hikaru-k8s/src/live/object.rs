@@ -26,7 +26,7 @@ use super::{
 
 /// A page of a list: its objects are read one by one.
 ///
-/// What has no items is none: some other object, or a page of a proxy, would pass for an empty list.
+/// An answer without `items` is an error: another object, or a proxy's page, would otherwise be read as an empty list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<'a> {
     pub(super) metadata: PageMetadata,
@@ -62,7 +62,7 @@ pub(super) struct Malformed {
     pub(super) id: WorkloadId,
     /// What was expected and what was found.
     pub(super) message: String,
-    /// Every text in it that stands where an image can: whether it matters to somebody.
+    /// The images that it may run: they decide whether the fault matters to a call.
     images: Vec<Text>,
 }
 

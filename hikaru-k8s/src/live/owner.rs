@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// `app:group/Kind:namespace/name`, on every object that Argo CD tracks by annotation (its default from version 3 on).
 const ARGO_CD: &str = "argocd.argoproj.io/tracking-id";
 /// The application's name, on every object that Argo CD tracks by label (its default before version 3). Helm charts write it,
-/// too, so alone it tells of nobody.
+/// too, so alone it does not prove that Argo CD owns the object.
 const INSTANCE: &str = "app.kubernetes.io/instance";
 /// How the labels end that people let Argo CD track by instead, because of that: `argocd.argoproj.io/instance`.
 const ARGO_CD_INSTANCE: &str = "argoproj.io/instance";

@@ -94,7 +94,7 @@ struct VolumeImage {
     reference: String,
 }
 
-/// A map on the way to the pod's spec, after so many steps of it. Absent parts on the way leave an empty pod.
+/// Reads the map that lies `depth` steps along `way`, the way to the pod's spec. If a step is missing the pod is empty.
 struct OnTheWay<'a> {
     way: &'a [Text],
     depth: usize,

@@ -308,7 +308,7 @@ impl Inner {
             }
             made.run = Instant::now();
         });
-        // It panics no more than what it calls.
+        // The task panics only if the code that it calls panics.
         let _ = run.await;
     }
 

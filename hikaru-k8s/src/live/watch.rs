@@ -188,26 +188,22 @@ impl View {
 
     fn freshness(&self) -> Freshness {
         let now = now();
-        let (trust, reason) = {
-            let index = self.read();
-            match index.trust(now) {
-                Trust::Fresh => return Freshness::Fresh,
-                trust => (trust, index.reason()),
-            }
-        };
+        let index = self.read();
+        let trust = index.trust(now);
+        let reason = || index.reason();
         match trust {
             Trust::Fresh => Freshness::Fresh,
             Trust::Incomplete => Freshness::Incomplete {
-                reason: reason.unwrap_or_default(),
+                reason: reason().unwrap_or_default(),
             },
-            Trust::Syncing => Freshness::Syncing { reason },
+            Trust::Syncing => Freshness::Syncing { reason: reason() },
             Trust::Stale(alive) => {
                 let clock = &self.live.inner.settings.clock;
                 let silent = now.saturating_duration_since(alive);
                 let since = clock().checked_sub(silent);
                 Freshness::Stale {
                     since: since.unwrap_or(std::time::UNIX_EPOCH),
-                    reason: reason
+                    reason: reason()
                         .or_else(|| Some("nothing is heard of the API server".to_owned())),
                 }
             }

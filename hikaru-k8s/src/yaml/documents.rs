@@ -1,5 +1,5 @@
 //! From a text to its documents: a YAML stream with its `---`, or JSON objects one after the other, as kubectl reads both.
-//! What a document cannot be read for is said here; the tree of one that can be read is `tree`'s.
+//! This file says why a document cannot be read; `tree` holds the documents that can.
 
 use granit_parser::{ErrorKind, Event, Options, Parser, StrInput};
 use serde::de::IgnoredAny;
@@ -229,7 +229,8 @@ fn stream(text: &str) -> Vec<Base> {
     }
     for end in ends {
         let rest = text.get(end..).unwrap_or_default();
-        if rest.trim().is_empty() {
+        // The blanks at the end are not looked at once more for each object.
+        if rest.trim_start().is_empty() {
             break;
         }
         for c in text.get(base.offset..end).unwrap_or_default().chars() {

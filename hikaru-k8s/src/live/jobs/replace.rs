@@ -166,7 +166,7 @@ impl LiveCluster {
     }
 }
 
-/// An error between the deletion and the creation: whoever reads it has to know that neither runs.
+/// Adds to an error between deletion and creation that the old Job is deleted and the new one does not exist.
 fn after_deletion(name: &JobName, error: ClusterError) -> ClusterError {
     let words = |words: String| {
         format!("the old Job {name} was deleted, the new one was not created: {words}")

@@ -53,7 +53,7 @@ const REOPEN: Duration = Duration::from_secs(30);
 /// watch, but none in one of two seconds.
 const CATCHING_UP: u64 = 3;
 
-/// So many of these may end without having caught up, before all is listed anew.
+/// After this many watches that ended without having caught up everything is listed anew.
 const CATCHES: usize = 3;
 
 pub(super) struct Source {
