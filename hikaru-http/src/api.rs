@@ -2,6 +2,7 @@
 //! `upgrade`, high-water marks in `hold`, Jobs in `job`. What an answer looks like on the wire is in `wire`; connections are in `connection`.
 
 mod hold;
+mod in_task;
 pub(crate) mod job;
 mod upgrade;
 

@@ -10,7 +10,6 @@ mod browser;
 mod connection;
 mod limits;
 mod metrics;
-mod persistent;
 mod places;
 mod problem;
 mod query;

@@ -187,7 +187,6 @@ impl RequestLine {
         let id = &entry.workload.id;
         let caller = self.caller.map(Caller::as_str);
         let shown = quoted(&id.to_string(), LONGEST_SENTENCE);
-        let to = quoted(report.build().image(), LONGEST_IMAGE);
         let (outcome, past) = match (&reported.outcome, failure, mode) {
             (Outcome::Unknown { .. }, ..) => ("unknown", "may be upgraded or not"),
             (_, Some(_), _) => ("failed", "could not be upgraded"),
@@ -201,6 +200,8 @@ impl RequestLine {
             };
             let name = quoted(&container.name, LONGEST_IMAGE);
             let from = quoted(&container.image, LONGEST_IMAGE);
+            // What is written keeps the workload's own spelling of the repository.
+            let to = quoted(&entry.image_for(report.build(), judged), LONGEST_IMAGE);
             // An event's level is part of its callsite.
             macro_rules! line {
                 ($level:ident) => {

@@ -26,6 +26,10 @@ use crate::{
 /// How long the accept loop sleeps when there are no file descriptors left: trying again at once would only burn time.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
 
+/// How long it sleeps when a connection was closed to free a file descriptor. The descriptor is free once the connection's
+/// task has been dropped; without the sleep the next failure to accept would close another connection for the same client.
+const CLOSING: Duration = Duration::from_millis(10);
+
 /// When nothing was to be accepted for so long, nobody who connected before the drain is left: the kernel knows of
 /// connections that the runtime has not been told of yet.
 const SETTLED: Duration = Duration::from_millis(10);
@@ -370,8 +374,7 @@ impl Door {
             // There may be no file descriptors left, and whoever only waits holds some.
             Err(error) if self.places.make_room() => {
                 tracing::debug!(%error, "cannot accept a connection: another one is closed");
-                // Its task has to be dropped before its descriptor is free.
-                tokio::task::yield_now().await;
+                sleep(CLOSING).await;
                 return;
             }
             Err(error) => {
@@ -409,4 +412,49 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | Kind::ConnectionRefused
             | Kind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use hikaru_core::MemoryCluster;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_failure_to_accept_closes_one_connection_and_waits_for_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let own = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let cluster = Arc::new(MemoryCluster::default());
+        let bound = Bound::new(own, cluster, Authentication::Loopback).expect("loopback");
+        let serving = bound.serve();
+        let shared = serving.life.0.clone();
+        let door = Door {
+            places: Places::new(2, 1, &shared.limits),
+            shared,
+            probes: true,
+        };
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            clients.push(TcpStream::connect(address).await.expect("a connection"));
+            door.admit(listener.accept().await).await;
+        }
+        let (mut first, mut second) = (clients.remove(0), clients.remove(0));
+        let begun = Instant::now();
+        let none_left = io::Error::from_raw_os_error(24);
+        tokio::time::pause();
+        door.admit(Err(none_left)).await;
+        assert!(begun.elapsed() >= CLOSING);
+        tokio::time::resume();
+        assert_eq!(first.read(&mut [0; 1]).await.expect("the end"), 0);
+        let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        second.write_all(request).await.expect("sent");
+        let mut status = [0; 12];
+        second.read_exact(&mut status).await.expect("an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
 }

@@ -1,13 +1,13 @@
-//! The call that removes high-water marks. Like an upgrade it is done to its end, and logged, whether its client is still
-//! there or not.
+//! The call that removes high-water marks. Like an upgrade it is finished, and logged, when its client hangs up or its time
+//! is over.
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use hikaru_core::{ClusterError, Text, WorkloadName};
 
-use super::{Answer, Outcome, finish, job, json, within};
+use super::{Answer, Outcome, in_task, job, json};
 use crate::{
-    persistent::Persistent,
     problem::{Kind, Refusal},
     query::held_container,
     request_line::RequestLine,
@@ -46,12 +46,11 @@ pub(super) fn read(
 /// Answers a call.
 pub(super) async fn answer(shared: Arc<Shared>, line: Box<RequestLine>, call: Call) -> Answer {
     let server = shared.clone();
-    let work = async move {
-        let _running = shared.running();
-        let outcome = within(&shared, unhold(&shared, &line, call)).await;
-        finish(line, outcome)
-    };
-    Persistent::until(move || server.aborted(), work).await
+    let late = "the marks are still being removed: repeating the call later is safe";
+    in_task::run(shared, line, late, move |line| {
+        async move { unhold(&server, line, call).await }.boxed()
+    })
+    .await
 }
 
 async fn unhold(shared: &Shared, line: &RequestLine, call: Call) -> Outcome {

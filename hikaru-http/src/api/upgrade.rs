@@ -1,15 +1,14 @@
 //! The call that upgrades: its turn, its task, which outlives its client, and what came of it as an answer.
 
-use std::{convert::identity, future::ready, panic::AssertUnwindSafe, sync::Arc};
+use std::{future::ready, sync::Arc};
 
 use futures_util::{FutureExt as _, future::Either};
 use hikaru_core::{Build, Mode, Report, ShortfallKind, Terms};
 use hyper::{StatusCode, body::Bytes};
 use tokio::time::timeout_at;
 
-use super::{Answer, JSON, Outcome, failures, finish, internal, json, noted, of_bytes, respond};
+use super::{Answer, JSON, Outcome, failures, finish, in_task, json, noted, of_bytes};
 use crate::{
-    persistent::Persistent,
     problem::{Kind, Refusal},
     query::Parameters,
     request_line::RequestLine,
@@ -17,12 +16,11 @@ use crate::{
     wire,
 };
 
-/// Upgrades. hyper drops what answers a client that hangs up, and an upgrade is not to be stopped half-way: it goes on in a
-/// task of its own then, and when its time is over. While it waits for its turn nothing has begun, and it goes with its
+/// Upgrades, in a task of its own (see [`in_task`]). While the call waits for a permit nothing has begun, and it ends with its
 /// client.
 pub(super) fn answer(
     shared: Arc<Shared>,
-    mut line: Box<RequestLine>,
+    line: Box<RequestLine>,
     build: Build,
     parameters: Parameters,
 ) -> impl Future<Output = Answer> {
@@ -55,23 +53,18 @@ pub(super) fn answer(
             );
             return finish(line, Err(busy));
         };
-        let (id, unread) = (line.id.clone(), line.unread);
         let server = shared.clone();
-        let work = Persistent::until(move || server.aborted(), async move {
-            let _held = (turn, shared.running());
-            let report = hikaru_core::upgrade(&*shared.cluster, request, ask.mode);
-            let outcome = report.map(|report| told(&mut line, &report?, ask));
-            let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
-            finish(line, outcome.map_err(|_| internal()).and_then(identity))
-        });
-        match timeout_at(deadline, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let detail = "the upgrade is still under way and will be finished: repeating the call later is safe";
-                tracing::warn!(request_id = id, "answered 504, the upgrade goes on");
-                respond(&id, unread, Err(Refusal::new(Kind::Timeout, detail)))
+        let late =
+            "the upgrade is still under way and will be finished: repeating the call later is safe";
+        in_task::run(shared, line, late, move |line| {
+            async move {
+                let _turn = turn;
+                let report = hikaru_core::upgrade(&*server.cluster, request, ask.mode).await?;
+                told(line, &report, ask)
             }
-        }
+            .boxed()
+        })
+        .await
     }
 }
 

@@ -41,11 +41,10 @@ async fn waiting() -> (Arc<Gate>, hikaru_http::Serving, Client) {
 
 #[tokio::test]
 async fn an_upgrade_outlives_its_client() {
-    let (gate, server, client) = waiting().await;
-    drop(client);
-    // The server has noticed: the next request is served, and the write still waits.
-    works(server.address()).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (gate, server, mut client) = waiting().await;
+    client.finish().await;
+    // The server closes its side once it has seen the end of the client's.
+    assert!(client.is_closed().await);
     assert_eq!(gate.dropped.load(Ordering::SeqCst), 0);
     gate.gate.add_permits(1);
     over(&mut server.drain()).await;

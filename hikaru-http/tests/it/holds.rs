@@ -1,19 +1,20 @@
 //! `DELETE /api/hold/…`: high-water marks are removed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Found, Freshness, MockClusterPort, Mode, Scope, Text,
     Workload, WorkloadId, WorkloadName, Written,
 };
+use hikaru_http::{Authentication, Limits, Serving};
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     answers::town,
     client::{Client, LONG, call, request},
-    cluster::serve,
+    cluster::{serve, serve_with},
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -154,25 +155,46 @@ impl ClusterPort for Gated {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_hangs_up_does_not_stop_it_half_way() {
+/// A server on such a cluster, and a client whose call waits at the gate.
+async fn waiting(limits: Limits) -> (Arc<Gated>, Serving, Client) {
     let cluster = Arc::new(Gated {
         begun: Semaphore::new(0),
         gate: Semaphore::new(0),
         done: Semaphore::new(0),
     });
-    let server = serve(cluster.clone()).await;
+    let server = serve_with(cluster.clone(), Authentication::Loopback, limits).await;
     let mut client = Client::connect(server.address()).await;
     let target = "/api/hold/shop/Deployment/web";
     client.send(request("DELETE", target, &[])).await;
     let begun = timeout(LONG, cluster.begun.acquire()).await;
     begun.expect("in time").expect("open").forget();
-    drop(client);
-    // Begun after it, so the server has seen the end of the other connection when this one is answered.
-    call(server.address(), "GET", "/livez").await;
+    (cluster, server, client)
+}
+
+/// Lets the call through and waits until the server has finished it.
+async fn let_through(cluster: &Gated, server: Serving) {
     let mut draining = server.drain();
     cluster.gate.add_permits(1);
     let over = timeout(LONG, draining.finished()).await;
     over.expect("a server that is over");
     assert_eq!(cluster.done.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_stop_it_half_way() {
+    let (cluster, server, mut client) = waiting(Limits::default()).await;
+    client.finish().await;
+    // The server closes its side once it has seen the end of the client's.
+    assert!(client.is_closed().await);
+    let_through(&cluster, server).await;
+}
+
+#[tokio::test]
+async fn the_end_of_its_time_does_not_stop_it_half_way() {
+    let mut limits = Limits::default();
+    limits.answer = Duration::from_millis(100);
+    let (cluster, server, mut client) = waiting(limits).await;
+    let answer = client.answer_to("DELETE").await.expect("an answer");
+    assert_eq!((answer.status, &*answer.problem().0), (504, "timeout"));
+    let_through(&cluster, server).await;
 }

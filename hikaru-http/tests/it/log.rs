@@ -314,6 +314,22 @@ async fn one_line_a_change() {
 }
 
 #[tokio::test]
+async fn the_line_of_a_change_names_the_image_as_it_is_written() {
+    let shop = memory([workload(
+        "shop",
+        "Deployment",
+        "web",
+        &[("web", &format!("docker.io/{BEFORE}"))],
+    )]);
+    let lines = changes(shop.clone(), "POST", POST, Level::INFO).await;
+    let written = format!("docker.io/{POSTED}");
+    assert_eq!(runs(&shop), written);
+    assert_eq!(lines[0]["to"], written);
+    let message = &lines[0]["message"];
+    assert!(message.ends_with(&format!(" to {written}")), "{message}");
+}
+
+#[tokio::test]
 async fn a_plan_is_no_change() {
     let target = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
     for level in [Level::INFO, Level::WARN] {
