@@ -68,7 +68,7 @@
 //! it can be written to exactly that state or not at all. [`upgrade()`] does the whole of it over a [`ClusterPort`]: find,
 //! plan, write, and where somebody was faster, read and judge again.
 //!
-//! The port has four methods of its own to implement; [`ClusterPort`] has the smallest one as its example. Feature `mock`
+//! The port has four methods of its own to implement; [`ClusterPort`] has the smallest one as its example. Feature `testing`
 //! brings `MemoryCluster`, one for tests, `MockClusterPort`, a mock for expectations on calls, and `contract`, the suite
 //! that says whether an adapter of yours keeps what the guarantee needs. Without async code, drive [`Attempts`] step by
 //! step.
@@ -92,68 +92,45 @@
 //! The examples `decide` (decide only) and `own_port` (decide and act on a port of one's own) are whole programs.
 //! hikaru-k8s has adapters for a live cluster and for a folder of manifests.
 
-mod apply;
-mod attempts;
-mod build;
-mod change;
-mod confined;
-mod container;
-#[cfg(feature = "mock")]
-pub mod contract;
-mod escape;
-mod excerpt;
-mod hindrance;
-mod job;
-#[cfg(feature = "mock")]
-mod memory;
-mod name;
-mod policy;
-mod port;
-mod reference;
-mod report;
-mod shortfall;
-mod tag;
-mod upgrade;
-mod version;
-mod workload;
+pub mod image;
+pub mod jobs;
+pub mod policy;
+pub mod port;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text;
+pub mod upgrade;
+pub mod workload;
 
-pub use apply::apply;
-pub use attempts::{ATTEMPTS, Attempts, LOST_READS, LOST_WRITES, Step};
-pub use build::{Build, BuildError, ImageUse};
-pub use change::{Change, Edit, SETTINGS};
-pub use confined::Confined;
-pub use container::{Container, Override, PodList, mark_key, marked_name};
-pub use escape::Escaped;
-pub use excerpt::Excerpt;
-pub use hindrance::Hindrance;
-pub use job::{
+pub use image::{
+    Build, BuildError, BuildTag, FormatError, Identity, IdentityFields, ImageUse, MAX_NUMBERS,
+    MAX_PATH, MAX_TAG, Precedence, Reading, Readings, Reference, ReferenceError, Repository,
+    Segment, TagError, TagFormat, TagFormats, TooLong, Version, VersionError,
+};
+pub use jobs::{
     ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobList, JobLog, JobName,
     JobPolicy, JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
 };
-#[cfg(feature = "mock")]
-pub use memory::MemoryCluster;
-pub use name::{NameError, WorkloadName, check_namespace};
 pub use policy::{
-    Code, Entry, Force, ForceError, Judged, MARK_LONGEST, Mark, MarkError, OnFailure, Plan, Reason,
-    Request, Rules, Sentence, UnreadableSetting, Verdict, Warning, plan,
+    Change, Code, Edit, Entry, Force, ForceError, Judged, MARK_LONGEST, Mark, MarkError, OnFailure,
+    Plan, Reason, Request, Rules, SETTINGS, Sentence, UnreadableSetting, Verdict, Warning, plan,
 };
-#[cfg(feature = "mock")]
-pub use port::MockClusterPort;
 pub use port::{
-    ClusterError, ClusterPort, Fault, Found, Freshness, Mode, Scope, Select, Severity, Written,
+    ClusterError, ClusterPort, Confined, Fault, Found, Freshness, Mode, Scope, Select, Severity,
+    Written,
 };
-pub use reference::{MAX_PATH, MAX_TAG, Reference, ReferenceError, Repository};
-pub use report::{Miss, NearMiss, Outcome, Report, Reported, near_misses};
-pub use shortfall::{Shortfall, ShortfallKind, Terms};
-pub use tag::{
-    BuildTag, FormatError, Identity, IdentityFields, Reading, Readings, Segment, TagError,
-    TagFormat, TagFormats, TooLong,
+#[cfg(feature = "testing")]
+pub use testing::{MemoryCluster, MockClusterPort, contract};
+pub use text::{Escaped, Excerpt};
+pub use upgrade::{
+    ATTEMPTS, Attempts, FindError, LOST_READS, LOST_WRITES, Miss, NearMiss, Outcome, Report,
+    Reported, Shortfall, ShortfallKind, Step, Terms, Users, apply, candidates, find, near_misses,
+    upgrade,
 };
-pub use upgrade::{FindError, Users, candidates, find, upgrade};
-pub use version::{MAX_NUMBERS, Precedence, Version, VersionError};
 pub use workload::{
-    CHANGE_CAUSE, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX, Owner, Place, Progress,
-    SETTING_PREFIX, Setting, StraySetting, Workload, WorkloadId,
+    CHANGE_CAUSE, Container, Hindrance, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX,
+    NameError, Override, Owner, Place, PodList, Progress, SETTING_PREFIX, Setting, StraySetting,
+    Workload, WorkloadId, WorkloadName, check_namespace, mark_key, marked_name,
 };
 
 use std::sync::Arc;

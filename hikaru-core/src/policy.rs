@@ -1,6 +1,7 @@
 //! The policy: which build may replace which, and why. Pure and total: workloads and a build in, verdicts with reasons
 //! out. Nothing is read from a cluster or written to one here.
 
+pub(crate) mod change;
 mod judge;
 mod mark;
 mod plan;
@@ -9,6 +10,7 @@ mod settings;
 mod verdict;
 mod warning;
 
+pub use change::{Change, Edit, SETTINGS};
 pub use mark::{MARK_LONGEST, Mark, MarkError};
 pub use plan::{Entry, Judged, Plan, Request, plan};
 pub use sentence::Sentence;

@@ -1,6 +1,10 @@
 //! The port to a cluster: what the rules need of it, and its errors. Adapters implement it; nothing here knows of
 //! Kubernetes' API, files or HTTP.
 
+pub(crate) mod confined;
+
+pub use confined::Confined;
+
 use std::{
     fmt,
     time::{Duration, SystemTime},
@@ -10,12 +14,12 @@ use async_trait::async_trait;
 
 use crate::{
     Text,
-    build::Build,
-    change::Change,
-    container::Container,
-    job::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
-    name::WorkloadName,
-    reference::Reference,
+    image::build::Build,
+    image::reference::Reference,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
+    policy::change::Change,
+    workload::container::Container,
+    workload::name::WorkloadName,
     workload::{Workload, WorkloadId},
 };
 
@@ -302,7 +306,7 @@ impl ClusterError {
 }
 
 /// A cluster, as the rules see it. Object-safe: used as `Arc<dyn ClusterPort>`. What comes later gets a default body
-/// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `mock`) says what is expected of an
+/// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `testing`) says what is expected of an
 /// implementation.
 ///
 /// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
@@ -364,7 +368,7 @@ impl ClusterError {
 /// # assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
 /// # }).unwrap();
 /// ```
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait ClusterPort: Send + Sync {
     /// How far [`ClusterPort::find`] can be trusted now.

@@ -1,14 +1,16 @@
 //! What the rules read of a workload. Plain data: adapters fill it in, the policy judges it.
 
+pub(crate) mod container;
+pub(crate) mod hindrance;
+pub(crate) mod name;
+
+pub use container::{Container, Override, PodList, mark_key, marked_name};
+pub use hindrance::Hindrance;
+pub use name::{NameError, WorkloadName, check_namespace};
+
 use std::fmt;
 
-use crate::{
-    Text,
-    container::{Container, mark_key},
-    escape::Escaped,
-    hindrance::Hindrance,
-    tag::Reading,
-};
+use crate::{Text, image::tag::Reading, text::escape::Escaped};
 
 /// Which labels of a workload's own metadata name its owner, repo and branch. The default: `owner`, `repo`, `branch`. For
 /// [`Workload::read_metadata`].

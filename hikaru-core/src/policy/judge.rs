@@ -10,12 +10,12 @@ use std::{
 use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
 use crate::{
     Text,
-    build::{Build, ImageUse},
-    container::Container,
-    reference::Reference,
-    tag::{BuildTag, Reading, TagFormats},
-    version::{Precedence, Version},
+    image::build::{Build, ImageUse},
+    image::reference::Reference,
+    image::tag::{BuildTag, Reading, TagFormats},
+    image::version::{Precedence, Version},
     workload::Place,
+    workload::container::Container,
 };
 
 /// What a running image says of its version.

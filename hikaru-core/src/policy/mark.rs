@@ -8,10 +8,10 @@
 use std::fmt;
 
 use crate::{
-    excerpt::Excerpt,
-    reference::Repository,
-    tag::{LABEL_LONGEST, Reading, build_number},
-    version::{Precedence, Version},
+    image::reference::Repository,
+    image::tag::{LABEL_LONGEST, Reading, build_number},
+    image::version::{Precedence, Version},
+    text::excerpt::Excerpt,
 };
 
 /// The longest mark that can be written, in bytes: the longest value of a label.

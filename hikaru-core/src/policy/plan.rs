@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     Text,
-    build::{Build, ImageUse},
-    change::{Change, Edit},
-    container::Container,
-    escape::Escaped,
-    name::WorkloadName,
-    tag::{Reading, Segment},
+    image::build::{Build, ImageUse},
+    image::tag::{Reading, Segment},
+    policy::change::{Change, Edit},
+    text::escape::Escaped,
     workload::Workload,
+    workload::container::Container,
+    workload::name::WorkloadName,
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
@@ -299,11 +299,6 @@ pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> 
 }
 
 impl Plan {
-    /// Whether anything is to be written.
-    pub(crate) fn is_due(&self) -> bool {
-        self.entries.iter().any(|entry| entry.change.is_some())
-    }
-
     /// Judges a workload again that was found changed. `None`: the request no longer means it.
     pub fn judge_again(&self, workload: Workload) -> Option<Entry> {
         if !self.request.admits(&workload) {

@@ -5,12 +5,12 @@ use std::fmt;
 use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
     Text,
-    build::{Build, ImageUse},
-    container::{Container, Override, mark_key},
-    escape::Escaped,
-    excerpt::Cut,
-    reference::Reference,
-    tag::VersionAndBuild,
+    image::build::{Build, ImageUse},
+    image::reference::Reference,
+    image::tag::VersionAndBuild,
+    text::escape::Escaped,
+    text::excerpt::Cut,
+    workload::container::{Container, Override, mark_key},
     workload::{MARK_PREFIX, SETTING_PREFIX, Workload},
 };
 

@@ -8,10 +8,10 @@ use semver::{Prerelease, VersionReq};
 use super::Warning;
 use crate::{
     Text,
-    change::SETTINGS,
-    container::{PodList, mark_key, marked_name},
-    excerpt::Cut,
-    version::Version,
+    image::version::Version,
+    policy::change::SETTINGS,
+    text::excerpt::Cut,
+    workload::container::{PodList, mark_key, marked_name},
     workload::{Place, SETTING_PREFIX, Workload},
 };
 

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::UnreadableSetting;
-use crate::{Text, excerpt::Excerpt, workload::Place};
+use crate::{Text, text::excerpt::Excerpt, workload::Place};
 
 /// What the policy says of one container, or of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

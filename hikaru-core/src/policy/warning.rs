@@ -6,12 +6,12 @@ use std::fmt;
 use super::{Judged, Verdict, judge::Running};
 use crate::{
     Text,
-    build::{Build, ImageUse},
-    container::{Container, mark_key},
-    escape::Escaped,
-    excerpt::Cut,
-    hindrance::Hindrance,
-    version::has_dotted_numbers,
+    image::build::{Build, ImageUse},
+    image::version::has_dotted_numbers,
+    text::escape::Escaped,
+    text::excerpt::Cut,
+    workload::container::{Container, mark_key},
+    workload::hindrance::Hindrance,
     workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting, Workload},
 };
 
@@ -89,7 +89,7 @@ impl fmt::Display for Warning {
                 f,
                 "the {place} {SETTING_PREFIX}{} means nothing: expected one of {}",
                 Cut(key),
-                crate::change::SETTINGS.join(", ")
+                crate::policy::change::SETTINGS.join(", ")
             ),
             Self::UnknownContainer { name } => write!(
                 f,
@@ -198,7 +198,8 @@ impl Warning {
             match judged.verdict() {
                 Verdict::Upgrade | Verdict::Equal => posted.push(container.name.clone()),
                 Verdict::Skipped | Verdict::Obsolete => {
-                    others.push((container.name.clone(), container.image.clone()));
+                    let stays_on = container.running().next().unwrap_or(&container.image);
+                    others.push((container.name.clone(), stays_on.clone()));
                 }
             }
         }

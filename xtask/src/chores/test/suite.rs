@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn all_features_are_set_but_those_that_cannot_be() {
         let (mock, cluster) = (
-            ["default".to_owned(), "mock".to_owned()],
+            ["default".to_owned(), "testing".to_owned()],
             ["cluster".to_owned()],
         );
         let packages = [("core", &mock[..]), ("k8s", &cluster[..]), ("http", &[])];
@@ -259,13 +259,13 @@ mod tests {
         assert_eq!(
             select(true),
             (
-                vec!["core/mock".to_owned(), "k8s/cluster".to_owned()],
+                vec!["core/testing".to_owned(), "k8s/cluster".to_owned()],
                 vec![]
             )
         );
         assert_eq!(
             select(false),
-            (vec!["core/mock".to_owned()], vec!["k8s".to_owned()])
+            (vec!["core/testing".to_owned()], vec!["k8s".to_owned()])
         );
     }
 

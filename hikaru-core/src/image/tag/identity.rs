@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Segment, TagError};
-use crate::{escape::Escaped, excerpt::Excerpt};
+use crate::{text::escape::Escaped, text::excerpt::Excerpt};
 
 /// The longest value of a label, in bytes (Kubernetes).
 pub(crate) const LABEL_LONGEST: usize = 63;

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Text, excerpt::Excerpt, workload::WorkloadId};
+use crate::{Text, text::excerpt::Excerpt, workload::WorkloadId};
 
 /// Kubernetes' own kinds of workloads: the name, kubectl's plural form, kubectl's short name.
 const KINDS: [[&str; 3]; 4] = [

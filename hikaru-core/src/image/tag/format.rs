@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{BuildTag, IdentityFields, Segment, TagError};
-use crate::{Text, excerpt::Excerpt};
+use crate::{Text, text::excerpt::Excerpt};
 
 /// A tag format, such as `o_r_b_v_c_s`, the default: segments joined by `_`, in buildgoggles' abbreviations.
 ///

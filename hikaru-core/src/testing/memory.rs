@@ -10,9 +10,9 @@ use async_trait::async_trait;
 
 use crate::{
     Text,
-    change::Change,
-    name::WorkloadName,
+    policy::change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Written},
+    workload::name::WorkloadName,
     workload::{Workload, WorkloadId},
 };
 

@@ -50,8 +50,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    memory::MemoryCluster,
     port::ClusterPort,
+    testing::memory::MemoryCluster,
     workload::{Workload, WorkloadId},
 };
 

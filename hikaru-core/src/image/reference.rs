@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use crate::excerpt::Excerpt;
+use crate::text::excerpt::Excerpt;
 
 /// The longest path of a repository, in bytes, `library/` counted and the registry not (distribution/reference).
 pub const MAX_PATH: usize = 255;

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 pub use patience::{Patience, PatienceError};
 pub use policy::{JobDemand, JobFacts, JobPolicy, JobRefused};
 
-use crate::{Excerpt, Fault, NameError, Text, check_namespace, name::check_name};
+use crate::{Excerpt, Fault, NameError, Text, check_namespace, workload::name::check_name};
 
 /// A Job's name: `shop/migrate`.
 ///

@@ -12,7 +12,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use crate::excerpt::Excerpt;
+use crate::text::excerpt::Excerpt;
 
 /// The most numbers that a version may have.
 pub const MAX_NUMBERS: usize = 8;

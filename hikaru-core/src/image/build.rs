@@ -4,9 +4,9 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{
     Text,
-    container::Container,
-    reference::{Reference, ReferenceError, Repository},
-    tag::{BuildTag, Identity, IdentityFields, TagError, TagFormats},
+    image::reference::{Reference, ReferenceError, Repository},
+    image::tag::{BuildTag, Identity, IdentityFields, TagError, TagFormats},
+    workload::container::Container,
     workload::{IdentityLabels, Workload},
 };
 

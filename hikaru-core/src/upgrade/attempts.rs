@@ -5,16 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    change::Change,
+    policy::change::Change,
     policy::{Entry, Plan, Warning},
     port::{ClusterError, Written},
-    report::{Outcome, Reported},
+    upgrade::report::{ATTEMPTS, Outcome, Reported},
     workload::{Workload, WorkloadId},
 };
-
-/// How often one workload is tried while others keep changing it. Each refused attempt is somebody else's change: of N
-/// builds posted at once in random order, the highest is refused about ln N times, and hardly ever twice as often.
-pub const ATTEMPTS: usize = 20;
 
 /// How often a workload is written whose answers are lost. Each of them is the cluster's trouble, which more writes do not
 /// help.
@@ -204,8 +200,9 @@ impl Attempts {
         let lost = self.lost.as_ref();
         let arrived = lost.is_some_and(|lost| lost.change.arrived_in(&now));
         match self.plan.judge_again(now) {
-            // The write had been applied: only its answer was lost.
+            // The write had been applied: only its answer was lost. What was relabeled since is upgraded all the same.
             Some(next) if arrived && next.change.is_none() => self.end(Outcome::Upgraded),
+            None if arrived => self.end(Outcome::Upgraded),
             Some(next) => {
                 self.pause = match (&self.state, lost) {
                     (State::Refused { lost: true }, Some(lost)) => write_pause(lost.writes),

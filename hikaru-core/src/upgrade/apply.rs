@@ -3,10 +3,10 @@
 use futures_util::{StreamExt as _, future::join_all, stream};
 
 use crate::{
-    attempts::{Attempts, Step},
     policy::Plan,
     port::{ClusterPort, Fault, Mode, Severity},
-    report::{Outcome, Report, Reported},
+    upgrade::attempts::{Attempts, Step},
+    upgrade::report::{Outcome, Report, Reported},
 };
 
 /// How many workloads are in hand at once. The number of requests in flight is the adapter's business.

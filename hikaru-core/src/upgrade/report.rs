@@ -3,15 +3,18 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    attempts::ATTEMPTS,
-    build::Build,
-    escape::Escaped,
-    excerpt::Cut,
+    image::build::Build,
+    image::reference::Reference,
     policy::{Code, Entry, Plan, Request},
     port::{ClusterError, Fault, Severity},
-    reference::Reference,
+    text::escape::Escaped,
+    text::excerpt::Cut,
     workload::{IdentityLabels, Workload, WorkloadId},
 };
+
+/// How often one workload is tried while others keep changing it. Each refused attempt is somebody else's change: of N
+/// builds posted at once in random order, the highest is refused about ln N times, and hardly ever twice as often.
+pub const ATTEMPTS: usize = 20;
 
 /// What became of one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Text,
-    container::Container,
+    workload::container::Container,
     workload::{Place, Workload},
 };
 

@@ -333,7 +333,7 @@ fn commits_are_the_same_when_one_begins_the_other() {
 /// The table in docs/tag-grammar.md says what is really said.
 #[test]
 fn the_documented_errors_are_the_real_ones() {
-    let docs = include_str!("../../../docs/tag-grammar.md");
+    let docs = include_str!("../../../../docs/tag-grammar.md");
     let table = docs
         .split("## Where reading stops")
         .nth(1)

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::{
     ClusterError, Text,
-    confined::{any_of, check_within},
+    port::confined::{any_of, check_within},
 };
 
 /// A field of a Job's pods that is allowed only where [`JobPolicy::privileged`] is set: the Pod Security standard

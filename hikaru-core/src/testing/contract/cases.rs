@@ -10,14 +10,14 @@ use futures_util::{
 use super::{Subject, threads};
 use crate::{
     Text,
-    build::Build,
-    change::Change,
-    container::{Container, PodList},
+    image::build::Build,
+    image::tag::TagFormats,
+    policy::change::Change,
     policy::{Force, Request, plan},
     port::{ClusterError, Mode, Scope, Select},
-    report::Outcome,
-    tag::TagFormats,
+    upgrade::report::Outcome,
     upgrade::upgrade,
+    workload::container::{Container, PodList},
     workload::{IdentityLabels, Place, Setting, Workload, WorkloadId},
 };
 

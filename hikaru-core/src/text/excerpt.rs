@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::escape::{Escaped, write_escaped};
+use crate::text::escape::{Escaped, write_escaped};
 
 /// The longest quotation, in characters.
 const LONGEST: usize = 40;

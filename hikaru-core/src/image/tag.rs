@@ -22,8 +22,8 @@ pub use identity::{Identity, IdentityFields, Reading, Readings, TooLong};
 
 use crate::{
     Text,
-    excerpt::Excerpt,
-    version::{self, Precedence, Version, VersionError},
+    image::version::{self, Precedence, Version, VersionError},
+    text::excerpt::Excerpt,
 };
 
 /// A part of a build tag.

@@ -4,7 +4,7 @@
 use crate::{
     policy::Code,
     port::{Fault, Severity},
-    report::{Outcome, Report, Reported},
+    upgrade::report::{Outcome, Report, Reported},
 };
 
 /// What a caller takes for a success.

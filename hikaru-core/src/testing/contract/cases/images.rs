@@ -2,7 +2,7 @@
 //! floats gives way.
 
 use super::{Container, Force, Mode, Outcome, Request, Select, Stage, build, image, plan, same};
-use crate::{build::Build, policy::Code, tag::TagFormats};
+use crate::{image::build::Build, image::tag::TagFormats, policy::Code};
 
 impl Stage<'_> {
     /// A workload that is labeled so is not left behind in silence because its image is no reference.

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use crate::{
     Text,
-    change::Change,
-    job::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
-    name::WorkloadName,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
+    policy::change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
+    workload::name::WorkloadName,
     workload::{Workload, WorkloadId},
 };
 

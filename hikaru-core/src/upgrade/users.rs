@@ -1,0 +1,110 @@
+//! Who uses an image.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::run::check_fresh;
+use crate::{
+    Text,
+    image::{
+        build::Build,
+        reference::{Reference, ReferenceError},
+        tag::TagFormats,
+    },
+    policy::{Request, plan},
+    port::{ClusterError, ClusterPort, Fault, Scope, Select},
+    workload::{Workload, container::Container},
+};
+
+/// Who uses an image: the names of workloads, by namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Users {
+    /// The distinct names of workloads of each namespace, sorted.
+    pub namespaces: BTreeMap<Text, BTreeSet<Text>>,
+    /// What could not be read on the way.
+    pub faults: Vec<Fault>,
+}
+
+/// Why it could not be said who uses an image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindError {
+    /// The text is no image reference.
+    #[error("not an image reference: {0}")]
+    Reference(#[from] ReferenceError),
+    /// The cluster could not say.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// Finds the workloads that use an image now. A build tag: those that a post of it would consider. Another tag or a
+/// digest: those that run exactly it. Neither: every workload that runs the repository.
+///
+/// # Errors
+/// When the text is no image reference, or nothing could be found out at all; [`ClusterError::Unavailable`] while the
+/// port's view gives no answers ([`Freshness`](crate::Freshness)).
+///
+/// ```
+/// # futures_util::FutureExt::now_or_never(async {
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, TagFormats, Workload, WorkloadId, find};
+/// let cluster = MemoryCluster::default();
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.labels = IdentityLabels::new("acme", "web", "main");
+/// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
+/// cluster.put(web);
+/// let users = find(&cluster, "acme/web", &TagFormats::default()).await.unwrap();
+/// assert!(users.namespaces["shop"].contains("web"));
+/// # let _ = Build::parse;
+/// # }).unwrap();
+/// ```
+pub async fn find(
+    port: &dyn ClusterPort,
+    image: &str,
+    formats: &TagFormats,
+) -> Result<Users, FindError> {
+    let wanted = Reference::parse(image)?;
+    let build = Build::parse(image, formats).ok();
+    let select = match &build {
+        Some(build) => Select::Build(build.clone()),
+        None => Select::Repository(wanted.repository().to_string().into()),
+    };
+    check_fresh(port)?;
+    let found = port.find(&Scope::new(select)).await?;
+    let same = |wanted: Option<&str>, runs: Option<&str>| wanted.is_none() || wanted == runs;
+    let runs_it = |image: &str| {
+        Reference::parse(image).is_ok_and(|runs| {
+            runs.repository() == wanted.repository()
+                && same(wanted.tag(), runs.tag())
+                && same(wanted.digest(), runs.digest())
+        })
+    };
+    let mut users = Users {
+        faults: found.faults,
+        ..Users::default()
+    };
+    // Of a build: those that a post of it judges.
+    let workloads: Vec<Arc<Workload>> = match build {
+        Some(build) => {
+            let entries = plan(Request::new(build), found.workloads).entries;
+            entries.into_iter().map(|entry| entry.workload).collect()
+        }
+        None => {
+            let using = found.workloads.into_iter();
+            let using = using.filter(|w| {
+                w.containers
+                    .iter()
+                    .flat_map(Container::running)
+                    .any(|image| runs_it(image))
+            });
+            using.map(Arc::new).collect()
+        }
+    };
+    for workload in workloads {
+        let names = users.namespaces.entry(workload.id.namespace.clone());
+        names.or_default().insert(workload.id.name.clone());
+    }
+    Ok(users)
+}
