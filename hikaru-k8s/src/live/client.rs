@@ -79,6 +79,16 @@ pub(super) enum RequestError {
     Missing(String),
 }
 
+impl RequestError {
+    /// What the server warns of beside a refusal.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Refused(refused) => refused.warnings.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// An answer that is no success.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -90,6 +100,8 @@ pub(super) struct Refused {
     pub(super) credentials: Option<String>,
     /// What it says was cut off, and how.
     pub(super) torn: Option<String>,
+    /// What the server warns of beside its refusal.
+    pub(super) warnings: Vec<Text>,
     excerpt: String,
 }
 
@@ -138,6 +150,7 @@ impl Refused {
             retry_after: seconds.map(Duration::from_secs),
             credentials: None,
             torn: None,
+            warnings: warning::texts(headers),
             excerpt,
         }
     }

@@ -133,6 +133,18 @@ impl LiveCluster {
         definition: &Definition,
         mode: Mode,
     ) -> Result<JobCreated, ClusterError> {
+        let shown = definition.name().or(definition.generate_name());
+        let shown = format!("{namespace}/{}", shown.unwrap_or_default());
+        let created = self.post_job(namespace, definition, mode).await;
+        created.map_err(|error| refusal::of_create(error, &shown, mode))
+    }
+
+    async fn post_job(
+        &self,
+        namespace: &str,
+        definition: &Definition,
+        mode: Mode,
+    ) -> Result<JobCreated, RequestError> {
         let dry = match mode {
             Mode::Commit => "",
             Mode::DryRun => "&dryRun=All",
@@ -141,41 +153,37 @@ impl LiveCluster {
             "{}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{dry}",
             collection(namespace)
         );
-        let shown = definition.name().or(definition.generate_name());
-        let shown = format!("{namespace}/{}", shown.unwrap_or_default());
         let body = definition.json();
-        let answer = self.ask(Method::POST, target, body, Expected::Object).await;
-        let created = answer.and_then(|answer| {
-            let unreadable = |why: String| RequestError::Unreadable(why);
-            let job: Job = serde_json::from_slice(&answer.body)
-                .map_err(|error| unreadable(error.to_string()))?;
-            let status = job.status().map_err(unreadable)?;
-            let name = &status.name;
-            let asked = match (definition.name(), definition.generate_name()) {
-                (Some(asked), _) => &**name.name() == asked,
-                (None, Some(prefix)) => {
-                    let kept = prefix.get(..LONGEST_PREFIX).unwrap_or(prefix);
-                    name.name().starts_with(kept)
-                }
-                (None, None) => false,
-            };
-            if !asked || &**name.namespace() != namespace {
-                return Err(unreadable(format!("it is about the Job {name}")));
+        let answer = self
+            .ask(Method::POST, target, body, Expected::Object)
+            .await?;
+        let unreadable = |why: String| RequestError::Unreadable(why);
+        let job: Job =
+            serde_json::from_slice(&answer.body).map_err(|error| unreadable(error.to_string()))?;
+        let status = job.status().map_err(unreadable)?;
+        let name = &status.name;
+        let asked = match (definition.name(), definition.generate_name()) {
+            (Some(asked), _) => &**name.name() == asked,
+            (None, Some(prefix)) => {
+                let kept = prefix.get(..LONGEST_PREFIX).unwrap_or(prefix);
+                name.name().starts_with(kept)
             }
-            let uid = match mode {
-                Mode::Commit if status.uid.is_empty() => {
-                    return Err(unreadable("the Job has no uid".to_owned()));
-                }
-                Mode::Commit => status.uid,
-                // The uid of a dry run is nobody's.
-                Mode::DryRun => "".into(),
-            };
-            let mut created = JobCreated::new(status.name, uid);
-            let warnings = answer.warnings.iter();
-            created.warnings = warnings.map(ToString::to_string).collect();
-            Ok(created)
-        });
-        created.map_err(|error| refusal::of_create(error, &shown, mode))
+            (None, None) => false,
+        };
+        if !asked || &**name.namespace() != namespace {
+            return Err(unreadable(format!("it is about the Job {name}")));
+        }
+        let uid = match mode {
+            Mode::Commit if status.uid.is_empty() => {
+                return Err(unreadable("the Job has no uid".to_owned()));
+            }
+            Mode::Commit => status.uid,
+            // A dry run creates no Job that the uid could name.
+            Mode::DryRun => "".into(),
+        };
+        let mut created = JobCreated::new(status.name, uid);
+        created.warnings = answer.warnings.iter().map(ToString::to_string).collect();
+        Ok(created)
     }
 
     /// A Job as far as its object tells.

@@ -76,6 +76,10 @@ pub(super) enum PluginError {
     Missing { command: String, hint: String },
     #[error("the plugin for credentials {command} cannot be started: {reason}")]
     Start { command: String, reason: io::Error },
+    #[error(
+        "the plugin for credentials {command} was started, but waiting for its answer failed: {reason}"
+    )]
+    Wait { command: String, reason: io::Error },
     #[error("the plugin for credentials {command} has not ended within {} s", .limit.as_secs_f32())]
     Slow { command: String, limit: Duration },
     #[error("the plugin for credentials ended with {0}{1}")]
@@ -121,10 +125,15 @@ impl Plugin {
         let limit = self.limit.unwrap_or(if person { PERSON } else { LIMIT });
         let child = start(exec, &command, person)?;
         match timeout(limit, ended(child, person)).await {
-            Ok(ended) => answer(ended.map_err(|reason| PluginError::Start { command, reason })?),
+            Ok(ended) => answer_of(command, ended),
             Err(_) => Err(PluginError::Slow { command, limit }),
         }
     }
+}
+
+/// The credentials of a plugin that was started and waited for.
+fn answer_of(command: String, ended: io::Result<Ended>) -> Result<Credential, PluginError> {
+    answer(ended.map_err(|reason| PluginError::Wait { command, reason })?)
 }
 
 fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, PluginError> {
@@ -300,6 +309,18 @@ mod tests {
             Some("Get it with\n  brew install such-a-plugin".to_owned());
         let expected = format!("{begins}Get it with brew install such-a-plugin");
         assert_eq!(says(&absent).await, expected);
+    }
+
+    #[test]
+    fn one_that_cannot_be_waited_for_is_not_told_as_one_that_cannot_be_started() {
+        let failed = Err(io::Error::other("no child processes"));
+        let told = answer_of("sh".to_owned(), failed).err();
+        assert_eq!(
+            told.map(|error| error.to_string()).as_deref(),
+            Some(
+                "the plugin for credentials sh was started, but waiting for its answer failed: no child processes"
+            )
+        );
     }
 
     #[tokio::test]

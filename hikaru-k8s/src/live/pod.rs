@@ -8,7 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{kind::Kind, nullable::nullable};
 
@@ -51,25 +51,63 @@ pub(super) fn read(kind: &Kind, spec: &str) -> Result<Template, serde_json::Erro
             template.containers.push(container);
         }
     }
-    for (position, volume) in pod.volumes.into_iter().enumerate() {
-        let Some(image) = volume.image else { continue };
-        let mut container = Container::volume(&volume.name, image.reference);
-        container.position = position;
-        template.containers.push(container);
+    if let Some(volumes) = pod.volumes {
+        template.containers.extend(image_volumes(volumes)?);
     }
     template.containers.retain(|c| !c.image.is_empty());
     Ok(template)
 }
 
+/// The image volumes among the volumes of a pod. An added kind may use the name `volumes` for something else, so what is
+/// not a list, and an item that is not an image volume, is ignored, as in a folder.
+fn image_volumes(volumes: &RawValue) -> Result<Vec<Container>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Volume<'a> {
+        #[serde(borrow, default)]
+        name: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        image: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Image<'a> {
+        #[serde(borrow, default)]
+        reference: Option<&'a RawValue>,
+    }
+    let mut containers = Vec::new();
+    let items: Vec<&RawValue> = serde_json::from_str(volumes.get()).unwrap_or_default();
+    for (position, item) in items.into_iter().enumerate() {
+        let Ok(volume) = serde_json::from_str::<Volume<'_>>(item.get()) else {
+            continue;
+        };
+        let image = volume.image.map(RawValue::get).unwrap_or_default();
+        let Ok(Image {
+            reference: Some(reference),
+        }) = serde_json::from_str(image)
+        else {
+            continue;
+        };
+        let Some(name) = volume.name else {
+            let words = format!("volumes[{position}] has no name");
+            return Err(serde_json::Error::custom(words));
+        };
+        let name: String = serde_json::from_str(name.get())?;
+        let reference: String = serde_json::from_str(reference.get())?;
+        let mut container = Container::volume(&name, reference);
+        container.position = position;
+        containers.push(container);
+    }
+    Ok(containers)
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Pod {
+struct Pod<'a> {
     #[serde(default, deserialize_with = "nullable")]
     containers: Vec<PodContainer>,
     #[serde(default, deserialize_with = "nullable")]
     init_containers: Vec<PodContainer>,
-    #[serde(default, deserialize_with = "nullable")]
-    volumes: Vec<PodVolume>,
+    #[serde(borrow, default)]
+    volumes: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -80,29 +118,15 @@ struct PodContainer {
     image: String,
 }
 
-#[derive(Deserialize)]
-struct PodVolume {
-    #[serde(default, deserialize_with = "nullable")]
-    name: String,
-    #[serde(default)]
-    image: Option<VolumeImage>,
-}
-
-#[derive(Deserialize)]
-struct VolumeImage {
-    #[serde(default, deserialize_with = "nullable")]
-    reference: String,
-}
-
 /// Reads the map that lies `depth` steps along `way`, the way to the pod's spec. If a step is missing the pod is empty.
-struct OnTheWay<'a> {
+struct OnTheWay<'a, 'de> {
     way: &'a [Text],
     depth: usize,
-    pod: &'a mut Pod,
+    pod: &'a mut Pod<'de>,
     strays: &'a mut Vec<StraySetting>,
 }
 
-impl<'de> DeserializeSeed<'de> for OnTheWay<'_> {
+impl<'de> DeserializeSeed<'de> for OnTheWay<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -114,7 +138,7 @@ impl<'de> DeserializeSeed<'de> for OnTheWay<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for OnTheWay<'_> {
+impl<'de> Visitor<'de> for OnTheWay<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

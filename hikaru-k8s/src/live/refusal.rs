@@ -138,14 +138,26 @@ pub(super) fn of_create(error: RequestError, job: &str, mode: Mode) -> ClusterEr
     }
 }
 
-/// What a refused deletion means. It names the object's uid or none, so it can be repeated.
-pub(super) fn of_delete(error: RequestError) -> ClusterError {
+/// What a failed deletion means. One whose answer was lost may have been carried out; repeating it is safe.
+pub(super) fn of_delete(error: RequestError, names_uid: bool) -> ClusterError {
     match error {
-        // Another object of the same name: ours is gone.
-        RequestError::Refused(refused) if refused.code == StatusCode::CONFLICT => {
-            ClusterError::NotFound
+        RequestError::Refused(refused)
+            if refused.code == StatusCode::CONFLICT
+                && !refused.status.as_ref().is_some_and(is_denied) =>
+        {
+            match names_uid {
+                // The object of this name has another uid, so ours is gone.
+                true => ClusterError::NotFound,
+                false => unavailable(&refused),
+            }
         }
-        error => of_read(error),
+        // A deletion holds no test that could have failed.
+        RequestError::Refused(refused)
+            if refused.code == StatusCode::UNPROCESSABLE_ENTITY && refused.torn.is_none() =>
+        {
+            ClusterError::Invalid(refused.words())
+        }
+        error => of_write(error),
     }
 }
 

@@ -41,6 +41,21 @@ struct Named {
     uid: String,
 }
 
+/// What is known of a Job that is to be replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OldJob {
+    /// No deletion can have been carried out.
+    Untouched,
+    /// A deletion was sent, and its answer was lost.
+    Unknown,
+    /// The server has accepted the deletion; the Job or its pods are still there.
+    Deleting,
+    /// The server has accepted the deletion, and the Job is gone.
+    Deleted,
+    /// It is gone, whoever deleted it.
+    Gone,
+}
+
 impl Deleted {
     fn is_of(&self, job: &JobName, uid: Option<&str>) -> bool {
         let is_named =
@@ -63,19 +78,28 @@ impl LiveCluster {
         mode: Mode,
     ) -> Result<JobCreated, ClusterError> {
         let namespace = name.namespace();
-        let tried = self.send_job(namespace, definition, Mode::DryRun).await;
-        let (tried, is_there) = match tried {
+        let (tried, is_there) = match self.post_job(namespace, definition, Mode::DryRun).await {
             Ok(tried) => (tried, false),
-            // The last thing that the server looks at: all else is sound.
-            Err(ClusterError::Exists(_)) => (JobCreated::new(name.clone(), ""), true),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let mut tried = JobCreated::new(name.clone(), "");
+                tried.warnings = error.warnings();
+                match refusal::of_create(error, &name.to_string(), Mode::DryRun) {
+                    // The server checks the name last, so the rest of the definition is sound.
+                    ClusterError::Exists(_) => (tried, true),
+                    error => return Err(error),
+                }
+            }
         };
         if mode == Mode::DryRun {
             return Ok(tried);
         }
-        if !is_there || !self.make_way(name).await? {
+        let old = match is_there {
+            true => self.make_way(name).await?,
+            false => None,
+        };
+        let Some(old) = old else {
             return self.send_job(namespace, definition, mode).await;
-        }
+        };
         let deadline = Instant::now() + GONE;
         for turn in 0.. {
             match self.send_job(namespace, definition, mode).await {
@@ -83,55 +107,61 @@ impl LiveCluster {
                 Err(ClusterError::Unavailable { .. }) if Instant::now() < deadline => {
                     sleep(pause(turn)).await;
                 }
-                created => return created.map_err(|error| after_deletion(name, error)),
+                created => return created.map_err(|error| not_created(name, old, error)),
             }
         }
         Err(ClusterError::NotFound)
     }
 
-    /// Deletes the Job of this name and waits until it is gone with its pods. False: there was none.
-    async fn make_way(&self, name: &JobName) -> Result<bool, ClusterError> {
+    /// Deletes the Job of this name and waits until it is gone with its pods. `None`: there was none.
+    async fn make_way(&self, name: &JobName) -> Result<Option<OldJob>, ClusterError> {
         let there = match self.bare_status(name).await {
             Ok(status) => status,
-            Err(ClusterError::NotFound) => return Ok(false),
+            Err(ClusterError::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
         let uid = &*there.uid;
         let deadline = Instant::now() + GONE;
-        let mut is_told = false;
+        let mut old = OldJob::Untouched;
         let mut unanswered = String::new();
         for turn in 0.. {
-            if !is_told {
+            if old != OldJob::Deleting {
                 match self.delete(name, "Foreground", Some(uid)).await {
-                    Ok(()) => is_told = true,
-                    Err(ClusterError::NotFound) => return Ok(true),
-                    // It may be deleted or not: the uid makes it safe to say it again.
-                    Err(error) if error.is_retryable() => unanswered = format!(": {error}"),
-                    Err(error) => return Err(error),
+                    Ok(()) => old = OldJob::Deleting,
+                    Err(ClusterError::NotFound) => return Ok(Some(OldJob::Gone)),
+                    // The uid makes it safe to send the deletion again.
+                    Err(error) if error.is_retryable() => {
+                        if matches!(error, ClusterError::Lost(_)) {
+                            old = OldJob::Unknown;
+                        }
+                        unanswered = format!(": {error}");
+                    }
+                    Err(error) => return Err(not_created(name, old, error)),
                 }
             }
             match self.bare_status(name).await {
-                Err(ClusterError::NotFound) => return Ok(true),
+                Err(ClusterError::NotFound) => {
+                    return Ok(Some(match old {
+                        OldJob::Deleting => OldJob::Deleted,
+                        _ => OldJob::Gone,
+                    }));
+                }
                 Ok(status) if *status.uid != *uid => {
                     return Err(ClusterError::Exists(format!(
                         "somebody else has created the Job {name} meanwhile"
                     )));
                 }
                 Ok(_) => {}
-                // It is looked again until the time is over.
+                // It is read again until the time is over.
                 Err(error) if error.is_retryable() => unanswered = format!(": {error}"),
-                Err(error) => return Err(after_deletion(name, error)),
+                Err(error) => return Err(not_created(name, old, error)),
             }
             if Instant::now() >= deadline {
                 break;
             }
             sleep(pause(turn)).await;
         }
-        Err(ClusterError::Exists(format!(
-            "the Job {name} is not seen to be deleted with its pods after {} s, so the new one was not created; repeating \
-             the call is safe{unanswered}",
-            GONE.as_secs()
-        )))
+        Err(still_there(name, &unanswered))
     }
 
     async fn delete(
@@ -148,8 +178,8 @@ impl LiveCluster {
         let body = options.to_string().into_bytes();
         let expected = Expected::Object;
         let answer = self.ask(Method::DELETE, object(name), body, expected).await;
-        let body = answer.map_err(refusal::of_delete)?.body;
-        match serde_json::from_slice::<Deleted>(&body) {
+        let answer = answer.map_err(|error| refusal::of_delete(error, uid.is_some()))?;
+        match serde_json::from_slice::<Deleted>(&answer.body) {
             Ok(deleted) if deleted.is_of(name, uid) => Ok(()),
             Ok(_) => Err(ClusterError::Lost(format!(
                 "the answer is not about the Job {name}"
@@ -166,11 +196,28 @@ impl LiveCluster {
     }
 }
 
-/// Adds to an error between deletion and creation that the old Job is deleted and the new one does not exist.
-fn after_deletion(name: &JobName, error: ClusterError) -> ClusterError {
-    let words = |words: String| {
-        format!("the old Job {name} was deleted, the new one was not created: {words}")
+/// The time is over, and the old Job was not seen to be gone. The same call can succeed later.
+fn still_there(name: &JobName, unanswered: &str) -> ClusterError {
+    ClusterError::Unavailable {
+        message: format!(
+            "the Job {name} is not seen to be deleted with its pods after {} s, so the new one was not created; \
+             repeating the call is safe{unanswered}",
+            GONE.as_secs()
+        ),
+        retry_after: None,
+    }
+}
+
+/// Adds to an error what is known of the old Job, and that the new one does not exist.
+fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError {
+    let old = match old {
+        OldJob::Untouched => return error,
+        OldJob::Unknown => format!("whether the old Job {name} was deleted is not known"),
+        OldJob::Deleting => format!("the old Job {name} is being deleted"),
+        OldJob::Deleted => format!("the old Job {name} was deleted"),
+        OldJob::Gone => format!("the old Job {name} is gone"),
     };
+    let words = |words: String| format!("{old}, the new one was not created: {words}");
     match error {
         ClusterError::Invalid(message) => ClusterError::Invalid(words(message)),
         ClusterError::Forbidden(message) => ClusterError::Forbidden(words(message)),
@@ -182,5 +229,22 @@ fn after_deletion(name: &JobName, error: ClusterError) -> ClusterError {
             retry_after,
         },
         error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_whose_old_job_stays_can_be_repeated() {
+        let name: JobName = "shop/a".parse().expect("a name");
+        let error = still_there(&name, ": unavailable: no connection");
+        assert!(error.is_retryable());
+        assert_eq!(
+            error.to_string(),
+            "unavailable: the Job shop/a is not seen to be deleted with its pods after 90 s, so the new one was not created; \
+             repeating the call is safe: unavailable: no connection"
+        );
     }
 }

@@ -183,6 +183,53 @@ fn what_of_a_pod_names_an_image_is_read() {
     assert_eq!(odd.fault(&near).severity, Severity::Failure);
 }
 
+/// An added kind may use the name `volumes` for something else: only an image volume is read there.
+#[test]
+fn odd_volumes_hide_no_workload() {
+    let kinds = Kinds::with(&["argoproj.io/v1alpha1/Rollout=spec.template"
+        .parse()
+        .expect("a kind")]);
+    let rollout = kinds.named("Rollout").expect("it was added");
+    let read_with = |volumes: Value| {
+        let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"template": {"spec":
+            {"containers": [{"name": "web", "image": "web:1"}], "volumes": volumes}}}});
+        let seen = read(rollout, &keys(), &object.to_string());
+        seen.map(|seen| {
+            let containers = seen.workload.containers.into_iter();
+            containers
+                .map(|c| format!("{} {}", c.name, c.image))
+                .collect()
+        })
+        .map_err(|odd| odd.message)
+    };
+    for volumes in [
+        json!("all"),
+        json!({"data": {"size": 7}}),
+        json!(7),
+        json!(null),
+        json!([1, "x", null, {"name": 7}, {"image": "x"}, {"image": {}}, {"name": "a", "image": {"reference": null}}]),
+    ] {
+        let read: Result<Vec<String>, _> = read_with(volumes.clone());
+        assert_eq!(read, Ok(vec!["web web:1".to_owned()]), "{volumes}");
+    }
+    let mixed = json!([7, {"name": "v", "image": {"reference": "web:2"}}]);
+    let expected = ["web web:1", "volume v web:2"].map(str::to_owned);
+    assert_eq!(read_with(mixed), Ok(expected.to_vec()));
+    for (volumes, expected) in [
+        (
+            json!([{"image": {"reference": "a"}}]),
+            "volumes[0] has no name",
+        ),
+        (
+            json!([{"name": "v", "image": {"reference": 1.0}}]),
+            "expected a string",
+        ),
+    ] {
+        let words = read_with(volumes.clone()).expect_err("malformed");
+        assert!(words.contains(expected), "{volumes}: {words}");
+    }
+}
+
 #[test]
 fn what_keeps_pods_back_and_settings_without_effect_are_read() {
     let check = |kind_name: &str, change: &dyn Fn(&mut Value), expected: &[Hindrance]| {

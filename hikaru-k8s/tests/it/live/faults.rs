@@ -62,7 +62,7 @@ impl Row {
     }
 
     /// A slow answer has not long to come; all others have long.
-    fn settings(&self) -> LiveSettings {
+    pub(super) fn settings(&self) -> LiveSettings {
         patient(if matches!(self.step, Step::Silence) {
             2
         } else {

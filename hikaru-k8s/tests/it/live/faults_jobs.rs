@@ -6,13 +6,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use hikaru_core::{
     ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
 };
-use hikaru_k8s::LiveCluster;
+use hikaru_k8s::{LiveCluster, LiveSettings};
 use serde_json::{Value, json};
 
-use super::stub::{Asked, Step, Stub, settings, status};
+use super::{
+    faults::table::rows,
+    stub::{Asked, Step, Stub, settings, status},
+};
 
 const YAML: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {template: {spec: {restartPolicy: Never, \
                     containers: [{name: c, image: i}]}}}\n";
@@ -48,8 +52,14 @@ fn is_taken() -> Step {
 async fn world(
     script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
 ) -> (Stub, LiveCluster) {
+    world_with(settings(), script).await
+}
+
+async fn world_with(
+    mut settings: LiveSettings,
+    script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
+) -> (Stub, LiveCluster) {
     let stub = Stub::start(script).await;
-    let mut settings = settings();
     settings.jobs = JobPolicy::default();
     settings.jobs.namespaces = Some(vec!["shop".into()]);
     let cluster = stub.cluster_with(settings).await;
@@ -178,6 +188,133 @@ async fn a_creation_meets_each_fault_and_is_sent_once() {
         .await
         .expect("created");
     assert_eq!((&*created.uid, stub.count("POST")), ("u", 2));
+}
+
+/// A deletion is sent once, but for a 429. If nobody knows whether it was carried out, it is lost.
+#[tokio::test]
+async fn a_deletion_meets_each_fault() {
+    join_all(rows().into_iter().map(|row| async move {
+        let (expected, tries) = match row.name {
+            "failed test (422)" => ("refused: {}", 1),
+            // No uid was asked for, so the name alone cannot be in conflict.
+            "conflict (409)" => ("unavailable: {}", 1),
+            _ => {
+                let tries = if row.write.1 == "PATCH PATCH" { 4 } else { 1 };
+                (row.write.0, tries)
+            }
+        };
+        let step = row.step.clone();
+        let (stub, cluster) = world_with(row.settings(), move |_, _| step.clone()).await;
+        let error = cluster.delete_job(&name()).await;
+        let error = error.expect_err("it was not deleted").to_string();
+        let expected = expected.replace("{}", row.words);
+        let expected = match row.name {
+            "another kind" => "the answer was lost: the answer is not about the Job shop/a",
+            _ => &expected,
+        };
+        assert!(error.starts_with(expected), "{}: {error}", row.name);
+        assert_eq!(
+            methods(&stub),
+            vec!["DELETE"; tries].join(" "),
+            "{}",
+            row.name
+        );
+    }))
+    .await;
+}
+
+/// What is known of the old Job when the replacement ends early is told, and nothing more.
+#[tokio::test]
+async fn a_replacement_that_ends_early_tells_what_is_known_of_the_old_job() {
+    let forbidden = || Step::Answer(403, status(403, "Forbidden", "no longer"));
+    let busy = || Step::RetryAfter(429, 60, status(429, "TooManyRequests", "later"));
+    let denied = |code| {
+        Step::Answer(
+            code,
+            status(code, "", "admission webhook \"w\" denied the request: no"),
+        )
+    };
+    for (deletions, then, expected) in [
+        // The answer to the deletion was lost, and the Job cannot be read afterwards.
+        (
+            vec![Step::Cut],
+            forbidden(),
+            "whether the old Job shop/a was deleted is not known, the new one was not created: no longer",
+        ),
+        (
+            vec![Step::Answer(500, status(500, "", "etcd"))],
+            forbidden(),
+            "whether the old Job shop/a was deleted is not known, the new one was not created: no longer",
+        ),
+        // The second deletion is refused.
+        (
+            vec![Step::Html(200), forbidden()],
+            Step::Answer(200, job("old", &json!({}))),
+            "whether the old Job shop/a was deleted is not known, the new one was not created: no longer",
+        ),
+        // The deletion was turned away, or refused.
+        (vec![busy()], forbidden(), "not allowed: no longer"),
+        (
+            vec![denied(409)],
+            forbidden(),
+            "refused: admission webhook \"w\" denied the request: no",
+        ),
+        (
+            vec![denied(403)],
+            forbidden(),
+            "not allowed: admission webhook \"w\" denied the request: no",
+        ),
+        // It was accepted.
+        (
+            vec![Step::Answer(200, deleted("a", "old"))],
+            forbidden(),
+            "the old Job shop/a is being deleted, the new one was not created: no longer",
+        ),
+    ] {
+        let shown = format!("{deletions:?}");
+        let (stub, cluster) = world(move |asked, before| match (&*asked.method, before) {
+            ("POST", _) => is_taken(),
+            ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
+            ("GET", _) => then.clone(),
+            _ => deletions[before.min(deletions.len() - 1)].clone(),
+        })
+        .await;
+        let error = cluster.run_job(&request(true), Mode::Commit).await;
+        let error = error.expect_err("not replaced").to_string();
+        assert!(error.ends_with(expected), "{shown}: {error}");
+        assert_eq!(stub.count("POST"), 1, "{shown}");
+    }
+    // It is gone, and whether by our deletion is not known.
+    let (_stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+        ("POST", 0) => is_taken(),
+        ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
+        ("GET", _) => Step::Answer(404, status(404, "", "gone")),
+        ("DELETE", _) => Step::Cut,
+        _ => Step::Answer(403, status(403, "Forbidden", "exceeded quota")),
+    })
+    .await;
+    let refused = cluster.run_job(&request(true), Mode::Commit).await;
+    let words = "the old Job shop/a is gone, the new one was not created: exceeded quota";
+    assert_eq!(refused, Err(ClusterError::Forbidden(words.to_owned())));
+}
+
+/// A server warns of what a definition holds, be the name taken or not.
+#[tokio::test]
+async fn a_dry_run_of_a_replacement_tells_the_servers_warnings() {
+    for code in [201, 409] {
+        let (_stub, cluster) = world(move |_, _| {
+            let body = match code {
+                409 => status(409, "AlreadyExists", "jobs.batch \"a\" already exists"),
+                _ => job("u", &json!({})),
+            };
+            Step::Warned(code, "299 - \"spec.x is deprecated\"".to_owned(), body)
+        })
+        .await;
+        let tried = cluster.run_job(&request(true), Mode::DryRun).await;
+        let tried = tried.expect("it would be replaced");
+        assert_eq!(tried.warnings, ["spec.x is deprecated"], "{code}");
+        assert_eq!(&*tried.uid, "");
+    }
 }
 
 fn methods(stub: &Stub) -> String {

@@ -65,6 +65,13 @@ async fn the_first_list_meets_each_fault() {
         let view = WatchedCluster::start(stub.cluster().await, WatchSettings::default());
         let all = Scope::new(Select::All);
         if asks_for_patience(&row) {
+            // The view knows the reason once the refusal has come.
+            let until = Instant::now() + Duration::from_secs(30);
+            while !matches!(view.freshness(), Freshness::Syncing { reason: Some(_) }) {
+                assert!(Instant::now() < until, "{}", row.name);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Without the server's wish it would be asked again after 250 ms.
             tokio::time::sleep(Duration::from_millis(1_000)).await;
             assert_eq!(lists_of(&stub, "deployments").len(), 1);
             return;
@@ -123,8 +130,15 @@ async fn the_opening_of_a_watch_meets_each_fault() {
         .await;
         let view = synced(&stub).await;
         if asks_for_patience(&row) {
+            let asked = || stub.asked().into_iter().filter(deployments).count();
+            let until = Instant::now() + Duration::from_secs(30);
+            while asked() < 2 {
+                assert!(Instant::now() < until, "{}", row.name);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Without the server's wish it would be asked again after 250 ms.
             tokio::time::sleep(Duration::from_millis(1_000)).await;
-            assert_eq!(stub.asked().into_iter().filter(deployments).count(), 2);
+            assert_eq!(asked(), 2);
             return;
         }
         shows(&view, &["a:2"]).await;

@@ -56,6 +56,8 @@ pub(super) enum Step {
     Accept,
     /// The same, with such `Warning` headers.
     Warn(Vec<String>),
+    /// Answers, with one `Warning` header.
+    Warned(u16, String, Value),
     /// Answers, with `Retry-After`.
     RetryAfter(u16, u64, Value),
     /// Answers as a proxy on the way does.
@@ -223,6 +225,10 @@ async fn serve(
             Step::Warn(warnings) => {
                 let lines = warnings.iter().map(|w| format!("Warning: {w}\r\n"));
                 (200, lines.collect(), "application/json", accepted(&asked))
+            }
+            Step::Warned(code, warning, body) => {
+                let extra = format!("Warning: {warning}\r\n");
+                (code, extra, "application/json", body.to_string())
             }
             Step::Text(code, body) => (code, String::new(), "application/json", body),
             Step::Torn(code, body) => {
