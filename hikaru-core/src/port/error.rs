@@ -1,0 +1,56 @@
+//! Why a cluster did not do what was asked.
+
+use std::time::Duration;
+
+/// Why a cluster did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// The state that a change was judged on is no longer there. Nothing was written.
+    #[error("what was judged is no longer there")]
+    Stale,
+    /// The write may have been applied or not: only reading can tell.
+    #[error("the answer was lost: {0}")]
+    Lost(String),
+    /// The object is not there.
+    #[error("not found")]
+    NotFound,
+    /// The cluster does not let us.
+    #[error("not allowed: {0}")]
+    Forbidden(String),
+    /// It is in a namespace that hikaru is told to leave alone; the sentence names the variable. The cluster was not asked.
+    #[error("{0}")]
+    Outside(String),
+    /// The cluster refuses the write as such; its own words.
+    #[error("refused: {0}")]
+    Invalid(String),
+    /// What was sent cannot be read at all: where, what was expected and what was found.
+    #[error("cannot be read: {0}")]
+    Malformed(String),
+    /// There is one of that name already.
+    #[error("{0}")]
+    Exists(String),
+    /// The cluster cannot be reached, or cannot answer now.
+    #[error("unavailable: {message}")]
+    Unavailable {
+        /// What was tried and what happened.
+        message: String,
+        /// When the cluster asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// This cluster cannot do that at all.
+    #[error("{0} is not supported here")]
+    Unsupported(&'static str),
+}
+
+impl ClusterError {
+    /// Whether the object has to be read and judged again.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Stale | Self::Lost(_))
+    }
+
+    /// Whether the same call can succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })
+    }
+}

@@ -1,0 +1,99 @@
+//! Which workloads a port is asked for, and the one filter that says whether a workload is among them.
+
+use crate::{
+    Text,
+    image::{build::Build, reference::Reference},
+    workload::{Workload, WorkloadId, container::Container, name::WorkloadName},
+};
+
+/// Which workloads to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Select {
+    /// Those that a post of this build considers: labeled so, and a container has its repository.
+    Build(Build),
+    /// Those that a person may have meant when a post of this build found none: labeled so, or a container has its
+    /// repository. An adapter that would have to look at a whole cluster for it may say *unsupported*.
+    Near(Build),
+    /// Those with a container of this repository (normalized: `docker.io/library/web`), labeled or not.
+    Repository(Text),
+    /// Those with these names.
+    Named(Vec<WorkloadId>),
+    /// Every one.
+    All,
+}
+
+/// What to look for, and where.
+///
+/// ```
+/// use hikaru_core::{Container, Scope, Select, Workload, WorkloadId};
+/// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// web.containers.push(Container::new("web", "web:latest"));
+/// let mut scope = Scope::new(Select::Repository("docker.io/library/web".into()));
+/// assert!(scope.admits(&web));
+/// scope.namespaces = vec!["prod".into()];
+/// assert!(!scope.admits(&web));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Which workloads.
+    pub select: Select,
+    /// Only in these namespaces; empty: in all.
+    pub namespaces: Vec<Text>,
+    /// Only these; empty: all. An adapter that looks twice before it says that there is none looks for them.
+    pub workloads: Vec<WorkloadName>,
+}
+
+impl Scope {
+    /// In all namespaces.
+    pub fn new(select: Select) -> Self {
+        Self {
+            select,
+            namespaces: Vec::new(),
+            workloads: Vec::new(),
+        }
+    }
+
+    /// Whether a workload of this kind in this namespace (`None`: in any) can be looked for: what an adapter need not ask for,
+    /// and whose faults do not matter.
+    pub fn may_admit(&self, kind: &str, namespace: Option<&str>) -> bool {
+        let here = |other: &str| namespace.is_none_or(|namespace| namespace == other);
+        let fits = |named_kind: &str, named_in: &str| {
+            kind.eq_ignore_ascii_case(named_kind) && here(named_in)
+        };
+        let namespace_admitted =
+            self.namespaces.is_empty() || self.namespaces.iter().any(|other| here(other));
+        let named = self.workloads.is_empty()
+            || self.workloads.iter().any(|w| fits(w.kind(), w.namespace()));
+        let selected = match &self.select {
+            Select::Named(ids) => ids.iter().any(|id| fits(&id.kind, &id.namespace)),
+            _ => true,
+        };
+        namespace_admitted && named && selected
+    }
+
+    /// Whether a workload is looked for: the one filter that every adapter uses, whatever it asked its cluster for.
+    pub fn admits(&self, workload: &Workload) -> bool {
+        let namespace_admitted =
+            self.namespaces.is_empty() || self.namespaces.contains(&workload.id.namespace);
+        let named =
+            self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(&workload.id));
+        namespace_admitted
+            && named
+            && match &self.select {
+                Select::Build(build) => {
+                    build.is_meant_for(&workload.labels) && build.is_used_by(workload)
+                }
+                Select::Near(build) => {
+                    build.is_meant_for(&workload.labels) || build.is_used_by(workload)
+                }
+                Select::Repository(wanted) => workload
+                    .containers
+                    .iter()
+                    .flat_map(Container::images)
+                    .any(|image| Reference::parse(image).is_ok_and(|r| r.repository().is(wanted))),
+                Select::Named(ids) => ids.contains(&workload.id),
+                Select::All => true,
+            }
+    }
+}

@@ -1,0 +1,191 @@
+//! The port to the workloads of a cluster: what the rules need of it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    error::ClusterError,
+    found::{Found, Written},
+    freshness::Freshness,
+    scope::Scope,
+};
+use crate::{
+    Text,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
+    policy::change::Change,
+    workload::{Workload, WorkloadId, name::WorkloadName},
+};
+
+/// Whether a write is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is.
+    Commit,
+    /// Everything is tested, nothing is kept.
+    DryRun,
+}
+
+/// A cluster, as the rules see it. Object-safe: used as `Arc<dyn ClusterPort>`. What comes later gets a default body
+/// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `testing`) says what is expected of an
+/// implementation.
+///
+/// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
+///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
+/// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
+///   requests are in flight is the adapter's business.
+/// - After [`ClusterError::Lost`] it is called again, at most [`LOST_WRITES`](crate::LOST_WRITES) times, with a `pause`
+///   before each.
+/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE) and
+///   [`CHANGE_CAUSE`](crate::CHANGE_CAUSE).
+/// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
+///
+/// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use hikaru_core::{
+///     Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
+/// };
+///
+/// struct One(Mutex<Workload>);
+///
+/// #[async_trait::async_trait]
+/// impl ClusterPort for One {
+///     fn freshness(&self) -> Freshness {
+///         Freshness::Fresh
+///     }
+///     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+///         let one = self.0.lock().unwrap().clone();
+///         Ok(Found::new(Some(one).filter(|one| scope.admits(one)).into_iter().collect(), Vec::new()))
+///     }
+///     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+///         Ok(Some(self.0.lock().unwrap().clone()).filter(|one| one.id == *id))
+///     }
+///     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
+///         let mut one = self.0.lock().unwrap();
+///         if !change.holds_for(&one) {
+///             return Err(ClusterError::Stale);
+///         }
+///         if mode == Mode::Commit {
+///             for (judged, edit) in change.edited() {
+///                 for container in one.containers.iter_mut().filter(|c| c.name == judged.name) {
+///                     container.image = edit.to().clone();
+///                     container.mark = edit.mark().cloned().or(container.mark.take());
+///                 }
+///             }
+///         }
+///         Ok(Written::default())
+///     }
+/// }
+/// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, TagFormats, upgrade};
+/// # futures_util::FutureExt::now_or_never(async {
+/// # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// # web.labels = IdentityLabels::new("acme", "web", "main");
+/// # web.containers.push(Container::new("web", "acme/web:latest"));
+/// # let cluster = One(Mutex::new(web));
+/// # let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
+/// # let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// # assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
+/// # }).unwrap();
+/// ```
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait ClusterPort: Send + Sync {
+    /// How far [`ClusterPort::find`] can be trusted now.
+    fn freshness(&self) -> Freshness;
+
+    /// The workloads that the scope admits. May come from a view that is a moment old.
+    ///
+    /// # Errors
+    /// When nothing can be said at all. What only hides some objects is a [`Fault`].
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError>;
+
+    /// One workload as it is now, never from a view. `None`: it is not there.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError>;
+
+    /// Writes a change, if everything that it was judged on still holds: one attempt, all or nothing.
+    ///
+    /// # Errors
+    /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError>;
+
+    /// Waits so long before it is asked again, where an answer was lost: the core has no clock. A cluster that is not behind
+    /// a network need not wait.
+    async fn pause(&self, _time: Duration) {}
+
+    /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives
+    /// the containers whose marks were there, with their values.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is no such workload.
+    async fn unhold(
+        &self,
+        _workload: &WorkloadName,
+        _container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        Err(ClusterError::Unsupported("removing high-water marks"))
+    }
+
+    /// Runs a Job: reads its definition, checks it against the adapter's [`JobPolicy`](crate::JobPolicy), and creates it.
+    /// One attempt.
+    ///
+    /// # Errors
+    /// [`ClusterError::Malformed`] when the definition cannot be read, [`ClusterError::Invalid`] when it is not one Job or
+    /// the cluster refuses it, [`ClusterError::Forbidden`] with the rule or the right that is missing,
+    /// [`ClusterError::Exists`] when there is one of that name, [`ClusterError::NotFound`] when there is no such CronJob,
+    /// [`ClusterError::Lost`] when nobody knows whether it was created.
+    async fn run_job(&self, _job: &JobRequest, _mode: Mode) -> Result<JobCreated, ClusterError> {
+        Err(ClusterError::Unsupported("running jobs"))
+    }
+
+    /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
+    ///
+    /// # Errors
+    /// [`ClusterError::Forbidden`] as above; when that cannot be found out.
+    async fn jobs(&self, _namespace: &str) -> Result<JobList, ClusterError> {
+        Err(ClusterError::Unsupported("listing jobs"))
+    }
+
+    /// One Job as it is now.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none.
+    async fn job(&self, _job: &JobName) -> Result<JobStatus, ClusterError> {
+        Err(ClusterError::Unsupported("reading jobs"))
+    }
+
+    /// The Job with this uid once it has ended, or as it is when the time is over. What a cluster cannot answer for a moment
+    /// is asked again in that time. The uid is that of [`JobCreated`]; where it is empty the name is enough.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile, [`ClusterError::Exists`] when another one
+    /// has taken its name.
+    async fn job_ended(
+        &self,
+        _job: &JobName,
+        _uid: &str,
+        _within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        Err(ClusterError::Unsupported("waiting for jobs"))
+    }
+
+    /// Deletes a Job with its pods, which end in their own time.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is none.
+    async fn delete_job(&self, _job: &JobName) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("deleting jobs"))
+    }
+
+    /// What the containers of a Job's pods have written, each at most the last megabyte, in the order of the pods' names.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotFound`] when there is no such Job.
+    async fn job_logs(&self, _job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        Err(ClusterError::Unsupported("reading the logs of jobs"))
+    }
+}
