@@ -1,8 +1,6 @@
-//! A live cluster as a cluster: the port's methods on an API server. How it is reached (`connection`, `token`, `pem`,
-//! `tls`, `transport`, `client`) and how much is asked of it at once (`seats`), which kinds there are (`kind`,
-//! `discovery`), how objects are read (`object`, `rollout`), what is asked (`selector`, `list`), what is written (`patch`)
-//! and what a refusal means (`refusal`) each have their own place; the view of a server that runs on and on is in `index`,
-//! `watch` and `look`. Jobs are in `jobs`. Which build may replace which is decided in `hikaru-core`.
+//! A live cluster as a cluster: the port's methods on an API server. How it is reached is in `connect`, requests and what their
+//! failures mean in `client`, what is read in `read`, what is written in `write`, Jobs in `jobs`, and the view of a server that
+//! runs on and on in `view`. Which kinds there are is in `kind`; which build may replace which is decided in `hikaru-core`.
 
 use std::{
     collections::HashSet,
@@ -25,39 +23,28 @@ use crate::{
     kind::{AddedKind, Kind, Kinds},
 };
 
-mod applier;
 mod client;
-mod connection;
-mod discovery;
-mod index;
+mod connect;
 mod jobs;
-mod list;
-mod look;
-mod object;
-mod owner;
-mod patch;
-mod pem;
-mod plugin;
-mod pod;
-mod refusal;
-mod rollout;
+mod read;
 mod seats;
-mod secrets;
-mod selector;
-mod tls;
-mod token;
-mod transport;
-mod warning;
-mod watch;
+mod view;
+mod write;
 
-use client::{ApiClient, Expected, RequestError};
-pub use connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable};
-use list::Most;
-use object::Seen;
-use patch::Annotations;
+use client::{ApiClient, Expected, RequestError, refusal};
+pub use connect::{
+    connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable},
+    token::TokenError,
+};
+use read::{
+    discovery,
+    list::Most,
+    object::{self, Seen},
+    selector,
+};
 use seats::Lane;
-pub use token::TokenError;
-pub use watch::{Vitals, WatchSettings, WatchedCluster};
+pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
+use write::patch::{self, Annotations};
 
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;

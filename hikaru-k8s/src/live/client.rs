@@ -16,12 +16,16 @@ use kube::{client::AuthError, core::Status};
 use tokio::time::{error::Elapsed, timeout};
 
 use super::{
-    connection::{Connection, ConnectionError},
+    connect::{
+        connection::{Connection, ConnectionError},
+        secrets::Secrets,
+        transport::Transport,
+    },
     seats::{Ending, Lane, desk::Desk},
-    secrets::Secrets,
-    transport::Transport,
-    warning,
 };
+
+pub(super) mod refusal;
+mod warning;
 
 /// How long one object may take to be read or written, the wait for a seat apart.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);

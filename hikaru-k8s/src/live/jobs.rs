@@ -23,8 +23,7 @@ use crate::job::{
 
 use super::{
     FIELD_MANAGER, LiveCluster,
-    client::{Answer, Expected, RequestError},
-    refusal,
+    client::{Answer, Expected, RequestError, refusal},
     seats::Lane,
 };
 

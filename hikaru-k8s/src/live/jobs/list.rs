@@ -10,9 +10,8 @@ use crate::{
     job::status::{Items, Job, Pod, RawList},
     live::{
         LiveCluster,
-        client::{Expected, RequestError},
-        list::{Most, PAGES, RESTARTS, is_gone},
-        refusal,
+        client::{Expected, RequestError, refusal},
+        read::list::{Most, PAGES, RESTARTS, is_gone},
     },
 };
 

@@ -12,7 +12,10 @@ use tokio::time::{Instant, sleep};
 use super::{object, pause};
 use crate::{
     job::Definition,
-    live::{LiveCluster, client::Expected, refusal},
+    live::{
+        LiveCluster,
+        client::{Expected, refusal},
+    },
 };
 
 /// How long a Job that is to be replaced may take to be gone: its pods have 30 s to end by default. And how long the

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Ending, Lane, Round, Seats, Ticket};
-use crate::live::watch::now;
+use crate::live::view::watch::now;
 
 /// The seats of one server, for all who send to it. Cheap to clone.
 #[derive(Clone)]

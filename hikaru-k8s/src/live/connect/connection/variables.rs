@@ -1,0 +1,219 @@
+//! A connection by the variables `K8S_…`, in both spellings. What is chosen when none of them is set is said in
+//! `connection`.
+
+use http::Uri;
+use secrecy::SecretString;
+
+use super::{Connection, ConnectionError, Origin, Variable, open_token, plain};
+use crate::live::connect::{
+    pem::{Content, Pem},
+    tls::Tls,
+    token,
+};
+
+/// The variables that mean nothing without `K8S_URL` or `K8S_HOST`.
+const OTHERS: [&str; 7] = [
+    "K8S_TOKEN",
+    "K8S_TOKEN_FILE",
+    "K8S_CA",
+    "K8S_CERT",
+    "K8S_KEY",
+    "K8S_USERNAME",
+    "K8S_PASSWORD",
+];
+
+const TOKEN_BY_TLS: &str = "https://, because a token is sent with each request";
+const PASSWORD_BY_TLS: &str = "https://, because a password is sent with each request";
+
+const NO_CREDENTIALS: &str =
+    "none: neither a token nor certificate and key nor user and password is set in K8S_…";
+
+/// The connection, if `K8S_URL` or `K8S_HOST` is set. Authentication is chosen by what is there: a token, else
+/// certificate and key, else user and password.
+pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, ConnectionError> {
+    let read = |name: &'static str| read_variable(variable, name);
+    let (origin, url) = match (read("K8S_URL")?, read("K8S_HOST")?) {
+        (Some(url), _) => ("K8S_URL", parse_url(&url)?),
+        (None, Some(host)) => ("K8S_HOST", parse_host(&host)?),
+        (None, None) => {
+            // A person who sets a token means a cluster, and would get another one.
+            for variable in OTHERS {
+                if read(variable)?.is_some() {
+                    return Err(ConnectionError::WithoutUrl { variable });
+                }
+            }
+            return Ok(None);
+        }
+    };
+    let (token, file) = (read("K8S_TOKEN")?, read("K8S_TOKEN_FILE")?);
+    if token.is_some() && file.is_some() {
+        let (one, other) = ("K8S_TOKEN", "K8S_TOKEN_FILE");
+        return Err(ConnectionError::Both { one, other });
+    }
+    let identity = pair(variable, "K8S_CERT", "K8S_KEY")?;
+    let user = pair(variable, "K8S_USERNAME", "K8S_PASSWORD")?;
+
+    let mut connection = Connection {
+        config: plain(url),
+        token: None,
+        plugin: None,
+        tls: Tls::default(),
+        origin: Origin::Variable(origin),
+        trust: "what this machine trusts (K8S_CA is not set)".to_owned(),
+        credentials: String::new(),
+        warning: None,
+    };
+    if let Some(ca) = read("K8S_CA")? {
+        let ca = Pem::of_variable("K8S_CA", Content::Certificates, &ca)?;
+        connection.trust = ca.to_string();
+        connection.tls.ca = Some(ca);
+    }
+    match (token, file, identity, user) {
+        (Some(token), ..) => {
+            only_by_tls(&connection.config.cluster_url, TOKEN_BY_TLS)?;
+            let token = token::check(&token).map_err(|reason| ConnectionError::Token {
+                place: "K8S_TOKEN".to_owned(),
+                reason,
+            })?;
+            connection.config.auth_info.token = Some(token.to_owned().into());
+            connection.credentials = "K8S_TOKEN".to_owned();
+        }
+        (_, Some(path), ..) => {
+            only_by_tls(&connection.config.cluster_url, TOKEN_BY_TLS)?;
+            connection.credentials = format!("K8S_TOKEN_FILE {path}");
+            connection.token = Some(open_token("K8S_TOKEN_FILE", path.into())?);
+        }
+        (.., Some((certificate, key)), _) => {
+            if connection.config.cluster_url.scheme_str() == Some("http") {
+                return Err(ConnectionError::Variable {
+                    variable: "K8S_URL",
+                    expected: "https://, because only there K8S_CERT is shown",
+                    found: "http://".to_owned(),
+                });
+            }
+            let certificate = Pem::of_variable("K8S_CERT", Content::Certificates, &certificate)?;
+            let key = Pem::of_variable("K8S_KEY", Content::Key, &key)?;
+            connection.credentials = certificate.to_string();
+            connection.tls.identity = Some((certificate, key));
+        }
+        (.., Some((user, password))) => {
+            only_by_tls(&connection.config.cluster_url, PASSWORD_BY_TLS)?;
+            if user.contains(':') {
+                return Err(ConnectionError::Variable {
+                    variable: "K8S_USERNAME",
+                    expected: "a name, which in basic auth holds no colon",
+                    found: "one".to_owned(),
+                });
+            }
+            connection.config.auth_info.username = Some(user);
+            connection.config.auth_info.password = Some(SecretString::from(password));
+            connection.credentials = "K8S_USERNAME and K8S_PASSWORD".to_owned();
+            connection.warning = Some(super::basic_warning(&connection.credentials));
+        }
+        _ => {
+            connection.credentials = NO_CREDENTIALS.to_owned();
+        }
+    }
+    connection.tls.read()?;
+    Ok(Some(connection))
+}
+
+/// Two variables of which one means nothing alone.
+fn pair(
+    variable: Variable<'_>,
+    one: &'static str,
+    other: &'static str,
+) -> Result<Option<(String, String)>, ConnectionError> {
+    let half = |one: &str, missing: &str| ConnectionError::Half {
+        one: one.to_owned(),
+        missing: missing.to_owned(),
+    };
+    match (
+        read_variable(variable, one)?,
+        read_variable(variable, other)?,
+    ) {
+        (Some(one), Some(other)) => Ok(Some((one, other))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(half(one, other)),
+        (None, Some(_)) => Err(half(other, one)),
+    }
+}
+
+/// A variable in both spellings, `K8S_URL` and `K8S-URL`, trimmed; empty counts as not set. Of a password only line
+/// breaks at its end are cut off.
+fn read_variable(
+    variable: Variable<'_>,
+    name: &'static str,
+) -> Result<Option<String>, ConnectionError> {
+    let read = |spelling: &str| {
+        let value = variable(spelling)?;
+        let value = match name {
+            "K8S_PASSWORD" => value.trim_end_matches(['\r', '\n']),
+            _ => value.trim(),
+        };
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    let hyphens = name.replace('_', "-");
+    match (read(name), read(&hyphens)) {
+        (Some(one), Some(other)) if one != other => Err(ConnectionError::Spellings {
+            variable: name.to_owned(),
+            other: hyphens,
+        }),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+fn parse_url(text: &str) -> Result<Uri, ConnectionError> {
+    let wrong = |found: &str| ConnectionError::Variable {
+        variable: "K8S_URL",
+        expected: "the URL of the API server, such as https://host:6443",
+        found: found.to_owned(),
+    };
+    // It may hold a password by mistake: it is never quoted as a whole.
+    let url: Uri = text.parse().map_err(|_| wrong("what is no URL"))?;
+    match url.scheme_str() {
+        Some("http" | "https") => {}
+        _ => return Err(wrong("a URL without http:// or https://")),
+    }
+    if url.authority().is_some_and(|a| a.as_str().contains('@')) {
+        return Err(wrong("a user name or password in it"));
+    }
+    if url.query().is_some() {
+        return Err(wrong("a query in it"));
+    }
+    Ok(url)
+}
+
+fn parse_host(text: &str) -> Result<Uri, ConnectionError> {
+    let wrong = |found: &str| ConnectionError::Variable {
+        variable: "K8S_HOST",
+        expected: "host[:port] of the API server",
+        found: found.to_owned(),
+    };
+    if text.contains(['/', '@', '?', '#']) {
+        return Err(wrong("more than that"));
+    }
+    let url = format!("https://{text}").parse();
+    url.map_err(|_| wrong("what is no host"))
+}
+
+/// Refuses to send a secret over a network in clear text.
+fn only_by_tls(url: &Uri, expected: &'static str) -> Result<(), ConnectionError> {
+    let loopback = url.host().is_some_and(is_loopback);
+    if url.scheme_str() != Some("http") || loopback {
+        return Ok(());
+    }
+    Err(ConnectionError::Variable {
+        variable: "K8S_URL",
+        expected,
+        found: "http://".to_owned(),
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,12 @@
+//! What is read of a cluster: lists by selector (`selector`, `list`), and objects as the API server sends them (`object`), with
+//! their pods (`pod`), rollouts (`rollout`) and owners (`owner`, `applier`). What the server calls a kind is in `discovery`.
+//! What is kept of it for a server that runs on is in `view`.
+
+mod applier;
+pub(super) mod discovery;
+pub(super) mod list;
+pub(super) mod object;
+mod owner;
+mod pod;
+mod rollout;
+pub(super) mod selector;

@@ -1,0 +1,177 @@
+//! Who applies a workload's containers by server-side apply, as `metadata.managedFields` tells. An entry that changed the
+//! image in another way says nothing of what its manager will do next, and is passed over, but for Argo CD's.
+
+use hikaru_core::{Owner, Text};
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::live::FIELD_MANAGER;
+
+/// An entry of `metadata.managedFields`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    #[serde(default)]
+    manager: String,
+    #[serde(default)]
+    operation: String,
+    /// Empty for the object itself; `status`, `scale`.
+    #[serde(default)]
+    subresource: String,
+    #[serde(borrow, default)]
+    fields_v1: Option<&'a RawValue>,
+}
+
+/// How Argo CD's controller calls itself, whether it applies on the server's side (`Apply`) or its own (`Update`).
+const ARGO_CD: &str = "argocd-controller";
+
+/// The first manager but us that applies an entry of the pod's containers, whoever set its image last: after a write of
+/// ours it still applies the rest, and finds the image in our hands. `pod` is the way to the pod's spec.
+///
+/// Entries that cannot be read are ignored: the rules then take the workload to have no applier.
+pub(in crate::live) fn of(managed_fields: &str, pod: &[Text]) -> Option<Owner> {
+    // Most objects are never applied so, and this is the longest part of most.
+    if !managed_fields.contains("\"Apply\"") {
+        return None;
+    }
+    let applies = |entry: &Entry<'_>| entry.operation == "Apply" && entry.manager != FIELD_MANAGER;
+    let manager = writer(managed_fields, pod, applies)?.into();
+    Some(Owner::Applier { manager })
+}
+
+/// Whether Argo CD has written an entry of the pod's containers.
+pub(in crate::live) fn is_argo_cd(managed_fields: &str, pod: &[Text]) -> bool {
+    managed_fields.contains(ARGO_CD)
+        && writer(managed_fields, pod, |entry| entry.manager == ARGO_CD).is_some()
+}
+
+/// The first manager of such an entry that has fields of the pod's containers.
+fn writer(
+    managed_fields: &str,
+    pod: &[Text],
+    wanted: impl Fn(&Entry<'_>) -> bool,
+) -> Option<String> {
+    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).ok()?;
+    let mut entries = entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok());
+    let found = entries.find(|entry| {
+        wanted(entry)
+            && entry.subresource.is_empty()
+            && entry
+                .fields_v1
+                .is_some_and(|fields| has_containers(fields.get(), pod))
+    });
+    found.map(|entry| entry.manager)
+}
+
+/// Whether a set of fields has one of a container: `f:spec`, …, `f:containers`, `k:{"name":"web"}`.
+fn has_containers(fields: &str, pod: &[Text]) -> bool {
+    let Ok(fields) = serde_json::from_str::<Value>(fields) else {
+        return false;
+    };
+    let mut at = &fields;
+    for step in pod {
+        let Some(next) = at.get(format!("f:{step}")) else {
+            return false;
+        };
+        at = next;
+    }
+    let has_entry = |list: &str| {
+        let list = at.get(list).and_then(Value::as_object);
+        list.is_some_and(|list: &Map<String, Value>| list.keys().any(|key| key.starts_with("k:")))
+    };
+    ["f:containers", "f:initContainers", "f:volumes"]
+        .iter()
+        .any(|list| has_entry(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(managed_fields: &Value, expected: Option<&str>) {
+        let pod: Vec<Text> = ["spec", "template", "spec"].map(Text::from).into();
+        let found = of(&managed_fields.to_string(), &pod).map(|owner| owner.to_string());
+        let expected = expected.map(|manager| format!("the field manager {manager}"));
+        assert_eq!(found, expected, "{managed_fields}");
+    }
+
+    fn containers(list: &str, inside: &Value) -> Value {
+        json!({"f:spec": {"f:template": {"f:spec": {list: inside}}}})
+    }
+
+    #[test]
+    fn who_applies_containers() {
+        let web = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {".": {}, "f:image": {}}}),
+        );
+        let entry = |manager: &str, operation: &str, fields: &Value| {
+            json!({"manager": manager, "operation": operation,
+            "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
+        };
+        check(&json!([entry("kubectl", "Apply", &web)]), Some("kubectl"));
+        // What we took from it in a write of ours is no longer among its fields.
+        let rest = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {".": {}, "f:name": {}}}),
+        );
+        check(
+            &json!([
+                entry("kubectl", "Apply", &rest),
+                entry("hikaru", "Update", &web)
+            ]),
+            Some("kubectl"),
+        );
+        let init = containers("f:initContainers", &json!({"k:{\"name\":\"web\"}": {}}));
+        check(&json!([{}, 7, entry("flux", "Apply", &init)]), Some("flux"));
+        for nobody in [
+            json!([]),
+            json!(null),
+            json!("\"Apply\""),
+            json!([entry("kubectl", "Update", &web)]),
+            json!([entry("hikaru", "Apply", &web)]),
+            json!([entry(
+                "kubectl",
+                "Apply",
+                &json!({"f:spec": {"f:replicas": {}}})
+            )]),
+            json!([entry(
+                "kubectl",
+                "Apply",
+                &containers("f:containers", &json!({}))
+            )]),
+            json!([entry("kubectl", "Apply", &json!(null))]),
+            json!([{"manager": "x", "operation": "Apply", "subresource": "scale", "fieldsV1": web}]),
+            json!([{"manager": 7, "operation": "Apply", "fieldsV1": web}]),
+        ] {
+            check(&nobody, None);
+        }
+    }
+
+    #[test]
+    fn argo_cd_has_written_containers() {
+        let pod: Vec<Text> = ["spec", "template", "spec"].map(Text::from).into();
+        let web = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {"f:name": {}}}),
+        );
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        for (manager, operation, subresource, fields, expected) in [
+            ("argocd-controller", "Update", "", &web, true),
+            ("argocd-controller", "Apply", "", &web, true),
+            ("argocd-controller", "Update", "status", &web, false),
+            ("argocd-controller", "Update", "", &replicas, false),
+            ("kubectl", "Update", "", &web, false),
+        ] {
+            let fields = json!([{"manager": manager, "operation": operation,
+                "subresource": subresource, "fieldsV1": fields}]);
+            let found = is_argo_cd(&fields.to_string(), &pod);
+            assert_eq!(found, expected, "{fields}");
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! What is known of a cluster, as a plain state machine: events of lists and watches in, workloads and freshness out.
+//! No IO, no clock: the time is handed in. Who feeds it is said in `watch`; how the objects are kept and found, in few
+//! bytes each, in `entries`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hikaru_core::{
+    Build, Change, ClusterError, Fault, Found, IdentityFields, Scope, Select, Severity, Text,
+    Workload, WorkloadId,
+};
+
+use crate::kind::Kind;
+use crate::live::read::object::Malformed;
+
+mod bytes;
+mod directory;
+mod entries;
+mod interner;
+mod record;
+mod slab;
+
+use entries::{Entries, EntryNumber, Sighting};
+
+/// The number of a source: what one list and the watch that goes on from it are of.
+pub(in crate::live) type SourceNumber = usize;
+
+/// What is known.
+#[derive(Debug)]
+pub(in crate::live) struct Index {
+    sources: Vec<Source>,
+    /// How long a source may show no life before the view counts as out of date.
+    patience: Duration,
+    entries: Entries,
+}
+
+#[derive(Debug)]
+struct Source {
+    kind: Arc<Kind>,
+    namespace: Option<Text>,
+    /// Which list its entries were last seen in: what a new list does not name is gone.
+    generation: u32,
+    state: State,
+    /// When it last showed life.
+    alive: Instant,
+    /// What its last request failed of, until one succeeds.
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It has not been listed completely yet.
+    New,
+    /// Its list was complete; a watch keeps it so.
+    Listed,
+    /// The server lacks it, or does not let us: nothing is known of it.
+    Closed,
+}
+
+/// Why a source could not be listed or watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::live) struct Trouble {
+    pub(in crate::live) cause: Cause,
+    pub(in crate::live) words: String,
+}
+
+/// What a trouble means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::live) enum Cause {
+    /// The server lacks the kind.
+    Missing,
+    /// The server does not let us.
+    Forbidden,
+    /// The server does not take our credentials.
+    Credentials,
+    /// It may pass.
+    Broken,
+}
+
+impl Cause {
+    fn closes(self) -> bool {
+        matches!(self, Self::Missing | Self::Forbidden)
+    }
+}
+
+/// An object as it was last seen.
+#[derive(Debug)]
+pub(in crate::live) enum Object {
+    Sound(Box<Workload>),
+    Malformed(Malformed),
+}
+
+impl Object {
+    fn id(&self) -> &WorkloadId {
+        match self {
+            Self::Sound(workload) => &workload.id,
+            Self::Malformed(malformed) => &malformed.id,
+        }
+    }
+}
+
+/// A state of an object, as it was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::live) struct StateNumber(u64);
+
+/// How far the whole can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::live) enum Trust {
+    Fresh,
+    /// But for a kind of Kubernetes that is not there, or not for us.
+    Incomplete,
+    Syncing,
+    /// A source has shown no life since then.
+    Stale(Instant),
+}
+
+impl Index {
+    /// Nothing is known yet of these sources: a kind, and the namespace if it is of one.
+    pub(in crate::live) fn new(
+        sources: impl IntoIterator<Item = (Arc<Kind>, Option<Text>)>,
+        patience: Duration,
+        now: Instant,
+    ) -> Self {
+        let source = |(kind, namespace)| Source {
+            kind,
+            namespace,
+            generation: 0,
+            state: State::New,
+            alive: now,
+            trouble: None,
+        };
+        Self {
+            sources: sources.into_iter().map(source).collect(),
+            patience,
+            entries: Entries::default(),
+        }
+    }
+
+    /// A new list begins: what it will not name is gone when it ends.
+    pub(in crate::live) fn begin(&mut self, source: SourceNumber) {
+        let generation = &mut self.sources[source].generation;
+        *generation = generation.wrapping_add(1);
+    }
+
+    /// An object was listed, made or changed.
+    pub(in crate::live) fn put(&mut self, source: SourceNumber, object: Object) {
+        let generation = self.sources[source].generation;
+        self.entries.put(object, Sighting { source, generation });
+    }
+
+    /// An object was deleted.
+    pub(in crate::live) fn gone(&mut self, id: &WorkloadId) {
+        self.entries.remove(id);
+    }
+
+    /// The list is complete: what it did not name is gone.
+    pub(in crate::live) fn end(&mut self, source: SourceNumber, now: Instant) {
+        let generation = self.sources[source].generation;
+        self.entries
+            .remove_where(|seen| seen.source == source && seen.generation != generation);
+        let source = &mut self.sources[source];
+        (source.state, source.alive, source.trouble) = (State::Listed, now, None);
+    }
+
+    /// The watch of a source that was listed has said something, or ended as it should.
+    pub(in crate::live) fn alive(&mut self, source: SourceNumber, now: Instant) {
+        self.sources[source].alive = now;
+    }
+
+    /// The watch of a source was opened: what kept it from that is over.
+    pub(in crate::live) fn opened(&mut self, source: SourceNumber) {
+        self.sources[source].trouble = None;
+    }
+
+    /// A list or a watch of a source failed. What was known of it stays until it is too old.
+    pub(in crate::live) fn failed(&mut self, source: SourceNumber, trouble: Trouble) {
+        let source = &mut self.sources[source];
+        source.state = match source.state {
+            State::Listed => State::Listed,
+            State::New | State::Closed if trouble.cause.closes() => State::Closed,
+            State::Closed if source.kind.added => State::Closed,
+            State::New | State::Closed => State::New,
+        };
+        source.trouble = Some(trouble);
+    }
+
+    /// Closes the source of an added kind that the server lacks or forbids, once what is known of it is too old.
+    pub(in crate::live) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
+        let Source { state, alive, .. } = self.sources[source];
+        if state == State::Listed && now.saturating_duration_since(alive) <= self.patience {
+            return false;
+        }
+        self.entries.remove_where(|seen| seen.source == source);
+        self.sources[source].state = State::Closed;
+        true
+    }
+
+    /// Which state of an object is known, to tell later whether it still is the same.
+    pub(in crate::live) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
+        self.entries.state_of(id)
+    }
+
+    /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
+    /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote. And what
+    /// is known can be older than what was judged, which may have been read past the view: then the new image beside the
+    /// old settings would be a state that never was, and the watch brings the true one.
+    pub(in crate::live) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
+        self.entries
+            .change(&change.judged().id, sent_at, |workload| {
+                if !change.holds_for(workload) {
+                    return;
+                }
+                for (container, edit) in change.edited() {
+                    let mut now = workload.containers.iter_mut();
+                    let now = now.find(|c| c.name == container.name && c.image == container.image);
+                    if let Some(now) = now {
+                        now.image = edit.to().clone();
+                        now.mark = edit.mark().or(now.mark.as_ref()).cloned();
+                    }
+                }
+            });
+    }
+
+    /// Marks were removed from a workload as it was read, which was asked for at a known state. They go here only if
+    /// all else that a verdict reads is known as it was read then.
+    pub(in crate::live) fn unheld(
+        &mut self,
+        from: &Workload,
+        removed: &[(Text, Text)],
+        sent_at: Option<StateNumber>,
+    ) {
+        self.entries.change(&from.id, sent_at, |workload| {
+            let is_the_same = workload.uid == from.uid
+                && workload.labels == from.labels
+                && workload.settings == from.settings
+                && workload.containers == from.containers;
+            if !is_the_same {
+                return;
+            }
+            for now in &mut workload.containers {
+                now.mark.take_if(|mark| {
+                    removed
+                        .iter()
+                        .any(|(name, value)| *name == now.name && value == mark)
+                });
+            }
+        });
+    }
+
+    /// How many objects are known, how long the most silent source has shown no life, and how many sources are not watched.
+    pub(in crate::live) fn vitals(&self, now: Instant) -> (usize, Duration, usize) {
+        let open = self.sources.iter();
+        let open = open.filter(|source| source.state != State::Closed);
+        let alive = open.map(|source| source.alive).min();
+        let age = alive.map(|alive| now.saturating_duration_since(alive));
+        let sources = self.sources.iter();
+        let unwatched = sources.filter(|s| s.state != State::Listed || s.trouble.is_some());
+        let objects = self.entries.numbers().count();
+        (objects, age.unwrap_or_default(), unwatched.count())
+    }
+
+    /// How far it can be trusted.
+    pub(in crate::live) fn trust(&self, now: Instant) -> Trust {
+        let mut oldest = None;
+        let mut incomplete = false;
+        for source in &self.sources {
+            let trouble = source.trouble.as_ref().map(|trouble| trouble.cause);
+            match source.state {
+                State::New => return Trust::Syncing,
+                // A server that refuses our credentials sends no events and takes no writes: the view is out of date at once.
+                State::Listed
+                    if trouble == Some(Cause::Credentials)
+                        || now.saturating_duration_since(source.alive) > self.patience =>
+                {
+                    oldest = Some(oldest.map_or(source.alive, |o: Instant| o.min(source.alive)));
+                }
+                State::Listed => {}
+                State::Closed => incomplete |= !source.kind.added,
+            }
+        }
+        match oldest {
+            Some(oldest) => Trust::Stale(oldest),
+            None if incomplete => Trust::Incomplete,
+            None => Trust::Fresh,
+        }
+    }
+
+    /// What keeps it from being trusted: of the first source in trouble, and how many others there are.
+    pub(in crate::live) fn reason(&self) -> Option<String> {
+        let sources = self.sources.iter();
+        let mut troubled = sources
+            .filter(|source| source.state != State::Closed || !source.kind.added)
+            .filter_map(|source| Some((source, source.trouble.as_ref()?)));
+        let (source, trouble) = troubled.next()?;
+        let words = format!("{}: {}", source.place(), trouble.words);
+        Some(match troubled.count() {
+            0 => words,
+            1 => format!("{words} (and one more kind or namespace)"),
+            more => format!("{words} (and {more} more kinds or namespaces)"),
+        })
+    }
+
+    /// What the scope admits, and what is not known.
+    ///
+    /// # Errors
+    /// When the server lets us see nothing at all.
+    pub(in crate::live) fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let mut found = Found::new(Vec::new(), self.faults(scope)?);
+        // What an identity or a repository is looked up by is no more than a hint: the scope decides.
+        let mut admit = |number: EntryNumber| {
+            let workload = self.entries.workload(number);
+            found
+                .workloads
+                .extend(workload.filter(|workload| scope.admits(workload)));
+        };
+        let of_repository = |build: &Build| {
+            let repository = build.repository().to_string();
+            self.entries.of_repository(&repository)
+        };
+        match &scope.select {
+            Select::Build(build) => match Identities::of(build) {
+                Some(identities) => self.of(&identities).into_iter().for_each(&mut admit),
+                None => of_repository(build).for_each(&mut admit),
+            },
+            Select::Near(build) => {
+                let identities = Identities::of(build);
+                let mut near = identities.map_or_else(Vec::new, |texts| self.of(&texts));
+                // An image that cannot be read is looked up by any repository.
+                let uses = |number: &EntryNumber| {
+                    let workload = self.entries.workload(*number);
+                    workload.is_some_and(|workload| build.is_used_by(&workload))
+                };
+                near.extend(of_repository(build).filter(uses));
+                near.sort_unstable();
+                near.dedup();
+                near.into_iter().for_each(&mut admit);
+            }
+            Select::Repository(wanted) => {
+                self.entries.of_repository(wanted).for_each(&mut admit);
+            }
+            Select::Named(ids) => {
+                let numbers = ids.iter().filter_map(|id| self.entries.number_of(id));
+                numbers.for_each(&mut admit);
+            }
+            _ => self.entries.numbers().for_each(&mut admit),
+        }
+        Ok(found)
+    }
+
+    fn of(&self, identities: &Identities<'_>) -> Vec<EntryNumber> {
+        let mut numbers: Vec<EntryNumber> = self.entries.of_identity(identities.text).collect();
+        for text in &identities.without_git {
+            numbers.extend(self.entries.of_identity(text));
+        }
+        if !identities.without_git.is_empty() {
+            // Two texts can have one hash.
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        numbers
+    }
+
+    fn faults(&self, scope: &Scope) -> Result<Vec<Fault>, ClusterError> {
+        let mut sources = self.sources.iter();
+        if sources.all(|source| source.state == State::Closed) {
+            let mut closed = self.sources.iter();
+            return Err(match closed.find_map(Source::forbidden) {
+                Some(words) => ClusterError::Forbidden(words.to_owned()),
+                None => ClusterError::Invalid(
+                    "the server knows none of the kinds: is it a Kubernetes API server?".to_owned(),
+                ),
+            });
+        }
+        let mut faults = Vec::new();
+        for source in &self.sources {
+            let Source {
+                state: State::Closed,
+                trouble: Some(trouble),
+                kind,
+                namespace,
+                ..
+            } = source
+            else {
+                continue;
+            };
+            if scope.may_admit(&kind.name, namespace.as_deref()) {
+                let severity = match kind.added {
+                    true => Severity::Warning,
+                    false => Severity::Failure,
+                };
+                faults.push(Fault::new(severity, source.place(), trouble.words.clone()));
+            }
+        }
+        for namespace in &scope.namespaces {
+            let watched = |source: &Source| {
+                source
+                    .namespace
+                    .as_ref()
+                    .is_none_or(|watched| watched == namespace)
+            };
+            if !self.sources.iter().any(watched) {
+                let words = "this namespace is not watched: nothing is known of it";
+                faults.push(Fault::new(Severity::Failure, namespace.clone(), words));
+            }
+        }
+        for malformed in self.entries.malformed() {
+            let namespace = &malformed.id.namespace;
+            if scope.namespaces.is_empty() || scope.namespaces.contains(namespace) {
+                faults.push(malformed.fault(scope));
+            }
+        }
+        Ok(faults)
+    }
+}
+
+impl Source {
+    /// `deployments.apps`, `deployments.apps in shop`.
+    fn place(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{} in {namespace}", self.kind),
+            None => self.kind.to_string(),
+        }
+    }
+
+    fn forbidden(&self) -> Option<&str> {
+        let trouble = self.trouble.as_ref()?;
+        (trouble.cause == Cause::Forbidden).then_some(&*trouble.words)
+    }
+}
+
+/// The labels, joined, of the workloads that a build's tag can mean.
+struct Identities<'b> {
+    /// The tag's identity.
+    text: &'b str,
+    /// The same without a `.git` that the repo may carry.
+    without_git: Vec<String>,
+}
+
+impl<'b> Identities<'b> {
+    /// `None`: the tag's format lacks a field, or has them in another order.
+    fn of(build: &'b Build) -> Option<Self> {
+        let identity = build.tag().identity();
+        if identity.fields() != IdentityFields::ALL {
+            return None;
+        }
+        let text = identity.as_str();
+        let mut without_git = Vec::new();
+        // Hardly any has one: a look for a dot is quicker than one for all.
+        if text.bytes().any(|b| b == b'.') {
+            without_git.extend(text.match_indices(".git_").map(|(at, git)| {
+                let rest = &text[at + git.len() - 1..];
+                format!("{}{rest}", &text[..at])
+            }));
+        }
+        Some(Self { text, without_git })
+    }
+}
+
+#[cfg(test)]
+mod tests;

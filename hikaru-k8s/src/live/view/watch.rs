@@ -1,0 +1,317 @@
+//! A live cluster that is watched: finding is answered from the index, reading and writing one workload always go to the
+//! API server. What feeds the index, and how far it can be trusted then, is `source`'s business.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use hikaru_core::{
+    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobList, JobLog, JobName,
+    JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName, Written,
+};
+use tokio::{sync::Notify, task::AbortHandle, time::timeout};
+
+use super::{
+    index::{Index, Trust},
+    look::Looks,
+};
+use crate::live::{
+    LiveCluster, Removed,
+    read::list::{Listing, each_or_all},
+};
+
+mod source;
+
+use source::Source;
+
+/// How long a watch runs before it is opened anew: its end is a sign of life. Bookmarks are none, with gaps of up to two
+/// minutes on healthy watches; one of 25 s ends at 25.0 s.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// How much longer than a heartbeat a source may be silent before the view counts as out of date.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a cluster is watched.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WatchSettings {
+    /// Whether the cluster is looked at before it is said that a build is meant for nothing: an object made a moment ago
+    /// is not missed.
+    pub live_look: bool,
+    /// How long a watch runs, in whole seconds.
+    pub heartbeat: Duration,
+    /// How much longer than a heartbeat nothing may be heard before the view counts as out of date.
+    pub patience: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            live_look: true,
+            heartbeat: HEARTBEAT,
+            patience: PATIENCE,
+        }
+    }
+}
+
+/// A live cluster that is watched, for a server that runs on: [`ClusterPort::find`] is answered from memory.
+///
+/// It runs tasks on the runtime that it was started in; dropping the last clone ends them.
+#[derive(Clone)]
+pub struct WatchedCluster {
+    view: Arc<View>,
+    _tasks: Arc<Tasks>,
+}
+
+struct View {
+    live: LiveCluster,
+    index: RwLock<Index>,
+    settings: WatchSettings,
+    /// Something has changed about how far the view can be trusted.
+    news: Notify,
+    looks: Looks,
+    /// Lists that were begun anew, and watches that broke off.
+    restarts: AtomicU64,
+}
+
+/// How a view is, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// How many objects are known.
+    pub objects: usize,
+    /// How long the most silent watch has shown no life.
+    pub age: Duration,
+    /// How often a list was begun anew or a watch broke off, since the start.
+    pub restarts: u64,
+    /// How many kinds, each in each of its namespaces, are not watched: not yet, not any more, or not at all.
+    pub unwatched: usize,
+}
+
+struct Tasks(Vec<AbortHandle>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for WatchedCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WatchedCluster({:?})", self.view.live)
+    }
+}
+
+impl WatchedCluster {
+    /// Begins to watch. It is [`Freshness::Syncing`] until every kind has been listed; an API server that cannot be
+    /// reached is tried again and again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(live: LiveCluster, settings: WatchSettings) -> Self {
+        let namespaces = each_or_all(&live.inner.settings.namespaces);
+        let mut listings = Vec::new();
+        for kind in live.inner.kinds.iter() {
+            listings.extend(namespaces.iter().map(|namespace| Listing {
+                kind: kind.clone(),
+                namespace: namespace.clone(),
+                selector: None,
+            }));
+        }
+        let sources = listings
+            .iter()
+            .map(|l| (l.kind.clone(), l.namespace.clone()));
+        let index = Index::new(sources, settings.heartbeat + settings.patience, now());
+        let view = Arc::new(View {
+            live,
+            index: RwLock::new(index),
+            settings,
+            news: Notify::new(),
+            looks: Looks::default(),
+            restarts: AtomicU64::new(0),
+        });
+        let tasks = listings.into_iter().enumerate().map(|(number, listing)| {
+            let source = Source::new(view.clone(), number, listing);
+            tokio::spawn(source.run()).abort_handle()
+        });
+        let tasks = Tasks(tasks.collect());
+        Self {
+            view,
+            _tasks: Arc::new(tasks),
+        }
+    }
+
+    /// How the view is.
+    pub fn vitals(&self) -> Vitals {
+        let (objects, age, unwatched) = self.view.read().vitals(now());
+        let restarts = self.view.restarts.load(Ordering::Relaxed);
+        Vitals {
+            objects,
+            age,
+            restarts,
+            unwatched,
+        }
+    }
+
+    /// Waits until the view is up to date.
+    pub async fn synced(&self) {
+        loop {
+            let news = self.view.news.notified();
+            if self.freshness() == Freshness::Fresh {
+                return;
+            }
+            // Time passing is no news.
+            drop(timeout(Duration::from_secs(1), news).await);
+        }
+    }
+}
+
+/// The runtime's clock, which tests can stop.
+pub(in crate::live) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl View {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Index)) {
+        change(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn freshness(&self) -> Freshness {
+        let now = now();
+        let index = self.read();
+        let trust = index.trust(now);
+        let reason = || index.reason();
+        match trust {
+            Trust::Fresh => Freshness::Fresh,
+            Trust::Incomplete => Freshness::Incomplete {
+                reason: reason().unwrap_or_default(),
+            },
+            Trust::Syncing => Freshness::Syncing { reason: reason() },
+            Trust::Stale(alive) => {
+                let clock = &self.live.inner.settings.clock;
+                let silent = now.saturating_duration_since(alive);
+                let since = clock().checked_sub(silent);
+                Freshness::Stale {
+                    since: since.unwrap_or(std::time::UNIX_EPOCH),
+                    reason: reason()
+                        .or_else(|| Some("nothing is heard of the API server".to_owned())),
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterPort for WatchedCluster {
+    fn freshness(&self) -> Freshness {
+        self.view.freshness()
+    }
+
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let freshness = self.freshness();
+        if !freshness.gives_answers() {
+            return Err(ClusterError::Unavailable {
+                message: freshness.to_string(),
+                retry_after: Some(Duration::from_secs(2)),
+            });
+        }
+        let found = self.view.read().find(scope)?;
+        match &scope.select {
+            Select::Build(build) if found.workloads.is_empty() && self.view.settings.live_look => {
+                let (namespaces, workloads) = (scope.namespaces.clone(), scope.workloads.clone());
+                let key = (build.image().clone(), namespaces, workloads);
+                match Box::pin(self.view.looks.look(key, &self.view.live, scope)).await {
+                    Some(Ok(seen)) => Ok(with_faults(found, seen)),
+                    // Up to date is what is a moment old, and in that moment something may have been made: without a look
+                    // nobody can say that there is nothing.
+                    Some(Err(error)) => Err(error),
+                    None => Ok(found),
+                }
+            }
+            _ => Ok(found),
+        }
+    }
+
+    async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
+        self.view.live.read(id).await
+    }
+
+    async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
+        let sent_at = self.view.read().state_of(&change.judged().id);
+        let written = self.view.live.write(change, mode).await?;
+        if mode == Mode::Commit {
+            self.view.change(|index| index.written(change, sent_at));
+        }
+        Ok(written)
+    }
+
+    async fn pause(&self, time: Duration) {
+        self.view.live.pause(time).await;
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        let kind = self.view.live.inner.kinds.named(workload.kind());
+        let kind = kind.map_or_else(|| Text::from(""), |kind| kind.name.clone());
+        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
+        let id = WorkloadId::new(namespace, kind, name);
+        let sent_at = self.view.read().state_of(&id);
+        let Removed { marks, from } = self.view.live.remove_marks(workload, container).await?;
+        self.view
+            .change(|index| index.unheld(&from, &marks, sent_at));
+        Ok(marks)
+    }
+
+    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
+        self.view.live.run_job(job, mode).await
+    }
+
+    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
+        self.view.live.jobs(namespace).await
+    }
+
+    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
+        self.view.live.job(job).await
+    }
+
+    async fn job_ended(
+        &self,
+        job: &JobName,
+        uid: &str,
+        within: Duration,
+    ) -> Result<JobStatus, ClusterError> {
+        self.view.live.job_ended(job, uid, within).await
+    }
+
+    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
+        self.view.live.delete_job(job).await
+    }
+
+    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.view.live.job_logs(job).await
+    }
+}
+
+fn with_faults(known: Found, mut seen: Found) -> Found {
+    for fault in known.faults {
+        if !seen.faults.contains(&fault) {
+            seen.faults.push(fault);
+        }
+    }
+    seen
+}

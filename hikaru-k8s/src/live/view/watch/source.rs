@@ -1,0 +1,470 @@
+//! One source of a view: its list, the watches that go on from it, and since when it is known to be up to date. What the
+//! view tells of that is `watch`'s business.
+//!
+//! A watch that was opened again has yet to say what was missed. So after a break the list's version of that moment is asked
+//! for (one object is enough), and the source counts as up to date when the watch has reached it, be it by an event or by a
+//! bookmark: docs/decisions.md.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, Request, StatusCode};
+use kube::core::{Request as Resource, Status, params::WatchParams};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{sleep, timeout};
+
+use super::{View, now};
+use crate::live::{
+    client::{Lines, Refused, RequestError, refusal},
+    read::{
+        discovery,
+        list::{Listing, Most, Turn, Walk, is_closed, is_gone},
+        object::{self, Seen},
+    },
+    view::index::{Index, Object, SourceNumber},
+};
+
+/// How much later than it should a watch may end before it is given up; and how old a list may be when it is complete
+/// without what happened meanwhile being waited for.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How much earlier than it should a watch may end without a doubt.
+const EARLY: Duration = Duration::from_millis(500);
+
+/// How often a watch is opened at most, by a server or proxy that ends each at once.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How soon a list or watch that failed is tried again: at first, and at most.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
+
+/// How late at most all is listed anew where a watch cannot go on. A list is heavy; but one that is older than a heartbeat is
+/// out of date.
+const LATEST_LIST: Duration = Duration::from_secs(16);
+
+/// The longest wait that we grant a server that asks for patience.
+const LONGEST_LULL: Duration = Duration::from_secs(30);
+
+/// How soon a kind that was added is asked for again that the server lacks or forbids: rights change, and kinds are added.
+const REOPEN: Duration = Duration::from_secs(30);
+
+/// How many seconds a watch runs that has to catch up. The API server sends a bookmark about a second before the end of a
+/// watch, but none in one of two seconds.
+const CATCHING_UP: u64 = 3;
+
+/// After this many watches that ended without having caught up everything is listed anew.
+const CATCHES: usize = 3;
+
+pub(super) struct Source {
+    view: Arc<View>,
+    number: SourceNumber,
+    listing: Listing,
+    /// How long to wait after the next failure.
+    backoff: Duration,
+    /// How long to wait before all is listed anew. What a watch tells says nothing of whether it can go on: this grows until
+    /// one has run as long as it should.
+    relist: Duration,
+    /// The words of the failure that was last told in the log: one that lasts is told once.
+    told: Option<String>,
+}
+
+/// Where the watches of a source are.
+struct Course {
+    /// The next one goes on from this version.
+    version: String,
+    proof: Proof,
+    /// Whether no watch has gone on from the list yet.
+    is_first: bool,
+}
+
+/// Whether what is known of a source is up to date.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// It is, as far as the server speaks.
+    Known,
+    /// Nobody knows what was missed.
+    Doubt,
+    /// It is when the watch has reached this version, which was the cluster's at that time; so many watches have ended
+    /// without that.
+    Reach {
+        version: u64,
+        at: Instant,
+        ended: usize,
+    },
+}
+
+/// Why a watch is over.
+enum Over {
+    /// It ran as long as it should: it goes on from where it was.
+    Ended,
+    /// It cannot go on from there: all is listed anew.
+    Relist(String),
+    /// It failed.
+    Failed(RequestError),
+}
+
+impl Source {
+    pub(super) fn new(view: Arc<View>, number: SourceNumber, listing: Listing) -> Self {
+        Self {
+            view,
+            number,
+            listing,
+            backoff: BACKOFF[0],
+            relist: BACKOFF[0],
+            told: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let ended = match self.list().await {
+                Ok(course) => self.follow(course).await,
+                Err(error) => Err((error, "listing failed")),
+            };
+            match ended {
+                Err((error, what)) => {
+                    self.failed(&error, what);
+                    if self.is_done_without(&error) {
+                        sleep(REOPEN).await;
+                    } else {
+                        self.wait(lull(&error)).await;
+                    }
+                }
+                Ok(()) => {
+                    sleep(self.relist).await;
+                    self.relist = (self.relist * 2).min(LATEST_LIST);
+                }
+            }
+        }
+    }
+
+    /// Waits after a failure: longer each time until something was heard, and at least as long as the server wishes.
+    async fn wait(&mut self, least: Duration) {
+        sleep(self.backoff.max(least)).await;
+        self.backoff = (self.backoff * 2).min(BACKOFF[1]);
+    }
+
+    fn restarts(&self) {
+        self.view.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn namespace(&self) -> &str {
+        self.listing.namespace.as_deref().unwrap_or("all")
+    }
+
+    /// What is known stays, until it is too old.
+    fn failed(&mut self, error: &RequestError, what: &str) {
+        let trouble = refusal::trouble(error);
+        let (kind, namespace) = (&self.listing.kind, self.namespace());
+        if self.told.as_ref() == Some(&trouble.words) {
+            tracing::debug!(%kind, namespace, error = trouble.words, "{what} again");
+        } else {
+            tracing::warn!(%kind, namespace, error = trouble.words, "{what}");
+            self.told = Some(trouble.words.clone());
+        }
+        self.view.change(|index| index.failed(self.number, trouble));
+        self.view.news.notify_waiters();
+    }
+
+    /// Whether a kind is done without: one that was added, and is not there, or not for us. The others are of every server:
+    /// they are asked for at the usual pace, as a starting server forbids all for a moment.
+    fn is_done_without(&self, error: &RequestError) -> bool {
+        let mut closed = false;
+        if self.listing.kind.added && is_closed(error) {
+            self.view
+                .change(|index| closed = index.close_if_old(self.number, now()));
+            self.view.news.notify_waiters();
+        }
+        closed
+    }
+
+    /// Lists everything, page by page, and gives the version that a watch goes on from.
+    async fn list(&self) -> Result<Course, RequestError> {
+        let (api, keys) = (&self.view.live.inner.api, self.view.live.keys());
+        let mut walk = Walk::new(&self.listing, Most::All);
+        let mut begun = now();
+        let mut version = String::new();
+        self.view.change(|index| index.begin(self.number));
+        while let Some(turn) = walk.step(api, keys).await? {
+            match turn {
+                Turn::Again => {
+                    tracing::debug!(kind = %self.listing.kind, "the list is begun again");
+                    begun = now();
+                    self.view.change(|index| index.begin(self.number));
+                }
+                Turn::Page(page) => {
+                    version = page.resource_version;
+                    self.view.change(|index| {
+                        for seen in page.seen {
+                            self.put(index, seen);
+                        }
+                        for malformed in page.malformed {
+                            tracing::warn!(object = %malformed.id, "{}", malformed.message);
+                            index.put(self.number, Object::Malformed(malformed));
+                        }
+                    });
+                }
+            }
+        }
+        if version.is_empty() {
+            let words = "a list without a version, which no watch can go on from";
+            return Err(RequestError::Unreadable(words.to_owned()));
+        }
+        // It is of the state when its first page was asked for.
+        self.view.change(|index| index.end(self.number, begun));
+        self.view.news.notify_waiters();
+        let is_old = now().saturating_duration_since(begun) > GRACE;
+        Ok(Course {
+            version,
+            proof: if is_old { Proof::Doubt } else { Proof::Known },
+            is_first: true,
+        })
+    }
+
+    fn put(&self, index: &mut Index, seen: Seen) {
+        self.view.live.note(&seen);
+        index.put(self.number, Object::Sound(Box::new(seen.workload)));
+    }
+
+    /// Watches from a version on, until a new list is needed.
+    async fn follow(&mut self, mut course: Course) -> Result<(), (RequestError, &'static str)> {
+        loop {
+            let begun = now();
+            match self.watch(&mut course).await {
+                Over::Ended => {
+                    let lasted = now().saturating_duration_since(begun);
+                    sleep(SHORTEST.saturating_sub(lasted)).await;
+                }
+                Over::Relist(reason) => {
+                    self.restarts();
+                    tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), reason, "listing anew");
+                    return Ok(());
+                }
+                Over::Failed(error) if self.listing.kind.added && is_closed(&error) => {
+                    return Err((error, "the watch broke off"));
+                }
+                Over::Failed(error) => {
+                    self.restarts();
+                    self.failed(&error, "the watch broke off");
+                    course.proof = Proof::Doubt;
+                    self.wait(lull(&error)).await;
+                }
+            }
+        }
+    }
+
+    /// The version of the list at this moment: of one object, not of all.
+    async fn version_now(&self) -> Result<Proof, RequestError> {
+        let at = now();
+        let (api, keys) = (&self.view.live.inner.api, self.view.live.keys());
+        let page = self.listing.page(api, keys, 1, "").await?;
+        let version = number(&page.resource_version);
+        let version = version.ok_or_else(|| {
+            let found = &page.resource_version;
+            RequestError::Unreadable(format!("expected a number as version, found {found:?}"))
+        })?;
+        Ok(Proof::Reach {
+            version,
+            at,
+            ended: 0,
+        })
+    }
+
+    async fn request(&self, course: &Course) -> Result<Request<Vec<u8>>, RequestError> {
+        let seconds = self.seconds(course);
+        let params = WatchParams::default().timeout(u32::try_from(seconds).unwrap_or(25));
+        let (api, listing) = (&self.view.live.inner.api, &self.listing);
+        let collection = discovery::collection(api, &listing.kind, listing.namespace.as_ref());
+        let request = Resource::new(collection.await?).watch(&params, &course.version);
+        request.map_err(|error| RequestError::NotSent(error.to_string()))
+    }
+
+    /// How long a watch runs.
+    fn seconds(&self, course: &Course) -> u64 {
+        let seconds = self.view.settings.heartbeat.as_secs().clamp(1, 290);
+        match course.proof {
+            // The watches of the kinds are to end one after the other: the server looks at a token when a watch is opened,
+            // so one that was revoked is noticed sooner.
+            Proof::Known if course.is_first => (seconds * (self.number as u64 % 4 + 1)).div_ceil(4),
+            Proof::Known => seconds,
+            Proof::Doubt | Proof::Reach { .. } => seconds.min(CATCHING_UP),
+        }
+    }
+
+    /// One watch, from its opening to its end.
+    async fn watch(&mut self, course: &mut Course) -> Over {
+        if matches!(course.proof, Proof::Doubt) {
+            match self.version_now().await {
+                Ok(proof) => course.proof = proof,
+                Err(error @ RequestError::Unreadable(_)) => return Over::Relist(error.to_string()),
+                Err(error) => return Over::Failed(error),
+            }
+        }
+        let request = match self.request(course).await {
+            Ok(request) => request,
+            Err(error) => return Over::Failed(error),
+        };
+        let begun = now();
+        let asked = Duration::from_secs(self.seconds(course));
+        let longest = asked + GRACE;
+        let mut lines = match self.view.live.inner.api.lines(request).await {
+            Ok(lines) => {
+                self.view.change(|index| index.opened(self.number));
+                course.is_first = false;
+                lines
+            }
+            Err(error) if is_gone(&error) => return Over::Relist(error.to_string()),
+            Err(error) => return Over::Failed(error),
+        };
+        let over = match timeout(longest, self.events(&mut lines, course)).await {
+            Ok(over) => over,
+            Err(_) => Over::Failed(RequestError::Lost(format!(
+                "no end after {} s",
+                longest.as_secs()
+            ))),
+        };
+        let lasted = now().saturating_duration_since(begun);
+        match (&over, &mut course.proof) {
+            (Over::Ended, Proof::Known) if lasted + EARLY >= asked => {
+                (self.relist, self.told) = (BACKOFF[0], None);
+                self.alive(now());
+            }
+            // Somebody else has ended it, or it is no watch at all.
+            (Over::Ended, proof @ Proof::Known) => *proof = Proof::Doubt,
+            (Over::Ended, Proof::Reach { ended, .. }) => {
+                *ended += 1;
+                if *ended >= CATCHES {
+                    let words = "nothing tells whether the watch has caught up";
+                    return Over::Relist(words.to_owned());
+                }
+            }
+            _ => {}
+        }
+        over
+    }
+
+    /// The source is known to be up to date as of a time.
+    fn alive(&mut self, at: Instant) {
+        self.backoff = BACKOFF[0];
+        self.view.change(|index| index.alive(self.number, at));
+        self.view.news.notify_waiters();
+    }
+
+    /// The watch has told everything up to its version.
+    fn reached(&mut self, course: &mut Course) {
+        match course.proof {
+            Proof::Known => self.alive(now()),
+            Proof::Reach { version, at, .. } if number(&course.version) >= Some(version) => {
+                course.proof = Proof::Known;
+                self.alive(at);
+            }
+            Proof::Reach { .. } | Proof::Doubt => {}
+        }
+    }
+
+    async fn events(&mut self, lines: &mut Lines, course: &mut Course) -> Over {
+        loop {
+            let line = match lines.next().await {
+                Ok(Some(line)) => line,
+                Ok(None) => return Over::Ended,
+                Err(error @ RequestError::TooLong(_)) => return Over::Relist(error.to_string()),
+                Err(error) => return Over::Failed(error),
+            };
+            let read = std::str::from_utf8(&line).map_err(|error| error.to_string());
+            let event = read.and_then(|text| {
+                serde_json::from_str::<Event<'_>>(text).map_err(|error| error.to_string())
+            });
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return Over::Relist(RequestError::Unreadable(error).to_string()),
+            };
+            let version = &mut course.version;
+            match event.name {
+                "ADDED" | "MODIFIED" => self.put_line(event.object.get(), version),
+                "DELETED" => {
+                    let id = match self.read(event.object.get(), version) {
+                        Ok(seen) => seen.workload.id,
+                        Err(malformed) => malformed.id,
+                    };
+                    self.view.change(|index| index.gone(&id));
+                }
+                "BOOKMARK" => {
+                    if let Ok(bookmark) = serde_json::from_str::<Versioned>(event.object.get()) {
+                        *version = bookmark.metadata.resource_version;
+                    }
+                }
+                "ERROR" => {
+                    let json = event.object.get();
+                    let status = serde_json::from_str::<Status>(json).unwrap_or_default();
+                    let code = StatusCode::from_u16(status.code);
+                    let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    let none = HeaderMap::new();
+                    let refused = Refused::new(code, &none, json.as_bytes(), lines.secrets());
+                    return Over::Relist(refused.words());
+                }
+                _ => continue,
+            }
+            self.reached(course);
+        }
+    }
+
+    fn read(&self, json: &str, version: &mut String) -> Result<Seen, Box<object::Malformed>> {
+        let read = object::read(&self.listing.kind, self.view.live.keys(), json);
+        match &read {
+            Ok(seen) => seen.resource_version.clone_into(version),
+            Err(_) => {
+                if let Ok(object) = serde_json::from_str::<Versioned>(json) {
+                    *version = object.metadata.resource_version;
+                }
+            }
+        }
+        read
+    }
+
+    fn put_line(&self, json: &str, version: &mut String) {
+        match self.read(json, version) {
+            Ok(seen) => self.view.change(|index| self.put(index, seen)),
+            Err(malformed) => {
+                tracing::warn!(object = %malformed.id, "{}", malformed.message);
+                self.view
+                    .change(|index| index.put(self.number, Object::Malformed(*malformed)));
+            }
+        }
+    }
+}
+
+/// How long the server wishes us to wait.
+fn lull(error: &RequestError) -> Duration {
+    match error {
+        RequestError::Refused(refused) => refused.retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+    .min(LONGEST_LULL)
+}
+
+/// A version as what it is. Those of one collection can be compared, which Kubernetes promises since 1.35.
+fn number(version: &str) -> Option<u64> {
+    version.parse().ok()
+}
+
+/// A line of a watch.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type")]
+    name: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    resource_version: String,
+}
