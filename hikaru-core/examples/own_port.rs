@@ -10,7 +10,7 @@
     reason = "it is a program that talks to a person"
 )]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use hikaru_core::{
@@ -43,7 +43,8 @@ impl ClusterPort for Shelf {
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let services = self.services();
         let admitted = services.iter().filter(|service| scope.admits(service));
-        Ok(Found::new(admitted.cloned().collect(), Vec::new()))
+        let admitted = admitted.cloned().map(Arc::new);
+        Ok(Found::new(admitted.collect(), Vec::new()))
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {

@@ -413,7 +413,7 @@ impl Inner {
                     places.join(", ")
                 )))
             }
-            found => Ok(found),
+            found => Ok(found.map(Arc::unwrap_or_clone)),
         }
     }
 

@@ -315,7 +315,7 @@ impl LiveCluster {
         let mut found = Found::default();
         for (id, read) in ids.iter().zip(read) {
             match read {
-                Ok(workload) => found.workloads.extend(workload),
+                Ok(workload) => found.workloads.extend(workload.map(Arc::new)),
                 Err(error) if all_failed => return Err(error),
                 Err(error) => {
                     let (place, words) = (id.to_string(), error.to_string());

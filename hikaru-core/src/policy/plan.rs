@@ -274,11 +274,14 @@ enum Agreement {
 /// assert_eq!(plan.entries[0].verdict(), Verdict::Upgrade);
 /// # Ok::<(), hikaru_core::BuildError>(())
 /// ```
-pub fn plan(request: Request, workloads: impl IntoIterator<Item = Workload>) -> Plan {
+pub fn plan(
+    request: Request,
+    workloads: impl IntoIterator<Item = impl Into<Arc<Workload>>>,
+) -> Plan {
     let mut workloads: Vec<Arc<Workload>> = workloads
         .into_iter()
+        .map(Into::into)
         .filter(|workload| request.admits(workload))
-        .map(Arc::new)
         .collect();
     workloads.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let reading = agreement(&request.build, &workloads);

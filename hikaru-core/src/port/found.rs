@@ -1,5 +1,7 @@
 //! What a port answers: workloads that were found, what could not be read, what a write left behind.
 
+use std::sync::Arc;
+
 use crate::{Text, workload::Workload};
 
 /// How bad a [`Fault`] is.
@@ -38,15 +40,15 @@ impl Fault {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Found {
-    /// The workloads that the scope admits.
-    pub workloads: Vec<Workload>,
+    /// The workloads that the scope admits. They are shared: an adapter that keeps them in memory copies none.
+    pub workloads: Vec<Arc<Workload>>,
     /// What could not be read on the way.
     pub faults: Vec<Fault>,
 }
 
 impl Found {
     /// Workloads, and what could not be read on the way.
-    pub fn new(workloads: Vec<Workload>, faults: Vec<Fault>) -> Self {
+    pub fn new(workloads: Vec<Arc<Workload>>, faults: Vec<Fault>) -> Self {
         Self { workloads, faults }
     }
 }

@@ -43,7 +43,7 @@ pub enum Mode {
 /// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
 ///
 /// ```
-/// use std::sync::Mutex;
+/// use std::sync::{Arc, Mutex};
 /// use hikaru_core::{
 ///     Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
 /// };
@@ -57,7 +57,7 @@ pub enum Mode {
 ///     }
 ///     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
 ///         let one = self.0.lock().unwrap().clone();
-///         Ok(Found::new(Some(one).filter(|one| scope.admits(one)).into_iter().collect(), Vec::new()))
+///         Ok(Found::new(Some(one).filter(|one| scope.admits(one)).into_iter().map(Arc::new).collect(), Vec::new()))
 ///     }
 ///     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
 ///         Ok(Some(self.0.lock().unwrap().clone()).filter(|one| one.id == *id))

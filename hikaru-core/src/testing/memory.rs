@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -89,7 +89,8 @@ impl ClusterPort for MemoryCluster {
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let state = self.state();
         let admitted = state.workloads.values().filter(|w| scope.admits(w));
-        Ok(Found::new(admitted.cloned().collect(), Vec::new()))
+        let admitted = admitted.cloned().map(Arc::new);
+        Ok(Found::new(admitted.collect(), Vec::new()))
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {

@@ -279,11 +279,11 @@ impl Report {
 /// ```
 pub fn near_misses(
     request: &Request,
-    workloads: impl IntoIterator<Item = Workload>,
+    workloads: impl IntoIterator<Item = impl Into<Arc<Workload>>>,
 ) -> Vec<NearMiss> {
     let mut misses: Vec<_> = workloads
         .into_iter()
-        .filter_map(|workload| NearMiss::of(request, Arc::new(workload)))
+        .filter_map(|workload| NearMiss::of(request, workload.into()))
         .collect();
     misses.sort_by(|a, b| (a.miss, &a.workload.id).cmp(&(b.miss, &b.workload.id)));
     misses

@@ -99,7 +99,7 @@ pub async fn find(
                     .flat_map(Container::running)
                     .any(|image| runs_it(image))
             });
-            using.map(Arc::new).collect()
+            using.collect()
         }
     };
     for workload in workloads {

@@ -186,7 +186,7 @@ async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
     let mut port = MockClusterPort::new();
     port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
-        .returning(|_| Ok(Found::new(vec![web(1)], Vec::new())));
+        .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
     port.expect_write()
         .times(LOST_WRITES)
         .returning(|_, _| Err(ClusterError::Lost("connection reset".into())));
@@ -246,7 +246,7 @@ async fn one_failure_does_not_stop_the_others() {
         second.id = WorkloadId::new("shop", "Deployment", "zweb");
         second
     };
-    let all = vec![web(1), second];
+    let all = vec![web(1).into(), second.into()];
     port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
         .times(1)

@@ -41,7 +41,7 @@ impl Scene {
             let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", *name));
             workload.labels = IdentityLabels::new("acme", "web", "main");
             workload.containers.push(Container::new("web", *image));
-            workload
+            workload.into()
         });
         let found = Found::new(found.collect(), self.faults);
         port.expect_find().returning(move |_| Ok(found.clone()));

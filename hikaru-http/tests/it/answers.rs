@@ -520,7 +520,7 @@ async fn what_could_not_be_read_makes_an_answer_incomplete() {
         move || {
             let web = workload("shop", "Deployment", "web", &[("web", POSTED)]);
             let fault = Fault::new(severity, "b.yaml:1:2", "no YAML");
-            Ok(Found::new(vec![web], vec![fault]))
+            Ok(Found::new(vec![web.into()], vec![fault]))
         }
     };
     let server = serve_found(found(Severity::Failure)).await;

@@ -285,7 +285,7 @@ async fn one_line_a_change() {
     refuses.expect_freshness().return_const(Freshness::Fresh);
     refuses.expect_find().returning(|_| {
         let web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
-        Ok(Found::new(vec![web], Vec::new()))
+        Ok(Found::new(vec![web.into()], Vec::new()))
     });
     let denied = || ClusterError::Invalid("admission webhook denied".into());
     refuses.expect_write().returning(move |_, _| Err(denied()));

@@ -19,7 +19,8 @@ async fn writes_that_fail_are_told_beside_those_that_did_not() {
     cluster.expect_freshness().return_const(Freshness::Fresh);
     cluster.expect_find().returning(|_| {
         let names = ["web", "wall"];
-        let workloads = names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]));
+        let workloads =
+            names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]).into());
         let warning = Fault::new(Severity::Warning, "a.yaml", "a warning");
         Ok(Found::new(workloads.into(), vec![warning]))
     });
@@ -65,7 +66,8 @@ async fn fail(errors: [ClusterError; 2], query: &str) -> (u16, String, Vec<bool>
     cluster.expect_freshness().return_const(Freshness::Fresh);
     cluster.expect_find().returning(|_| {
         let names = ["a", "b"];
-        let workloads = names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]));
+        let workloads =
+            names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]).into());
         Ok(Found::new(workloads.into(), Vec::new()))
     });
     cluster.expect_write().returning(move |change, _| {

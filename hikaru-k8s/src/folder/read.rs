@@ -5,6 +5,7 @@ use hikaru_core::{Fault, Found, Scope, Select, Severity, Text, Workload};
 use std::fs::File;
 use std::io::{self, Seek};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::mention::Weight;
 use super::overrides::Overrides;
@@ -109,7 +110,7 @@ impl Reader<'_> {
             let mut workload = workload(file, object);
             self.overrides.apply(&manifest.path, &mut workload);
             if self.scope.admits(&workload) {
-                workloads.push(workload);
+                workloads.push(Arc::new(workload));
             }
         }
         if said > FAULTS {

@@ -1,6 +1,6 @@
 //! Kustomize, Flux and Argo CD decide which image runs: nothing is written that would have no effect, and each place is named.
 
-use hikaru_core::{Mode, Select, TagFormats};
+use hikaru_core::{Mode, Select, TagFormats, Workload};
 
 use super::scene::{Scene, build, deployment, image, lines, outcomes, post};
 
@@ -234,7 +234,7 @@ async fn the_place_is_named_and_a_placeholder_is_seen() {
     // Read alone it is the same.
     let found = scene.find(Select::Build(build(2))).await.workloads;
     let read = hikaru_core::ClusterPort::read(&scene.folder(), &found[0].id).await;
-    assert_eq!(read, Ok(Some(found[0].clone())));
+    assert_eq!(read, Ok(Some(Workload::clone(&found[0]))));
     // Who uses an image: what comes out, not what is written.
     for (image, expected) in [
         ("acme/web", 1),

@@ -1,8 +1,8 @@
 //! Which files of a folder are read, and in which order.
 
-use hikaru_core::{ClusterPort as _, IdentityKeys, Select, WorkloadId};
+use hikaru_core::{ClusterPort as _, IdentityKeys, Select, Workload, WorkloadId};
 use hikaru_k8s::Folder;
-use std::fs;
+use std::{fs, sync::Arc};
 
 use super::scene::{Scene, alone, build, deployment, lines, mode, unprivileged};
 
@@ -36,7 +36,7 @@ async fn all_manifests_below_the_folder_are_read_in_order() {
     );
     for workload in scene.find(Select::All).await.workloads {
         let read = scene.folder().read(&workload.id).await;
-        assert_eq!(read, Ok(Some(workload)));
+        assert_eq!(read, Ok(Some(Arc::unwrap_or_clone(workload))));
     }
 }
 
@@ -204,7 +204,7 @@ async fn the_same_workload_in_two_files_is_two_workloads() {
         .folder()
         .read(&WorkloadId::new("default", "Deployment", "web"))
         .await;
-    assert_eq!(read, Ok(Some(found[1].clone())));
+    assert_eq!(read, Ok(Some(Workload::clone(&found[1]))));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 mod images;
 
+use std::sync::Arc;
+
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
@@ -147,12 +149,12 @@ impl<'a> Stage<'a> {
             workload.hindrances.clear();
             workload
         };
-        let (read, found) = (plain(read), plain(found));
+        let (read, found) = (plain(read), plain(Arc::unwrap_or_clone(found)));
         same("read and found", &read, &found)?;
         Ok(read)
     }
 
-    async fn find(&self, select: Select) -> Result<Vec<Workload>, String> {
+    async fn find(&self, select: Select) -> Result<Vec<Arc<Workload>>, String> {
         let scope = Scope {
             select,
             namespaces: vec![self.subject.namespace().into()],
@@ -273,7 +275,7 @@ impl<'a> Stage<'a> {
         unlabeled.labels = IdentityLabels::default();
         self.put(&unlabeled).await?;
         let repository = |name: &str| Select::Repository(Text::from(name));
-        let mine = |found: Vec<Workload>| found.iter().any(|w| w.id.name == self.id().name);
+        let mine = |found: Vec<Arc<Workload>>| found.iter().any(|w| w.id.name == self.id().name);
         let found = self.find(repository("registry.example/acme/web")).await?;
         same("by its repository", mine(found), true)?;
         let found = self.find(repository("docker.io/acme/web")).await?;

@@ -327,5 +327,8 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
             faults.push(fault);
         }
     }
-    Ok(Found::new(workloads.into_values().collect(), faults))
+    Ok(Found::new(
+        workloads.into_values().map(Arc::new).collect(),
+        faults,
+    ))
 }

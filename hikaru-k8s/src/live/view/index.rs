@@ -311,9 +311,11 @@ impl Index {
         // What an identity or a repository is looked up by is no more than a hint: the scope decides.
         let mut admit = |number: EntryNumber| {
             let workload = self.entries.workload(number);
-            found
-                .workloads
-                .extend(workload.filter(|workload| scope.admits(workload)));
+            found.workloads.extend(
+                workload
+                    .filter(|workload| scope.admits(workload))
+                    .map(Arc::new),
+            );
         };
         let of_repository = |build: &Build| {
             let repository = build.repository().to_string();

@@ -1,6 +1,9 @@
 //! The port's contract on the real API server: asked each time, and watched.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use hikaru_core::{
@@ -65,7 +68,8 @@ impl<P: ClusterPort> Subject for Hands<P> {
                 .await
                 .expect("an answer")
                 .workloads
-                .pop();
+                .pop()
+                .map(Arc::unwrap_or_clone);
             let plain = |workload: Option<Workload>| {
                 workload.map(|mut workload| {
                     workload.progress = None;

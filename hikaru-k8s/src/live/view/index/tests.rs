@@ -280,7 +280,7 @@ fn what_was_written_shows_until_a_watch_says_more() {
 fn workload_now(index: &Index) -> Workload {
     let found = index.find(&Scope::new(Select::All)).expect("an answer");
     let mut workloads = found.workloads.into_iter();
-    workloads.next().expect("one workload")
+    Arc::unwrap_or_clone(workloads.next().expect("one workload"))
 }
 
 type Difference<'d> = &'d dyn Fn(&mut Workload);

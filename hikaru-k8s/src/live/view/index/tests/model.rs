@@ -19,14 +19,14 @@ struct Model {
 }
 
 impl Model {
-    fn find(&self, scope: &Scope) -> (Vec<Workload>, Vec<Fault>) {
+    fn find(&self, scope: &Scope) -> (Vec<Arc<Workload>>, Vec<Fault>) {
         let (mut workloads, mut faults) = (Vec::new(), Vec::new());
         for (_, _, object) in self.objects.values() {
             match object {
                 Object::Sound(workload)
                     if scope.admits(workload) && is_looked_up(scope, workload) =>
                 {
-                    workloads.push(Workload::clone(workload));
+                    workloads.push(Arc::new(Workload::clone(workload)));
                 }
                 Object::Malformed(malformed) => {
                     let namespace = &malformed.id.namespace;
