@@ -128,9 +128,9 @@ pub use upgrade::{
     upgrade,
 };
 pub use workload::{
-    CHANGE_CAUSE, Container, Hindrance, IdentityKeys, IdentityLabels, LAST_UPGRADE, MARK_PREFIX,
-    NameError, Override, Owner, Place, PodList, Progress, SETTING_PREFIX, Setting, StraySetting,
-    Workload, WorkloadId, WorkloadName, check_namespace, mark_key, marked_name,
+    AdapterNote, CHANGE_CAUSE, Container, Hindrance, IdentityKeys, IdentityLabels, LAST_UPGRADE,
+    MARK_PREFIX, NameError, Override, Owner, Place, PodList, Progress, SETTING_PREFIX, Setting,
+    StraySetting, Workload, WorkloadId, WorkloadName, check_namespace, mark_key, marked_name,
 };
 
 use std::sync::Arc;

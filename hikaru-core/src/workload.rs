@@ -309,7 +309,44 @@ pub struct Workload {
     pub hindrances: Vec<Hindrance>,
     /// What looks like a setting, but stands where none counts: warned of.
     pub stray_settings: Vec<StraySetting>,
+    /// What the adapter that read the workload needs to know when it writes it.
+    pub adapter_note: AdapterNote,
 }
+
+/// A few bits that an adapter keeps with a workload from reading it to writing it, such as whether the object has a map that
+/// the write adds to. Only that adapter knows what they mean. No rule reads them, and two workloads that differ in nothing
+/// else are equal.
+///
+/// ```
+/// use hikaru_core::{AdapterNote, Workload, WorkloadId};
+/// let web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
+/// let mut noted = web.clone();
+/// noted.adapter_note = AdapterNote::new(1);
+/// assert_eq!(noted.adapter_note.bits(), 1);
+/// assert_eq!(noted, web);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AdapterNote(u8);
+
+impl AdapterNote {
+    /// A note of these bits.
+    pub const fn new(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// The bits; 0 if no adapter has set any.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+impl PartialEq for AdapterNote {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for AdapterNote {}
 
 impl Workload {
     /// A workload without labels, settings and containers.
@@ -325,6 +362,7 @@ impl Workload {
             owner: None,
             hindrances: Vec::new(),
             stray_settings: Vec::new(),
+            adapter_note: AdapterNote::default(),
         }
     }
 

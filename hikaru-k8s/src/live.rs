@@ -3,9 +3,8 @@
 //! runs on and on in `view`. Which kinds there are is in `kind`; which build may replace which is decided in `hikaru-core`.
 
 use std::{
-    collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -44,7 +43,7 @@ use read::{
 };
 use seats::Lane;
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
-use write::patch::{self, Annotations};
+use write::patch;
 
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -57,9 +56,6 @@ const UNHOLD_ATTEMPTS: usize = 5;
 
 /// How long to wait before each further request about marks whose removal got no answer.
 const LOST_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
-
-/// Most objects without annotations that are remembered. Of others it is found out by a second try.
-const BARE: usize = 20_000;
 
 /// How a live cluster is worked with.
 #[derive(Clone)]
@@ -128,8 +124,6 @@ struct Inner {
     /// Where Jobs run that name no namespace.
     namespace: String,
     definitions: Definitions,
-    /// The uids of objects that had no annotations when they were last read.
-    bare: Mutex<HashSet<Text>>,
 }
 
 /// Marks that were removed: container and value.
@@ -164,36 +158,12 @@ impl LiveCluster {
                 definitions: Definitions::new(),
                 kinds: Kinds::with(&settings.kinds),
                 settings,
-                bare: Mutex::default(),
             }),
         })
     }
 
     fn keys(&self) -> &IdentityKeys {
         &self.inner.settings.keys
-    }
-
-    /// Remembers whether an object has annotations.
-    fn note(&self, seen: &Seen) {
-        let mut bare = self
-            .inner
-            .bare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if seen.annotated {
-            bare.remove(&seen.workload.uid);
-        } else if bare.len() < BARE {
-            bare.insert(seen.workload.uid.clone());
-        }
-    }
-
-    fn is_bare(&self, uid: &Text) -> bool {
-        let bare = self
-            .inner
-            .bare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        bare.contains(uid)
     }
 
     /// The path of an object.
@@ -216,9 +186,7 @@ impl LiveCluster {
         let text = object::text_of(kind, &body);
         let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
         let seen = object::read(kind, self.keys(), text);
-        let seen = seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))?;
-        self.note(&seen);
-        Ok(seen)
+        seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))
     }
 
     /// Sends a JSON patch, once. The answer is only the object's metadata, and read as far as to know that it is of this
@@ -379,34 +347,10 @@ impl ClusterPort for LiveCluster {
         let kind = self.inner.kinds.named(&judged.id.kind);
         let kind = kind.ok_or(ClusterError::NotFound)?;
         let now = (self.inner.settings.clock)();
-        let body = |annotations| patch::of_change(change, kind, self.keys(), annotations, now);
-        let guess = if self.is_bare(&judged.uid) {
-            Annotations::Absent
-        } else {
-            Annotations::There
-        };
+        let body = patch::of_change(change, kind, self.keys(), now);
         // What is posted is all that is known of the call here, and all of its writes have it in common.
         let lane = Lane::Post(change.posted().clone());
-        let send = |annotations| {
-            let body = body(annotations);
-            let lane = &lane;
-            async move { self.patch(lane, kind, judged, body, mode).await }
-        };
-        if patch::surely_annotated(judged) {
-            return send(Annotations::There).await;
-        }
-        // No verdict reads whether there are annotations of others, so a wrong guess must not make the write stale. Both
-        // patches hold the same guard, and the first has written nothing.
-        match send(guess).await {
-            Err(ClusterError::Stale) => {
-                send(match guess {
-                    Annotations::There => Annotations::Absent,
-                    Annotations::Absent => Annotations::There,
-                })
-                .await
-            }
-            written => written,
-        }
+        self.patch(&lane, kind, judged, body, mode).await
     }
 
     async fn unhold(

@@ -258,7 +258,6 @@ impl LiveCluster {
                     for seen in read.seen {
                         // Of others nothing is kept, so that a cluster is never held in memory.
                         if scope.admits(&seen.workload) {
-                            self.note(&seen);
                             workloads.push(seen.workload);
                         }
                     }

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use hikaru_core::{
-    Build, Fault, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, Reference,
-    SETTING_PREFIX, Scope, Select, Setting, Severity, Text, Workload, WorkloadId,
+    AdapterNote, Build, Fault, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place,
+    Reference, SETTING_PREFIX, Scope, Select, Setting, Severity, Text, Workload, WorkloadId,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -43,12 +43,18 @@ pub(in crate::live) struct PageMetadata {
     pub(in crate::live) resource_version: String,
 }
 
+/// The note on a workload whose object has no annotations at all: a patch that adds one has to add the map.
+pub(in crate::live) const NO_ANNOTATIONS: AdapterNote = AdapterNote::new(1);
+
+/// Whether a workload's object had annotations when it was read.
+pub(in crate::live) fn has_annotations(workload: &Workload) -> bool {
+    workload.adapter_note.bits() != NO_ANNOTATIONS.bits()
+}
+
 /// An object that was read.
 #[derive(Debug)]
 pub(in crate::live) struct Seen {
     pub(in crate::live) workload: Workload,
-    /// Whether the object has annotations at all: a patch that adds one has to know.
-    pub(in crate::live) annotated: bool,
     pub(in crate::live) resource_version: String,
     /// The labels of its high-water marks: the key after the prefix, and the value. Also of containers that are no longer
     /// there.
@@ -212,6 +218,9 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
         metadata.name,
     ));
     workload.uid = metadata.uid.into();
+    if !metadata.annotations.any {
+        workload.adapter_note = NO_ANNOTATIONS;
+    }
     let mut marks = BTreeMap::new();
     for (key, value) in &metadata.labels {
         let value = || Text::from(value.as_str());
@@ -278,7 +287,6 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
     }
     Ok(Seen {
         workload,
-        annotated: metadata.annotations.any,
         resource_version: metadata.resource_version,
         marks,
     })

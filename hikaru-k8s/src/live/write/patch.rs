@@ -5,37 +5,20 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use hikaru_core::{
     CHANGE_CAUSE, Change, Container, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, PodList,
-    Progress, Reference, SETTING_PREFIX, SETTINGS, Text, Workload,
+    Progress, Reference, SETTING_PREFIX, SETTINGS, Text,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::kind::Kind;
-use crate::live::read::object::Seen;
-
-/// Whether the object has annotations at all. A `test` below a map that is not there fails, and an `add` does, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) enum Annotations {
-    There,
-    Absent,
-}
-
-/// Whether it is certain from the workload alone that there are annotations.
-pub(in crate::live) fn surely_annotated(workload: &Workload) -> bool {
-    workload.last_upgrade.is_some()
-        || workload
-            .settings
-            .iter()
-            .any(|s| s.place == Place::Annotation)
-}
+use crate::live::read::object::{Seen, has_annotations};
 
 /// The patch of a change: the tests first, so that it applies to the state that was judged or not at all.
 pub(in crate::live) fn of_change(
     change: &Change,
     kind: &Kind,
     keys: &IdentityKeys,
-    annotations: Annotations,
     now: SystemTime,
 ) -> Vec<u8> {
     let judged = change.judged();
@@ -48,14 +31,16 @@ pub(in crate::live) fn of_change(
     ] {
         patch.test((LABELS, &[key]), value.as_deref());
     }
-    if annotations == Annotations::Absent {
+    // A `test` below a map that is not there fails, and an `add` does, too.
+    let has_annotations = has_annotations(judged);
+    if !has_annotations {
         patch.test((METADATA, &["annotations"]), None);
     }
     for key in SETTINGS {
         let full = [SETTING_PREFIX, key];
         let value = judged.setting(Place::Label, key);
         patch.test((LABELS, &full), value.map(|value| &**value));
-        if annotations == Annotations::There {
+        if has_annotations {
             let value = judged.setting(Place::Annotation, key);
             patch.test((ANNOTATIONS, &full), value.map(|value| &**value));
         }
@@ -69,7 +54,7 @@ pub(in crate::live) fn of_change(
             patch.test((LABELS, &[MARK_PREFIX, &mark]), container.mark.as_deref());
         }
     }
-    if annotations == Annotations::There {
+    if has_annotations {
         // The new value is made of this one.
         patch.test(
             (ANNOTATIONS, &[LAST_UPGRADE]),
@@ -87,13 +72,12 @@ pub(in crate::live) fn of_change(
     }
     let (cause, last) = (change_cause(change), last_upgrade(change, now));
     let added = [(CHANGE_CAUSE, &*cause), (LAST_UPGRADE, &*last)];
-    match annotations {
-        Annotations::There => {
-            for (key, value) in added {
-                patch.set("add", (ANNOTATIONS, &[key]), value);
-            }
+    if has_annotations {
+        for (key, value) in added {
+            patch.set("add", (ANNOTATIONS, &[key]), value);
         }
-        Annotations::Absent => patch.add_map((METADATA, &["annotations"]), &added),
+    } else {
+        patch.add_map((METADATA, &["annotations"]), &added);
     }
     patch.done()
 }

@@ -40,7 +40,7 @@ fn kind(name: &str) -> Arc<Kind> {
 #[test]
 fn what_the_rules_read_is_read() {
     let seen = read(&kind("Deployment"), &keys(), &deployment().to_string()).expect("an object");
-    assert!(seen.annotated);
+    assert!(has_annotations(&seen.workload));
     assert_eq!(seen.resource_version, "7");
     let marks: Vec<_> = seen.marks.iter().map(|(c, v)| (&**c, &**v)).collect();
     assert_eq!(
@@ -84,7 +84,7 @@ fn what_is_absent_or_null_is_empty() {
         for kind in Kinds::with(&[]).iter() {
             let seen = read(kind, &keys(), &object.to_string()).expect("an object");
             assert_eq!(seen.workload.containers, [], "{object}");
-            assert!(!seen.annotated);
+            assert!(!has_annotations(&seen.workload));
         }
     }
 }

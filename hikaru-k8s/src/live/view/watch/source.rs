@@ -224,7 +224,6 @@ impl Source {
     }
 
     fn put(&self, index: &mut Index, seen: Seen) {
-        self.view.live.note(&seen);
         index.put(self.number, Object::Sound(Box::new(seen.workload)));
     }
 

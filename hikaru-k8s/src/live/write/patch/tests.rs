@@ -3,13 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, Request, Setting, TagFormats, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, Setting, TagFormats, Workload, WorkloadId, plan,
 };
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kind::Kinds;
+use crate::{kind::Kinds, live::read::object::NO_ANNOTATIONS};
 
 fn image(n: u64) -> String {
     format!("acme/web:acme_web_main_1.4.0_{n}_0123abcd")
@@ -30,19 +30,19 @@ fn change(workload: Workload) -> Change {
     entry.and_then(|entry| entry.change).expect("a change")
 }
 
-fn patch(workload: Workload, annotations: Annotations) -> Vec<Value> {
+fn patch(workload: Workload) -> Vec<Value> {
     let kinds = Kinds::with(&[]);
     let kind = kinds.named(&workload.id.kind).expect("a kind");
     let keys = IdentityKeys::default();
     // 2026-01-02T03:04:05.678Z
     let now = UNIX_EPOCH + Duration::from_millis(1_767_323_045_678);
-    let patch = of_change(&change(workload), kind, &keys, annotations, now);
+    let patch = of_change(&change(workload), kind, &keys, now);
     serde_json::from_slice(&patch).expect("a list of operations")
 }
 
 /// The value of the annotation that is written.
 fn last(workload: Workload) -> Value {
-    let operations = patch(workload, Annotations::There);
+    let operations = patch(workload);
     let last = operations.last().expect("an operation");
     assert_eq!(
         last["path"],
@@ -74,7 +74,7 @@ fn everything_that_the_verdict_read_is_tested() {
     let change = change(judged.clone());
     let mark = change.edits()[0].mark().expect("a mark").to_string();
     assert_eq!(
-        patch(judged, Annotations::There),
+        patch(judged),
         [
             test("/metadata/uid", json!("uid-1")),
             test("/metadata/labels/owner", json!("acme")),
@@ -111,7 +111,9 @@ fn everything_that_the_verdict_read_is_tested() {
 
 #[test]
 fn where_no_annotations_are_their_absence_is_tested() {
-    let operations = patch(workload("Deployment"), Annotations::Absent);
+    let mut judged = workload("Deployment");
+    judged.adapter_note = NO_ANNOTATIONS;
+    let operations = patch(judged);
     let annotations: Vec<&Value> = operations
         .iter()
         .filter(|operation| {
@@ -135,7 +137,7 @@ fn each_kind_has_its_pod_elsewhere() {
     let mut judged = workload("CronJob");
     judged.containers[0].list = PodList::InitContainers;
     judged.containers[0].position = 3;
-    let operations = patch(judged, Annotations::There);
+    let operations = patch(judged);
     let at = "/spec/jobTemplate/spec/template/spec/initContainers/3";
     assert!(operations.contains(&test(&format!("{at}/name"), json!("web"))));
     assert!(
@@ -215,7 +217,7 @@ fn an_image_volume_and_a_container_without_a_name_have_their_own_places() {
         volume,
         Container::nameless(PodList::InitContainers, 1, image(1)),
     ];
-    let operations = patch(judged, Annotations::There);
+    let operations = patch(judged);
     let at = "/spec/template/spec/volumes/2";
     let init = "/spec/template/spec/initContainers/1";
     for expected in [
@@ -257,7 +259,7 @@ fn an_image_volume_and_a_container_without_a_name_have_their_own_places() {
 fn where_no_label_can_have_the_key_of_a_mark_none_is_written() {
     let mut judged = workload("Deployment");
     judged.containers = vec![Container::volume(&"x".repeat(57), image(1))];
-    let operations = patch(judged, Annotations::There);
+    let operations = patch(judged);
     let labels = operations.iter().filter_map(|o| o["path"].as_str());
     let marks = labels.filter(|path| path.contains("high-water"));
     assert_eq!(marks.count(), 0);
@@ -267,7 +269,6 @@ fn where_no_label_can_have_the_key_of_a_mark_none_is_written() {
 fn marks_are_removed_only_as_they_were_seen() {
     let seen = Seen {
         workload: workload("Deployment"),
-        annotated: false,
         resource_version: "1".to_owned(),
         marks: Default::default(),
     };
