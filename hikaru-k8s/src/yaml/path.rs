@@ -29,6 +29,9 @@ pub(super) struct Cursor {
     pub(super) detour: Option<Detour>,
 }
 
+/// The merge key of each map that has one.
+type Merges = BTreeMap<NodeId, NodeId>;
+
 /// One entry of a map, merges included.
 struct Entry {
     key: NodeId,
@@ -82,11 +85,11 @@ impl Tree<'_> {
         names: [&str; N],
     ) -> Result<[Option<Cursor>; N], Problem> {
         let mut found: [Option<Entry>; N] = [const { None }; N];
-        self.visit(map, what, |name, entry| {
+        self.visit(map, what, |name, entry, merges| {
             let Some(at) = names.iter().position(|wanted| *wanted == name) else {
                 return Ok(());
             };
-            self.settle(&mut found[at], name, entry)
+            self.settle(&mut found[at], name, entry, merges)
         })?;
         Ok(found.map(|entry| {
             let value = entry?.value;
@@ -105,11 +108,11 @@ impl Tree<'_> {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<(&'s str, Cursor)>, Problem> {
         let mut found: BTreeMap<&'s str, Option<Entry>> = BTreeMap::new();
-        self.visit(map, what, |name, entry| {
+        self.visit(map, what, |name, entry, merges| {
             if !wanted(name) {
                 return Ok(());
             }
-            self.settle(found.entry(name).or_default(), name, entry)
+            self.settle(found.entry(name).or_default(), name, entry, merges)
         })?;
         Ok(found
             .into_iter()
@@ -117,7 +120,14 @@ impl Tree<'_> {
             .collect())
     }
 
-    fn settle(&self, slot: &mut Option<Entry>, name: &str, entry: Entry) -> Result<(), Problem> {
+    /// Keeps the first entry of a key. `merges`: the merge key of each map that was visited and has one.
+    fn settle(
+        &self,
+        slot: &mut Option<Entry>,
+        name: &str,
+        entry: Entry,
+        merges: &Merges,
+    ) -> Result<(), Problem> {
         match slot {
             None => *slot = Some(entry),
             // The same entry again: a map may be merged by two ways.
@@ -132,8 +142,13 @@ impl Tree<'_> {
                 ));
             }
             // A map's own key goes before a merged one, an earlier merge before a later one. For kubectl the later one
-            // of the text goes first, so its order has to be the same.
-            Some(first) if first.map != entry.map && self.is_before_merge(first.key) => {
+            // of the text goes first, so its order has to be the same. Nodes are numbered in the order of the text.
+            Some(first)
+                if first.map != entry.map
+                    && merges
+                        .get(&first.map)
+                        .is_some_and(|merge| first.key < *merge) =>
+            {
                 return Err(Problem::at(
                     self.mark(first.key),
                     format!(
@@ -147,18 +162,6 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Whether a merge key stands after a key in the same map.
-    fn is_before_merge(&self, key: NodeId) -> bool {
-        let mut at = self.next(key).and_then(|value| self.next(value));
-        while let Some(key) = at {
-            if self.is_merge(key) {
-                return true;
-            }
-            at = self.next(key).and_then(|value| self.next(value));
-        }
-        false
-    }
-
     fn is_merge(&self, key: NodeId) -> bool {
         let node = self.target(key).unwrap_or(key);
         self.shape(node) == Shape::Scalar(ScalarStyle::Plain)
@@ -166,20 +169,21 @@ impl Tree<'_> {
             && self.value(node) == "<<"
     }
 
-    /// Calls `take` for each entry of a map: its own first, then those of its merges.
+    /// Calls `take` for each entry of a map: its own first, then those of its merges. It is told the merge keys that were
+    /// met: those of a map are complete when the entries that come by them are taken.
     fn visit<'s>(
         &'s self,
         map: Cursor,
         what: &dyn std::fmt::Display,
-        mut take: impl FnMut(&'s str, Entry) -> Result<(), Problem>,
+        mut take: impl FnMut(&'s str, Entry, &Merges) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         if self.shape(map.node) != Shape::Mapping {
             return Err(self.unexpected(map.node, what, "a map"));
         }
+        let mut merges = Merges::new();
         let mut waiting = vec![map];
         while let Some(map) = waiting.pop() {
             self.step(map.node)?;
-            let mut merge: Option<NodeId> = None;
             let before = waiting.len();
             let mut child = self.first(map.node);
             while let Some(key) = child {
@@ -192,7 +196,9 @@ impl Tree<'_> {
                 };
                 let name = self.value(node);
                 if self.is_merge(key) {
-                    if let Some(first) = merge {
+                    if let Some(first) = merges.insert(map.node, key)
+                        && first != key
+                    {
                         return Err(Problem::at(
                             self.mark(key),
                             format!(
@@ -201,13 +207,12 @@ impl Tree<'_> {
                             ),
                         ));
                     }
-                    merge = Some(key);
                     self.sources(map, key, value, &mut waiting)?;
                     continue;
                 }
                 let value = self.land(value, map.detour)?;
                 let map = map.node;
-                take(name, Entry { key, value, map })?;
+                take(name, Entry { key, value, map }, &merges)?;
             }
             // The first merge is to be visited first.
             waiting[before..].reverse();

@@ -49,8 +49,8 @@ pub(super) enum Tagged {
     Other,
 }
 
-/// A node by its number. It is only good in the tree that gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A node by its number, in the order of the text. It is only good in the tree that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NodeId(u32);
 
 #[derive(Debug)]

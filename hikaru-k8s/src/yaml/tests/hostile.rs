@@ -108,6 +108,17 @@ fn quadratic_bombs_are_bounded() {
             .last()
             .is_some_and(|last| last.contains("too large to read"))
     });
+    // Many keys that a merge brings as well.
+    let mut keys = String::new();
+    for n in 0..100_000 {
+        let _ = write!(keys, "hikaru.dev/{n}: v, ");
+    }
+    let text = format!(
+        "x: &d {{{keys}}}\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, labels: {{<<: *d, {keys}}}}}\n"
+    );
+    soon(&text, |found| {
+        found.len() == 1 && found[0].starts_with("1 default/Deployment/web")
+    });
     // A list in itself.
     soon(
         "&l {apiVersion: v1, kind: List, items: [*l, *l]}",
