@@ -3,7 +3,7 @@
 //!
 //! What is not seen: files outside of the folder, patches that replace images, and Helm values.
 
-use hikaru_core::{Fault, Override, Severity, Text, Workload};
+use hikaru_core::{Fault, Override, PodList, Severity, Text, Workload};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,9 @@ impl Overrides {
         let Some(ways) = self.ways.get(file) else {
             return;
         };
-        for container in &mut workload.containers {
+        // Kustomize's image rules change containers and init containers; image volumes come out as they are written.
+        let containers = workload.containers.iter_mut();
+        for container in containers.filter(|container| container.list != PodList::Volumes) {
             let mut others: Vec<Override> = Vec::new();
             let mut as_written = None;
             for way in ways {
@@ -254,35 +256,33 @@ impl Resolver<'_> {
     /// Follows a path to all manifests that it includes. `outer`: the rules applied after its own; `file`: where the way
     /// begins.
     fn render(&mut self, path: &Path, outer: &[Rule], file: &Text) -> Result<(), String> {
-        if self.stack.len() > DEEPEST {
-            let path = path.strip_prefix(self.root).unwrap_or(path).display();
-            return Err(format!(
-                "{path}: Kustomize files include one another more than {DEEPEST} deep: nothing was done, for nobody knows \
-                 which images come out"
-            ));
-        }
-        let Some(source) = self.sources.kustomizations.get(path) else {
+        let sources = self.sources;
+        let Some(source) = sources.kustomizations.get(path) else {
             return self.plain(path, outer, file);
         };
-        // Kustomize refuses circles: what is in one comes out once here.
-        if self.stack.iter().any(|folder| folder == path) {
+        if !self.enter(path)? {
             return Ok(());
         }
-        self.seen.insert(path.to_owned());
-        let mut rules = Vec::new();
-        for component in &source.components {
-            self.component(component, &mut rules, 0);
+        let mut rules = source.images.clone();
+        rules.extend_from_slice(outer);
+        // Kustomize runs the components in turn on all that was included so far, and the file's own rules at last. So from
+        // the last component to the first: what one includes is changed by its own rules and by those after it.
+        for component in source.components.iter().rev() {
+            if sources.kustomizations.contains_key(component) {
+                self.render(component, &rules, file)?;
+                let mut before = Vec::new();
+                self.component_rules(component, &mut before)?;
+                before.append(&mut rules);
+                rules = before;
+            }
         }
-        rules.extend(source.images.iter().cloned());
-        rules.extend(outer.iter().cloned());
         let way = Arc::new(Way {
             file: file.clone(),
-            rules: rules.clone(),
+            rules,
         });
-        self.stack.push(path.to_owned());
-        for next in source.resources.iter().chain(&source.components) {
-            if self.sources.kustomizations.contains_key(next) {
-                self.render(next, &rules, file)?;
+        for next in &source.resources {
+            if sources.kustomizations.contains_key(next) {
+                self.render(next, &way.rules, file)?;
             } else {
                 self.reach(next, &way)?;
             }
@@ -291,17 +291,45 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The rules of a component and of those that it includes.
-    fn component(&self, path: &Path, rules: &mut Vec<Rule>, depth: usize) {
+    /// The rules of a component after those of the components that it includes, in the order in which they are applied to
+    /// what was included before the component.
+    fn component_rules(&mut self, path: &Path, rules: &mut Vec<Rule>) -> Result<(), String> {
         let Some(source) = self.sources.kustomizations.get(path) else {
-            return;
+            return Ok(());
         };
-        if depth < DEEPEST {
-            for component in &source.components {
-                self.component(component, rules, depth + 1);
-            }
+        if !self.enter(path)? {
+            return Ok(());
+        }
+        self.spend()?;
+        for component in &source.components {
+            self.component_rules(component, rules)?;
         }
         rules.extend(source.images.iter().cloned());
+        self.stack.pop();
+        Ok(())
+    }
+
+    /// Puts a Kustomize file's folder on the stack. `false`: it is there already. Kustomize refuses circles; what is in one
+    /// comes out once here.
+    fn enter(&mut self, path: &Path) -> Result<bool, String> {
+        if self.stack.len() > DEEPEST {
+            let path = path.strip_prefix(self.root).unwrap_or(path).display();
+            return Err(format!(
+                "{path}: Kustomize files include one another more than {DEEPEST} deep: nothing was done, for nobody knows \
+                 which images come out"
+            ));
+        }
+        // As texts: these paths are real ones, and comparing their parts is slow.
+        if self
+            .stack
+            .iter()
+            .any(|folder| folder.as_os_str() == path.as_os_str())
+        {
+            return Ok(false);
+        }
+        self.seen.insert(path.to_owned());
+        self.stack.push(path.to_owned());
+        Ok(true)
     }
 
     /// A folder without a Kustomize file: Flux takes all manifests below it, and each Kustomize file on the way for what
@@ -334,14 +362,20 @@ impl Resolver<'_> {
     }
 
     fn reach(&mut self, manifest: &Path, way: &Arc<Way>) -> Result<(), String> {
+        self.spend()?;
+        let ways = self.found.ways.entry(manifest.to_owned()).or_default();
+        ways.push(Arc::clone(way));
+        Ok(())
+    }
+
+    /// Counts one of the ways.
+    fn spend(&mut self) -> Result<(), String> {
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             format!(
                 "the Kustomize files of the folder include one another in more than {WAYS} ways: nothing was done, for \
                  nobody knows which images come out"
             )
         })?;
-        let ways = self.found.ways.entry(manifest.to_owned()).or_default();
-        ways.push(Arc::clone(way));
         Ok(())
     }
 }

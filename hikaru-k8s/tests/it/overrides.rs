@@ -111,6 +111,73 @@ fn the_images_of_a_kustomize_file_hold_for_what_it_includes() {
     check(&[("kustomization.yaml", &odd)], OVERRIDDEN);
 }
 
+/// As `kubectl kustomize` makes it of the same files, but that kustomize 5.5 adds each suffix twice.
+#[tokio::test]
+async fn the_rules_of_a_component_hold_for_what_was_included_before_it() {
+    let component = |name: &str, more: &str| {
+        format!(
+            "kind: Component\nresources: [web.yaml]\n{more}images: [{{name: acme/web, tagSuffix: -{name}}}]\n"
+        )
+    };
+    let of = |name: &str| deployment(name, 1).replace(&image(1), "acme/web:1");
+    let scene = Scene::with(&[
+        ("base/web.yaml", &of("base")),
+        ("base/kustomization.yaml", "resources: [web.yaml]\n"),
+        ("one/web.yaml", &of("one")),
+        ("one/kustomization.yaml", &component("one", "")),
+        ("two/web.yaml", &of("two")),
+        (
+            "two/kustomization.yaml",
+            &component("two", "components: [../inner]\n"),
+        ),
+        ("inner/web.yaml", &of("inner")),
+        ("inner/kustomization.yaml", &component("inner", "")),
+        (
+            "prod/kustomization.yaml",
+            "resources: [../base]\ncomponents: [../one, ../two]\nimages: [{name: acme/web, tagSuffix: -prod}]\n",
+        ),
+    ]);
+    let found = scene.find(Select::All).await.workloads;
+    let images: Vec<String> = found
+        .iter()
+        .map(|workload| {
+            let overridden = &workload.containers[0].overridden;
+            let images: Vec<&str> = overridden.iter().map(|other| &*other.image).collect();
+            format!("{} {}", workload.id.name, images.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        images,
+        [
+            "base acme/web:1-one-inner-two-prod",
+            "inner acme/web:1-inner-two-prod",
+            "one acme/web:1-one-inner-two-prod",
+            "two acme/web:1-inner-two-prod",
+        ]
+    );
+}
+
+/// Kustomize knows no image volumes.
+#[tokio::test]
+async fn an_image_volume_comes_out_as_it_is_written() {
+    let volume = deployment("web", 1).replace(
+        "      containers:\n",
+        &format!(
+            "      volumes: [{{name: v, image: {{reference: '{}'}}}}]\n      containers:\n",
+            image(1)
+        ),
+    );
+    let scene = Scene::with(&[
+        ("web.yaml", &volume),
+        (
+            "kustomization.yaml",
+            "resources: [web.yaml]\nimages: [{name: acme/web, newTag: v1}]\n",
+        ),
+    ]);
+    let report = scene.post(2).await;
+    assert_eq!(outcomes(&report), ["web.yaml#1 web overridden,upgrade"]);
+}
+
 #[test]
 fn where_the_posted_build_comes_out_everywhere_it_is_equal() {
     let tag = "newTag: acme_web_main_1.4.0_2_0123abcd";
@@ -335,4 +402,19 @@ async fn kustomize_files_that_include_one_another_without_end_end_the_call() {
         "{error}"
     );
     assert_eq!(scene.text("web.yaml"), web);
+    // The same by components: two ways from each to the next.
+    let scene = Scene::with(&[("web.yaml", &web)]);
+    for n in 0..40 {
+        let next = n + 1;
+        let text = format!("components: [../c{next}, ../d{next}]\n");
+        scene.file(&format!("c{n}/kustomization.yaml"), &text);
+        scene.file(&format!("d{n}/kustomization.yaml"), &text);
+    }
+    let request = hikaru_core::Request::new(build(2));
+    let ended = hikaru_core::upgrade(&scene.folder(), request, Mode::Commit).await;
+    let error = ended.expect_err("it must not go on").to_string();
+    assert!(
+        error.contains("in more than 200000 ways: nothing was done"),
+        "{error}"
+    );
 }
