@@ -104,15 +104,18 @@ pub struct JobRequest {
     pub namespace: Option<Text>,
     /// Whether a Job of that name is deleted first.
     pub replace: bool,
+    /// Whether the caller will wait for the end of the Job. A cluster that cannot wait refuses before it creates anything.
+    pub wait: bool,
 }
 
 impl JobRequest {
-    /// In the default namespace, replacing nothing.
+    /// In the default namespace, replacing nothing, not waited for.
     pub fn new(source: JobSource) -> Self {
         Self {
             source,
             namespace: None,
             replace: false,
+            wait: false,
         }
     }
 }

@@ -259,7 +259,8 @@ impl ClusterPort for Folder {
             .await
     }
 
-    /// Written as a new file, `NAME.job.yaml`. Replacing one is refused: no file is overwritten.
+    /// Writes a new file: `NAME.job.yaml`, or `NAMESPACE_NAME.job.yaml` in a namespace other than `default`. Refused are
+    /// replacing a Job, because no file is overwritten, and waiting for one, because nothing runs here.
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
         let job = job.clone();
         self.on_files(move |inner| inner.run_job(&job, mode)).await

@@ -61,7 +61,7 @@ fn of_template(args: &JobFrom) -> Result<JobRequest, String> {
 }
 
 async fn create(
-    request: JobRequest,
+    mut request: JobRequest,
     course: &Course,
     output: Output,
     port: &dyn ClusterPort,
@@ -71,6 +71,7 @@ async fn create(
     } else {
         Mode::Commit
     };
+    request.wait = course.wait.is_some();
     let created = port.run_job(&request, mode).await;
     let created = created.map_err(|error| {
         let why = match (&error, &request.source) {

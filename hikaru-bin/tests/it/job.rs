@@ -274,17 +274,17 @@ fn a_job_is_written_to_a_folder() {
         .exits(3)
         .tells(&["error: ", "migrate.job.yaml#1"]);
     run(&["log", "shop/migrate"]).exits(3).tells(&["error: "]);
-    run(&[
-        "run",
-        "-f",
-        "-",
-        "--namespace",
-        "shop",
-        "--replace",
-        "--wait=1s",
-    ])
-    .exits(3)
-    .tells(&["shop/migrate"]);
+    run(&["run", "-f", "-", "--namespace", "shop", "--replace"])
+        .exits(3)
+        .tells(&["shop/migrate stands in shop_migrate.job.yaml#1"]);
+    let before = files(guard.path());
+    run(&["run", "-f", "-", "--namespace", "new", "--wait=1s"])
+        .exits(3)
+        .tells(&["error: waiting for jobs is not supported here"]);
+    run(&["from", "shop/nightly", "--wait=1s"])
+        .exits(3)
+        .tells(&["error: waiting for jobs is not supported here"]);
+    assert_eq!(files(guard.path()), before);
 }
 
 #[test]
@@ -295,8 +295,11 @@ fn a_job_is_written_to_a_folder_over_http() {
     let dry = server.post_body("/api/job?namespace=shop&dryRun=true", yaml, JOB);
     assert_eq!(
         dry.is(200).body,
-        r#"{"namespace":"shop","name":"migrate","file":"migrate.job.yaml"}"#
+        r#"{"namespace":"shop","name":"migrate","file":"shop_migrate.job.yaml"}"#
     );
+    server
+        .post_body("/api/job?namespace=shop&wait=10s", yaml, JOB)
+        .is(501);
     assert_eq!(files(guard.path()).len(), 1);
     let answer = server
         .post_body("/api/job?namespace=shop", yaml, JOB)

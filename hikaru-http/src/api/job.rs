@@ -232,6 +232,7 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
     };
     request.namespace = parameters.namespace.clone();
     request.replace = parameters.replace();
+    request.wait = parameters.wait.is_some();
     let mode = match parameters.dry_run() {
         true => Mode::DryRun,
         false => Mode::Commit,

@@ -47,6 +47,10 @@ impl Inner {
         request: &JobRequest,
         mode: Mode,
     ) -> Result<JobCreated, ClusterError> {
+        // Before anything is written: else a caller who repeats the call finds that the Job exists.
+        if request.wait {
+            return Err(ClusterError::Unsupported("waiting for jobs"));
+        }
         // One at a time: what is read of a hostile one takes some megabytes for a moment.
         let _turn = self.job_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut definition = match &request.source {
@@ -77,14 +81,25 @@ impl Inner {
             .into_iter()
             .find(|o| o.name == name)
         {
-            return Err(ClusterError::Exists(format!(
-                "there is a Job {name} already, in {}: remove it there, or let a name be generated (generateName)",
-                other.place
-            )));
+            return Err(if request.replace {
+                ClusterError::Invalid(format!(
+                    "in a folder of manifests a Job is replaced by hand: {name} stands in {}",
+                    other.place
+                ))
+            } else {
+                ClusterError::Exists(format!(
+                    "there is a Job {name} already, in {}: remove it there, or let a name be generated (generateName)",
+                    other.place
+                ))
+            });
         }
         // What was judged is written, not what was sent: another reader of YAML could take that for something else.
         let text = yaml::write(&Value::Object(definition.object().clone()));
-        let file = format!("{}.job.yaml", name.name());
+        // `_` stands in no name, so each Job has its own file.
+        let file = match &**name.namespace() {
+            HOME => format!("{}.job.yaml", name.name()),
+            namespace => format!("{namespace}_{}.job.yaml", name.name()),
+        };
         self.write_new(&file, &text, mode)?;
         let mut created = JobCreated::new(name, "");
         created.file = Some(file.into());

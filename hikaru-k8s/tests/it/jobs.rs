@@ -93,8 +93,9 @@ async fn what_has_to_be_added_is_added() {
     let scene = Scene::with(&[("cron.yaml", CRON)]);
     let mut into = request(JOB);
     into.namespace = Some("shop".into());
-    assert_eq!(run(&scene, &into).await, Ok("migrate.job.yaml".to_owned()));
-    let text = scene.text("migrate.job.yaml");
+    let file = "shop_migrate.job.yaml";
+    assert_eq!(run(&scene, &into).await, Ok(file.to_owned()));
+    let text = scene.text(file);
     assert!(
         text.contains("namespace: shop\n")
             && text.contains("- \"yes\"\n")
@@ -118,7 +119,7 @@ async fn what_has_to_be_added_is_added() {
     let from = JobRequest::new(JobSource::CronJob { name, image });
     let file = run(&scene, &from).await.expect("written");
     let text = scene.text(&file);
-    assert!(file.starts_with("nightly-"), "{file}");
+    assert!(file.starts_with("shop_nightly-"), "{file}");
     for part in [
         "image: acme/web:new\n",
         "cronjob.kubernetes.io/instantiate: manual\n",
@@ -146,6 +147,50 @@ async fn what_has_to_be_added_is_added() {
     let name: JobName = "shop/none".parse().expect("a name");
     let none = JobRequest::new(JobSource::CronJob { name, image: None });
     assert_eq!(run(&scene, &none).await, Err("not found".to_owned()));
+}
+
+#[tokio::test]
+async fn jobs_of_one_name_in_two_namespaces_have_their_own_files() {
+    let scene = Scene::new();
+    for (namespace, file) in [
+        (None, "migrate.job.yaml"),
+        (Some("shop"), "shop_migrate.job.yaml"),
+        (Some("shop-b"), "shop-b_migrate.job.yaml"),
+    ] {
+        let mut request = request(JOB);
+        request.namespace = namespace.map(Into::into);
+        assert_eq!(run(&scene, &request).await, Ok(file.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_to_be_waited_for_is_refused_before_it_is_written() {
+    let scene = Scene::new();
+    let mut waiting = request(&JOB.replace("name: migrate", "generateName: g-"));
+    waiting.wait = true;
+    for mode in [Mode::DryRun, Mode::Commit] {
+        let refused = scene.folder().run_job(&waiting, mode).await;
+        assert_eq!(refused, Err(ClusterError::Unsupported("waiting for jobs")));
+    }
+    assert_eq!(scene.names(""), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_is_not_replaced_and_the_answer_says_where_it_stands() {
+    let scene = Scene::new();
+    let mut replacing = request(JOB);
+    replacing.replace = true;
+    let file = run(&scene, &replacing)
+        .await
+        .expect("nothing is in its way");
+    let before = scene.text(&file);
+    let other = JOB.replace("i:1", "i:2");
+    replacing.source = JobSource::Yaml(other.into());
+    assert_eq!(
+        run(&scene, &replacing).await,
+        Err("refused: in a folder of manifests a Job is replaced by hand: default/migrate stands in migrate.job.yaml#1".to_owned())
+    );
+    assert_eq!(scene.text(&file), before);
 }
 
 #[tokio::test]
