@@ -1,6 +1,6 @@
 //! YAML, all of it: a text cut into documents (`documents`), their trees (`tree`), ways through a tree (`path`), what
-//! Kubernetes takes for a string (`scalar`), the workloads in a document (`manifest`), objects that look like workloads
-//! (`other_kinds`), what other tools do with images (`kustomize`), a document as JSON (`value`), and edits of image scalars
+//! Kubernetes takes for a string (`scalar`), the workloads in a document (`manifest`), objects with pods that are not
+//! upgraded (`other_kinds`), what other tools do with images (`kustomize`), a document as JSON (`value`), and edits of image scalars
 //! that keep every other byte (`edit`). No file is opened here, and no other part of the house
 //! knows the YAML library.
 
@@ -23,7 +23,7 @@ pub(crate) use documents::{Documents, Piece};
 pub(crate) use edit::{Edit, check, edit};
 pub(crate) use kustomize::{ImageRule, Kustomization, deployers, image_rules, kustomization};
 pub(crate) use manifest::{Object, Place, Terms, read};
-pub(crate) use other_kinds::{OtherKind, other_kinds};
+pub(crate) use other_kinds::{NotUpgraded, OtherKind, other_kinds};
 pub(crate) use path::excerpt;
 pub(crate) use tree::{Mark, Tree};
 pub(crate) use value::{Budget, write};

@@ -11,7 +11,7 @@ use super::mention::Weight;
 use super::overrides::Overrides;
 use super::text::{self, Unreadable, place};
 use super::walk::Manifest;
-use crate::yaml::{self, Documents, Object, OtherKind, Piece, Terms};
+use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Terms};
 
 /// Most faults of one file that are said one by one: nobody reads more, and a file of 16 MiB can
 /// have a million.
@@ -121,7 +121,7 @@ impl Reader<'_> {
             faults.push(Fault::new(worst, file, message));
         }
         for other in others.into_iter().take(FAULTS) {
-            faults.extend(self.not_looked_at(file, &other));
+            faults.extend(self.not_upgraded(file, &other));
         }
     }
 
@@ -166,17 +166,17 @@ impl Reader<'_> {
         None
     }
 
-    /// Says of an object that is looked for how its kind could be looked at.
-    fn not_looked_at(&self, file: &str, other: &OtherKind) -> Option<Fault> {
+    /// Says of an object that is looked for why it is not upgraded.
+    fn not_upgraded(&self, file: &str, other: &OtherKind) -> Option<Fault> {
         let workload = workload(file, &other.object);
+        let labeled = workload.labels.reading().is_some();
         let has = match &self.scope.select {
             Select::Build(build) if build.is_meant_for(&workload.labels) => {
                 "has the labels and the image"
             }
-            Select::Repository(_) if workload.labels.reading().is_some() => {
-                "has the labels and the image"
-            }
-            Select::Repository(_) => "has the image",
+            Select::Repository(_) if labeled => "has the labels and the image",
+            // Many Jobs and Pods use the image, and hikaru has nothing to do with them.
+            Select::Repository(_) if !matches!(other.why, NotUpgraded::RunsOnce) => "has the image",
             // It was looked for as one of the build.
             _ => return None,
         };
@@ -185,11 +185,18 @@ impl Reader<'_> {
         }
         let (kind, name) = (&workload.id.kind, &workload.id.name);
         let origin = workload.id.origin.as_deref().unwrap_or(file);
-        let how = match &other.added {
-            Some(added) => format!("and HIKARU_KINDS={added} would make hikaru look at it"),
-            None => format!("but hikaru looks at no {kind} of {}", other.api_version),
+        let why = match &other.why {
+            NotUpgraded::RunsOnce => {
+                "and is not upgraded: hikaru upgrades no Jobs and no bare Pods".to_owned()
+            }
+            NotUpgraded::NotAdded(added) => {
+                format!("and HIKARU_KINDS={added} would make hikaru look at it")
+            }
+            NotUpgraded::SameName(api_version) => {
+                format!("but hikaru looks at no {kind} of {api_version}")
+            }
         };
-        let message = format!("{kind} {name} ({origin}) {has}, {how}");
+        let message = format!("{kind} {name} ({origin}) {has}, {why}");
         Some(Fault::new(Severity::Warning, file, message))
     }
 }

@@ -104,11 +104,33 @@ pub(crate) fn read(tree: &Tree<'_>, terms: &Terms, take: &mut dyn FnMut(Result<O
     let reader = Reader { tree, terms };
     let top = match tree.top() {
         Ok(Some(top)) if reader.is_map(top) => top,
-        // An empty document, a list, a text: no Kubernetes object.
+        Ok(Some(top)) if reader.is_list(top) => return take_list(&reader, top, take),
+        // An empty document, a text: no Kubernetes object.
         Ok(_) => return,
         Err(problem) => return take(Err(problem)),
     };
     reader.object(top, vec![tree.number], None, take);
+}
+
+/// Refuses a document that is a list with workloads in it, because kubectl refuses it too. Other lists are no objects of
+/// Kubernetes.
+fn take_list(reader: &Reader<'_, '_>, top: Cursor, take: &mut dyn FnMut(Result<Object, Problem>)) {
+    let Ok(items) = reader.tree.items(top, &"the document") else {
+        return;
+    };
+    let objects = items
+        .map_while(Result::ok)
+        .filter(|item| reader.is_map(*item));
+    for object in objects {
+        if matches!(
+            reader.sort(object, None),
+            Ok(Sort::Workload(_) | Sort::List(..))
+        ) {
+            let message = "the document is a list, which kubectl does not take: expected objects with `---` between them, \
+                           or a `kind: List` with these as its `items`";
+            return take(Err(Problem::at(reader.tree.mark(top.node), message)));
+        }
+    }
 }
 
 /// Reads the objects of one document.

@@ -1,5 +1,5 @@
-//! Objects that hikaru does not look at although they carry a pod template: found so that somebody can be told how to have
-//! them looked at. They are never upgraded.
+//! Objects that carry a pod or a pod template and that hikaru does not upgrade: Jobs, bare Pods, and kinds that are not looked
+//! at. They are found so that the user is told of them. What is upgraded is in `manifest`.
 
 use std::sync::OnceLock;
 
@@ -13,19 +13,25 @@ use hikaru_core::Text;
 /// Maps in one another on the way to a pod template.
 const DEEPEST: usize = 5;
 
-/// What runs once, or is made by another object: its pod template cannot be changed, or it has none.
-const FINAL: [(&str, &str); 2] = [("batch", "Job"), ("", "Pod")];
-
-/// An object with a pod template, of a kind that is not looked at.
+/// An object with a pod or a pod template, of a kind that hikaru does not upgrade.
 #[derive(Debug)]
 pub(crate) struct OtherKind {
     pub(crate) object: Object,
-    pub(crate) api_version: String,
-    /// The kind as it would have to be added; `None` if it cannot be: another kind of that name is looked at.
-    pub(crate) added: Option<AddedKind>,
+    pub(crate) why: NotUpgraded,
 }
 
-/// The objects of a document whose kinds are not looked at. What is odd about them is nobody's business here.
+/// Why hikaru does not upgrade an object.
+#[derive(Debug)]
+pub(crate) enum NotUpgraded {
+    /// It is a Job or a Pod: a Job's pod template cannot be changed.
+    RunsOnce,
+    /// Its kind is not looked at, but would be if this kind were added.
+    NotAdded(AddedKind),
+    /// Its kind cannot be added, because a kind of that name is looked at. The apiVersion.
+    SameName(String),
+}
+
+/// The objects of a document that hikaru does not upgrade. What is odd about them is not told.
 pub(crate) fn other_kinds(tree: &Tree<'_>, terms: &Terms) -> Vec<OtherKind> {
     let reader = Reader { tree, terms };
     let mut found = Vec::new();
@@ -62,10 +68,12 @@ fn other(reader: &Reader<'_, '_>, object: Cursor, place: Vec<usize>) -> Option<O
     let name = tree.string(name, &"kind").ok()?;
     let api_version = tree.string(api_version, &"apiVersion").ok()?;
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    if FINAL.contains(&(group, name)) {
-        return None;
-    }
-    let way = template(tree, spec)?;
+    let (way, runs_once) = match (group, name) {
+        // A Pod is its own template.
+        ("", "Pod") => (Vec::new(), true),
+        ("batch", "Job") => (template(tree, spec)?, true),
+        _ => (template(tree, spec)?, false),
+    };
     let mut pod = way.clone();
     pod.push("spec".into());
     let kind = Kind {
@@ -77,12 +85,16 @@ fn other(reader: &Reader<'_, '_>, object: Cursor, place: Vec<usize>) -> Option<O
         rollout: Rollout::None,
         added: true,
     };
-    let added = format!("{api_version}/{name}={}", way.join("."));
     let is_known = reader.terms.kinds.named(name).is_some();
+    let added = format!("{api_version}/{name}={}", way.join("."));
+    let why = match added.parse() {
+        _ if runs_once => NotUpgraded::RunsOnce,
+        Ok(added) if !is_known => NotUpgraded::NotAdded(added),
+        _ => NotUpgraded::SameName(api_version.to_owned()),
+    };
     Some(OtherKind {
         object: reader.workload(object, &kind, place).ok()?,
-        api_version: api_version.to_owned(),
-        added: added.parse().ok().filter(|_| !is_known),
+        why,
     })
 }
 

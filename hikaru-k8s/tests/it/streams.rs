@@ -3,7 +3,7 @@
 use hikaru_core::TagFormats;
 use hikaru_k8s::{Folder, FolderSettings};
 
-use super::scene::{Scene, image, lines, outcomes};
+use super::scene::{Scene, deployment, image, lines, outcomes};
 
 fn json(name: &str, n: u64) -> String {
     format!(
@@ -91,9 +91,17 @@ spec:
 ";
 
 #[tokio::test]
-async fn a_kind_that_is_not_looked_at_is_named() {
+async fn an_object_that_is_not_upgraded_is_named() {
     let added =
         "and HIKARU_KINDS=argoproj.io/v1alpha1/Rollout=spec.template would make hikaru look at it";
+    let once = "and is not upgraded: hikaru upgrades no Jobs and no bare Pods";
+    let job = ROLLOUT
+        .replace("argoproj.io/v1alpha1", "batch/v1")
+        .replace("Rollout", "Job");
+    let pod = ROLLOUT
+        .replace("argoproj.io/v1alpha1", "v1")
+        .replace("Rollout", "Pod")
+        .replace("  template:\n    spec:\n      ", "  ");
     let post = |expected: String| Some((expected.clone(), expected));
     let way = |text: &str| {
         let indented = text.replace(
@@ -131,7 +139,16 @@ async fn a_kind_that_is_not_looked_at_is_named() {
             Some((String::new(), format!("Rollout r (r.yaml#1) has the image, {added}"))),
         ),
         (ROLLOUT.replace("acme/web:", "acme/other:"), None),
-        (ROLLOUT.replace("argoproj.io/v1alpha1", "batch/v1").replace("Rollout", "Job"), None),
+        // What runs once concerns hikaru only if it has the labels.
+        (job.clone(), post(format!("Job r (r.yaml#1) has the labels and the image, {once}"))),
+        (pod.clone(), post(format!("Pod r (r.yaml#1) has the labels and the image, {once}"))),
+        (
+            job.replace("branch: main", "branch: dev"),
+            Some((String::new(), format!("Job r (r.yaml#1) has the labels and the image, {once}"))),
+        ),
+        (job.replace(", branch: main", ""), None),
+        (pod.replace(", branch: main", ""), None),
+        (pod.replace("acme/web:", "acme/other:"), None),
         ("kind: Rollout\nspec: acme/web\n".to_owned(), None),
     ] {
         let scene = Scene::with(&[("r.yaml", &text)]);
@@ -158,4 +175,41 @@ async fn a_kind_that_is_not_looked_at_is_named() {
     let report = super::scene::post(&folder, 2, hikaru_core::Mode::Commit).await;
     assert_eq!(outcomes(&report), ["r.yaml#1 r upgrade"]);
     assert_eq!(lines(&report.faults), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_document_that_is_a_list_of_workloads_is_named() {
+    let item = |text: &str| format!("- {}\n", text.trim_end().replace('\n', "\n  "));
+    let web = deployment("web", 1);
+    let message = "the document is a list, which kubectl does not take: expected objects with `---` between them, or a `kind: \
+                   List` with these as its `items`";
+    for (text, expected) in [
+        (item(&web), Some("failure odd.yaml:1:1")),
+        (
+            format!(
+                "# two\n---\n- kind: Service\n  apiVersion: v1\n{}",
+                item(&web)
+            ),
+            Some("failure odd.yaml:3:1"),
+        ),
+        (
+            item(&web.replace("acme/web", "acme/xyz")),
+            Some("warning odd.yaml:1:1"),
+        ),
+        ("- kind: Service\n  apiVersion: v1\n".to_owned(), None),
+        (
+            "- acme/web\n- {kind: Deployment of acme/web}\n".to_owned(),
+            None,
+        ),
+    ] {
+        let scene = Scene::with(&[("odd.yaml", &text), ("web.yaml", &web)]);
+        let report = scene.post(2).await;
+        assert_eq!(outcomes(&report), ["web.yaml#1 web upgrade"]);
+        let expected: Vec<String> = expected
+            .into_iter()
+            .map(|place| format!("{place}: {message}"))
+            .collect();
+        assert_eq!(lines(&report.faults), expected, "{text}");
+        assert_eq!(scene.text("odd.yaml"), text);
+    }
 }

@@ -41,6 +41,7 @@ clauses![
     writes_the_posted_text_to_the_edited_container_alone,
     keeps_the_spelling_of_the_repository,
     writes_several_containers_at_once,
+    an_image_volume_is_upgraded_as_a_container_is,
     a_dry_run_tests_and_keeps_nothing,
     refuses_a_changed_image,
     refuses_a_changed_mark,

@@ -100,6 +100,8 @@ fn what_is_not_ours_is_passed_over() {
         "---\n---\n",
         "a text",
         "- a\n- list\n",
+        "- op: replace\n  path: /spec/replicas\n  value: 2\n",
+        "- {apiVersion: v1, kind: Service}\n",
         "kind: [not, kubernetes]\n",
         "apiVersion: example.org/v1\nkind: Deployment\nspec: 5\n",
         "apiVersion: v1\nkind: Deployment\n",

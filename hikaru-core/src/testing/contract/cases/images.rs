@@ -1,7 +1,9 @@
-//! The clauses on what an image's text is: one that cannot be read is found, the spelling of a repository stays, and what
-//! floats gives way.
+//! The clauses on images: one that cannot be read is found, an image volume is upgraded, the spelling of a repository stays,
+//! and what floats gives way.
 
-use super::{Container, Force, Mode, Outcome, Request, Select, Stage, build, image, plan, same};
+use super::{
+    ClusterError, Container, Force, Mode, Outcome, Request, Select, Stage, build, image, plan, same,
+};
 use crate::{image::build::Build, image::tag::TagFormats, policy::Code};
 
 impl Stage<'_> {
@@ -24,6 +26,44 @@ impl Stage<'_> {
             same("codes", codes, vec![Code::UnreadableImage])?;
         }
         Ok(())
+    }
+
+    /// An image volume is found, written and guarded as a container is.
+    pub(super) async fn an_image_volume_is_upgraded_as_a_container_is(self) -> Result<(), String> {
+        let mut workload = self.workload(1);
+        let volume = Container::volume("assets", image(1));
+        let name = volume.name.clone();
+        workload.containers.push(volume);
+        let before = self.put(&workload).await?;
+        let found = self.find(Select::Build(build(2)?)).await?;
+        let found = found.into_iter().find(|found| found.id == before.id);
+        same("found", found.is_some(), true)?;
+        let change = self.change(&before, 2)?;
+        same("write", self.write(&change, Mode::Commit).await, Ok(()))?;
+        let mut expected = before;
+        for edit in change.edits() {
+            let container = &mut expected.containers[edit.container()];
+            container.image = edit.to().clone();
+            if self.subject.abilities().marks {
+                container.mark = edit.mark().cloned();
+            }
+        }
+        same(
+            "the volume",
+            Self::image_of(&expected, &name),
+            Some(&*image(2)),
+        )?;
+        let mut now = self.now().await?;
+        same("after the write", &now, &expected)?;
+        // A user gives the volume another image: what was judged before is not written.
+        let change = self.change(&now, 3)?;
+        for container in now.containers.iter_mut().filter(|c| c.name == name) {
+            container.image = image(9).into();
+        }
+        let edited = self.put(&now).await?;
+        let written = self.write(&change, Mode::Commit).await;
+        same("write", written, Err(ClusterError::Stale))?;
+        same("what the user left", self.now().await?, edited)
     }
 
     /// A registry that somebody wrote stays: some runtimes take no short names.
