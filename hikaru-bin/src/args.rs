@@ -6,7 +6,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{
     ArgMatches, Args as Group, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-    ValueEnum, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource,
+    ValueEnum,
+    builder::BoolishValueParser,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
 
@@ -38,11 +41,12 @@ impl Args {
                 arg
             }
         };
-        let command = Self::command().mut_subcommands(|sub| {
+        let mut command = Self::command().mut_subcommands(|sub| {
             sub.mut_args(without_empty)
                 .mut_subcommands(|sub| sub.mut_args(without_empty))
         });
-        let matches = command.get_matches();
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        let matches = matches.unwrap_or_else(|error| named_by_variable(error, &command).exit());
         let mut args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let (mut names, mut innermost) = (Vec::new(), &matches);
         while let Some((name, matches)) = innermost.subcommand() {
@@ -79,13 +83,52 @@ impl Args {
             match (typed("manifests"), typed("kubeconfig") || typed("context")) {
                 (true, false) => (cluster.kubeconfig, cluster.context) = (None, None),
                 (false, true) => cluster.manifests = None,
-                _ => Self::usage_error(
+                (true, true) => Self::usage_error(
                     name,
                     "--manifests and --kubeconfig or --context exclude each other: expected one cluster",
+                ),
+                (false, false) => Self::usage_error(
+                    name,
+                    "HIKARU_MANIFESTS and HIKARU_KUBECONFIG or HIKARU_CONTEXT exclude each other: expected one cluster",
                 ),
             }
         }
     }
+}
+
+/// clap names the flag whose value cannot be read. If it was not typed, its value came from its variable: then the error names
+/// the variable.
+fn named_by_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    // `--namespace <NS>`, or `--file <FILE>` where the flag has a short form, too.
+    let flag = shown.split([' ', '[', '=']).next().unwrap_or_default();
+    let is_typed = |arg: &clap::Arg| {
+        let short = arg.get_short().map(|short| format!("-{short}"));
+        std::env::args().any(|typed| {
+            let is_long = typed.split('=').next() == Some(flag);
+            is_long || short.as_ref().is_some_and(|short| typed.starts_with(short))
+        })
+    };
+    let subs = command.get_subcommands();
+    let mut args = subs.flat_map(|sub| {
+        let inner = sub.get_subcommands().flat_map(clap::Command::get_arguments);
+        sub.get_arguments().chain(inner)
+    });
+    let arg = args.find(|arg| {
+        arg.get_long()
+            .is_some_and(|long| flag == format!("--{long}"))
+    });
+    let Some(arg) = arg.filter(|arg| !is_typed(arg)) else {
+        return error;
+    };
+    let Some(variable) = arg.get_env().and_then(|name| name.to_str()) else {
+        return error;
+    };
+    let named = format!("{variable}, the variable of {flag}");
+    error.insert(ContextKind::InvalidArg, ContextValue::String(named));
+    error
 }
 
 impl Command {

@@ -10,7 +10,7 @@ pub(crate) mod users;
 
 pub use apply::apply;
 pub use attempts::{Attempts, LOST_READS, LOST_WRITES, Step};
-pub use report::{ATTEMPTS, Miss, NearMiss, Outcome, Report, Reported, near_misses};
+pub use report::{ATTEMPTS, Miss, NearMiss, Outcome, Overtaken, Report, Reported, near_misses};
 pub use run::{candidates, upgrade};
 pub use shortfall::{Shortfall, ShortfallKind, Terms};
 pub use users::{FindError, Users, find};

@@ -27,7 +27,7 @@ use crate::{
     request_line::{RequestLine, X_HIKARU_NOTE, X_REQUEST_ID},
     route::{Route, Verb, decode_image},
     server::{Shared, Stage},
-    wire,
+    wire::{self, Interface},
 };
 
 /// An answer as hyper sends it.
@@ -313,7 +313,7 @@ async fn candidates(
     let request = parameters.request(build);
     let report = hikaru_core::candidates(&*shared.cluster, request).await?;
     line.report(&report, Mode::DryRun);
-    let told = wire::Report::from(&report);
+    let told = wire::Report::new(&report, Interface::Http);
     match Shortfall::unread(&report.faults) {
         None => json(&told).map(|answer| noted(answer, &report)),
         Some(unread) => Err(
@@ -336,8 +336,8 @@ fn failures(faults: &[Fault]) -> Option<Vec<wire::Fault>> {
 /// alone would not know.
 fn noted(mut answer: Answer, report: &hikaru_core::Report) -> Answer {
     // What a tag and names of a cluster hold fits into a header; a name in a folder may not.
-    if let Some(note) = report.overtaken()
-        && let Ok(note) = HeaderValue::from_str(&note)
+    if let Some(overtaken) = report.overtaken()
+        && let Ok(note) = HeaderValue::from_str(&Interface::Http.overtaken(&overtaken))
     {
         answer.headers_mut().insert(X_HIKARU_NOTE.clone(), note);
     }

@@ -3,6 +3,7 @@
 
 mod hold;
 mod image;
+mod interface;
 pub mod job;
 mod problem;
 mod report;
@@ -10,6 +11,7 @@ mod upgraded;
 
 pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
+pub use interface::Interface;
 pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report};
 pub use upgraded::{Failed, Replaced, Upgraded, failed, upgraded};

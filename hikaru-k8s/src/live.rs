@@ -286,10 +286,10 @@ impl LiveCluster {
                 Ok(workload) => found.workloads.extend(workload.map(Arc::new)),
                 Err(error) if all_failed => return Err(error),
                 Err(error) => {
-                    let (place, words) = (id.to_string(), error.to_string());
+                    let place = id.to_string();
                     found
                         .faults
-                        .push(Fault::new(Severity::Failure, place, words));
+                        .push(Fault::of_error(Severity::Failure, place, &error));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::Cell;
 use hikaru_core::{Build, Fault, Outcome, Reference, Report, Reported, Severity, Verdict};
-use hikaru_http::wire;
+use hikaru_http::wire::{self, Interface};
 
 use super::json;
 use crate::{
@@ -38,7 +38,7 @@ impl Done {
 /// Prints a report to standard output; what else a person should know goes to standard error.
 pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), String> {
     match output {
-        Output::Json => terminal::print(&json(&wire::Report::from(report)))?,
+        Output::Json => terminal::print(&json(&wire::Report::new(report, Interface::Command)))?,
         Output::Table => table(report, done)?,
     }
     tell_warnings(report);
@@ -46,8 +46,8 @@ pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), S
     if report.nothing_matched() {
         tell_near_misses(report);
     }
-    if let Some(note) = report.overtaken() {
-        terminal::tell(&note);
+    if let Some(overtaken) = report.overtaken() {
+        terminal::tell(&Interface::Command.overtaken(&overtaken));
     }
     Ok(())
 }
@@ -156,11 +156,12 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
 }
 
 /// The part of an image after its repository: all rows have the same one. On a terminal, where room is dear, the
-/// identity that the posted tag has too is left out: `1.4.0_7_0123abcd`.
+/// identity that the posted tag has too is left out: `1.4.0_7_0123abcd`. An image that cannot be read is shown whole.
 fn version_of<'t>(image: &'t str, build: &Build) -> &'t str {
-    let reference = Reference::parse(image).ok();
-    let part = reference.and_then(|r| r.tag().or_else(|| r.digest()));
-    let part = part.unwrap_or("(no tag)");
+    let part = match Reference::parse(image) {
+        Ok(image) => image.tag().or(image.digest()).unwrap_or("(no tag)"),
+        Err(_) => image,
+    };
     let identity = build.tag().identity().as_str();
     let short = part
         .strip_prefix(identity)

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{folder, hikaru};
+use super::{command, folder, hikaru, run};
 
 const NEW: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
 
@@ -157,4 +157,47 @@ fn folders_that_are_none() {
     hikaru(&["upgrade", NEW])
         .exits(1)
         .tells(&["no cluster: expected --kubeconfig", "or --manifests DIR"]);
+}
+
+/// A flag whose value came from its variable was not typed: the message names the variable.
+#[test]
+fn a_variable_with_a_bad_value_is_named() {
+    for (args, variable, value, told) in [
+        (
+            &["upgrade", NEW][..],
+            "HIKARU_NAMESPACE",
+            "Shop",
+            "'HIKARU_NAMESPACE, the variable of --namespace': expected a namespace",
+        ),
+        (
+            &["upgrade", NEW],
+            "HIKARU_DRY_RUN",
+            "maybe",
+            "'HIKARU_DRY_RUN, the variable of --dry-run'",
+        ),
+        (
+            &["find", NEW],
+            "HIKARU_OUTPUT",
+            "yaml",
+            "'HIKARU_OUTPUT, the variable of --output'",
+        ),
+        (
+            &["job", "from", "shop/report"],
+            "HIKARU_WAIT",
+            "5",
+            "'HIKARU_WAIT, the variable of --wait': expected a time",
+        ),
+        (
+            &["upgrade", NEW, "--namespace=Shop"],
+            "HIKARU_NAMESPACE",
+            "shop",
+            "'--namespace <NS>': expected a namespace",
+        ),
+    ] {
+        let ran = run(command(args).env(variable, value)).exits(2);
+        assert!(ran.err.contains(told), "{variable}={value}: {}", ran.err);
+    }
+    let both = [("HIKARU_MANIFESTS", "."), ("HIKARU_CONTEXT", "test")];
+    let ran = run(command(&["find", NEW]).envs(both)).exits(2);
+    ran.tells(&["HIKARU_MANIFESTS and HIKARU_KUBECONFIG or HIKARU_CONTEXT exclude each other"]);
 }

@@ -1,8 +1,6 @@
 //! `HIKARU_WATCH_NAMESPACES` confines what is read and written, by each command and route, Jobs included.
 
-use std::process::Output;
-
-use crate::{command, example, files, serve::Server};
+use crate::{command, example, files, run, serve::Server};
 
 const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
 const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop}\nspec:\n  template:\n    spec:\n      \
@@ -12,14 +10,12 @@ const VARIABLES: [(&str, &str); 2] = [
     ("HIKARU_JOB_NAMESPACES", "*"),
 ];
 
-/// What a command says to these variables, which ends in an error.
-fn refused(args: &[&str], variables: &[(&str, &str)]) -> String {
+/// What a command says to these variables, which ends with this exit code.
+#[track_caller]
+fn ends(args: &[&str], variables: &[(&str, &str)], code: i32) -> String {
     let mut command = command(args);
     command.envs(variables.iter().copied());
-    let Output { status, stderr, .. } = command.output().expect("hikaru runs");
-    let told = String::from_utf8(stderr).expect("UTF-8");
-    assert!(!status.success(), "{args:?}: {told}");
-    told
+    run(&mut command).exits(code).err
 }
 
 #[test]
@@ -40,12 +36,16 @@ fn another_namespace_is_neither_read_nor_written() {
     ];
     for call in calls {
         let args = [call, &["--manifests", &shop]].concat();
-        let told = refused(&args, &VARIABLES);
+        let told = ends(&args, &VARIABLES, 3);
         assert!(told.contains(words), "{call:?}: {told}");
     }
     // What names no namespace finds nothing of the others.
-    let told = refused(&["upgrade", NEW, "--manifests", &shop], &VARIABLES);
+    let told = ends(&["upgrade", NEW, "--manifests", &shop], &VARIABLES, 1);
     assert!(told.contains("nothing matched"), "{told}");
+    for image in [NEW, "ghcr.io/acme/shop"] {
+        let told = ends(&["find", image, "--manifests", &shop], &VARIABLES, 0);
+        assert!(told.contains("no workload"), "{told}");
+    }
 
     let server = Server::start(&["--manifests", &shop], &VARIABLES).ready();
     let image = |query: &str| format!("/api/image/{NEW}{query}");
@@ -61,6 +61,9 @@ fn another_namespace_is_neither_read_nor_written() {
         server.get("/api/job/shop/migrate/log"),
         server
             .request("DELETE", "/api/job/shop/migrate", "")
+            .expect("an answer"),
+        server
+            .request("DELETE", "/api/hold/shop/deployment/storefront", "")
             .expect("an answer"),
     ] {
         let problem = answer.is(403).json();
@@ -81,7 +84,7 @@ fn the_name_that_the_variable_had_is_an_error() {
         &["upgrade", NEW, "--manifests", &shop][..],
         &["serve", "--listen", "127.0.0.1:0", "--manifests", &shop],
     ] {
-        let told = refused(args, &[("HIKARU_NAMESPACES", "shop")]);
+        let told = ends(args, &[("HIKARU_NAMESPACES", "shop")], 1);
         assert!(told.contains("HIKARU_WATCH_NAMESPACES"), "{told}");
     }
 }

@@ -39,7 +39,7 @@ fn a_date_with_dashes_is_no_version() {
     // Where it runs, it floats.
     let dotted = posted.replace("2026-10-03", "2026.10.3");
     let (ran, after) = upgrade(&running, &dotted, &[]);
-    ran.exits(0).prints(&["1 upgrade"]);
+    ran.exits(0).prints(&["1 workload: 1 upgraded\n"]);
     assert_eq!(after, one(&dotted));
 }
 
@@ -57,7 +57,7 @@ fn a_version_with_build_metadata_is_that_version() {
     // A tag that only holds a version gives way, and it is said.
     let (ran, _) = upgrade(&one("ghcr.io/acme/shop:release-1.9.0"), POSTED, &[]);
     ran.exits(0)
-        .prints(&["1 upgrade"])
+        .prints(&["1 workload: 1 upgraded\n"])
         .tells(&["the tag release-1.9.0 of web holds a version, but is none as a whole"]);
 }
 
@@ -120,6 +120,14 @@ fn nothing_is_left_behind_in_silence() {
             let row = ran.row(workload);
             assert!(row.contains(words), "{row}");
         }
+        let row = ran.row("Deployment/a");
+        assert!(row.contains("  ghcr.io/acme/shop:${TAG}  "), "{row}");
+    }
+    let (_guard, path) = folder(&[("a.yaml", &one("ghcr.io/acme/shop:${TAG}"))]);
+    for image in ["ghcr.io/acme/shop", "ghcr.io/acme/shop:1.4.0"] {
+        hikaru(&["find", image, "--manifests", &path])
+            .exits(1)
+            .tells(&["not read: a.yaml#1: default/Deployment/a: the image ghcr.io/acme/shop:${TAG} of web"]);
     }
 }
 
@@ -161,7 +169,7 @@ fn a_floating_tag_gives_way_each_time() {
     let hash = format!("{:08x}", hikaru_core::Mark::hash_of(&mark, &labels));
     let marked = |mark: &str, image: &str| marked(mark, image).replace("3bb12f07", &hash);
     let (ran, _) = upgrade(&marked("1.4.0_7", "ghcr.io/acme/shop:latest"), POSTED, &[]);
-    ran.exits(0).prints(&["1 upgrade"]);
+    ran.exits(0).prints(&["1 workload: 1 upgraded\n"]);
     // What is below a build that was deployed needs a person: the pipeline is red without --strict, too.
     let (ran, _) = upgrade(&marked("1.4.0_8", "ghcr.io/acme/shop:latest"), POSTED, &[]);
     let ran = ran.exits(1);
@@ -209,13 +217,14 @@ fn one_wrong_post_is_told_of() {
     let (ran, _) = upgrade(&wrong, POSTED, &[]);
     ran.exits(0).tells(&[
         "nothing to deploy: what matched runs a higher build, acme_shop_main_999999999.0.0_1_deadbeef \
-         (default/Deployment/a); if that one is a mistake, post this one with force=obsolete\n",
+         (default/Deployment/a); if that one is a mistake, post this one with --force=obsolete\n",
     ]);
     let (ran, _) = upgrade(&wrong, POSTED, &["--output", "json"]);
     let report = ran.exits(0).json();
     let note = report["note"].as_str().expect("a note");
     assert!(
-        note.starts_with("nothing to deploy: what matched runs a higher build"),
+        note.starts_with("nothing to deploy: what matched runs a higher build")
+            && note.ends_with(" with --force=obsolete"),
         "{note}"
     );
 }

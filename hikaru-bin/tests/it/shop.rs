@@ -515,7 +515,7 @@ spec: {template: {spec: {containers: [{name: web, image: ghcr.io/acme/shop:lates
     assert_eq!(upgraded.status.code(), Some(0));
     let printed = String::from_utf8_lossy(&upgraded.stdout).into_owned();
     assert!(
-        printed.contains("Rollout/web") && printed.contains("1 workload: 1 upgrade"),
+        printed.contains("Rollout/web") && printed.contains("1 workload: 1 upgraded\n"),
         "{printed}"
     );
     let image = "image: ghcr.io/acme/shop:latest";

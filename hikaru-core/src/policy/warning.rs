@@ -85,12 +85,17 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownSetting { place, key } => write!(
-                f,
-                "the {place} {SETTING_PREFIX}{} means nothing: expected one of {}",
-                Cut(key),
-                crate::policy::change::SETTINGS.join(", ")
-            ),
+            Self::UnknownSetting { place, key } => {
+                // `on-failure` is read and has no effect yet, so it is not offered.
+                let known = crate::policy::change::SETTINGS.into_iter();
+                let offered: Vec<&str> = known.filter(|key| *key != "on-failure").collect();
+                write!(
+                    f,
+                    "the {place} {SETTING_PREFIX}{} means nothing: expected one of {}",
+                    Cut(key),
+                    offered.join(", ")
+                )
+            }
             Self::UnknownContainer { name } => write!(
                 f,
                 "{SETTING_PREFIX}containers names {name}, but there is no such container"

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::error::ClusterError;
 use crate::{Text, workload::Workload};
 
 /// How bad a [`Fault`] is.
@@ -23,15 +24,26 @@ pub struct Fault {
     pub message: String,
     /// Whether the answer may be incomplete for it.
     pub severity: Severity,
+    /// Whether the same call can read it later, as after a timeout.
+    pub is_retryable: bool,
 }
 
 impl Fault {
-    /// A fault at a place.
+    /// A fault at a place, which stays until somebody mends it.
     pub fn new(severity: Severity, place: impl Into<Text>, message: impl Into<String>) -> Self {
         Self {
             place: place.into(),
             message: message.into(),
             severity,
+            is_retryable: false,
+        }
+    }
+
+    /// The fault that an error of the cluster is for one place of many.
+    pub fn of_error(severity: Severity, place: impl Into<Text>, error: &ClusterError) -> Self {
+        Self {
+            is_retryable: error.is_retryable(),
+            ..Self::new(severity, place, error.to_string())
         }
     }
 }

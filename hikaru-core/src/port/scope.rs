@@ -15,7 +15,8 @@ pub enum Select {
     /// Those that a person may have meant when a post of this build found none: labeled so, or a container has its
     /// repository. An adapter that would have to look at a whole cluster for it may say *unsupported*.
     Near(Build),
-    /// Those with a container of this repository (normalized: `docker.io/library/web`), labeled or not.
+    /// Those with a container of this repository (normalized: `docker.io/library/web`), or with an image that cannot be read
+    /// and begins with it; labeled or not.
     Repository(Text),
     /// Those with these names.
     Named(Vec<WorkloadId>),
@@ -87,11 +88,15 @@ impl Scope {
                 Select::Near(build) => {
                     build.is_meant_for(&workload.labels) || build.is_used_by(workload)
                 }
-                Select::Repository(wanted) => workload
-                    .containers
-                    .iter()
-                    .flat_map(Container::images)
-                    .any(|image| Reference::parse(image).is_ok_and(|r| r.repository().is(wanted))),
+                Select::Repository(wanted) => {
+                    let named = Reference::parse(wanted).ok();
+                    let begins = |image: &str| named.is_some_and(|n| n.repository().begins(image));
+                    let mut images = workload.containers.iter().flat_map(Container::images);
+                    images.any(|image| match Reference::parse(image) {
+                        Ok(image) => image.repository().is(wanted),
+                        Err(_) => begins(image),
+                    })
+                }
                 Select::Named(ids) => ids.contains(&workload.id),
                 Select::All => true,
             }

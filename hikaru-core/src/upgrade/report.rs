@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    Text,
     image::build::Build,
     image::reference::Reference,
     policy::{Code, Entry, Plan, Request},
@@ -155,8 +156,8 @@ impl Report {
         self.entries.is_empty()
     }
 
-    /// If nothing is written because what matched runs a higher build: a sentence with the highest of them, and the way out
-    /// if that one is a mistake. What people opted out or gave a constraint is passed over.
+    /// If nothing is written because what matched runs a higher build: the highest of them. Workloads that are opted out or
+    /// have a constraint do not count.
     ///
     /// ```
     /// use hikaru_core::{Build, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
@@ -166,14 +167,13 @@ impl Report {
     /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
     /// let report = Report::planned(plan(Request::new(build), [web]));
     /// assert_eq!(
-    ///     report.overtaken().unwrap(),
+    ///     report.overtaken().unwrap().to_string(),
     ///     "nothing to deploy: what matched runs a higher build, acme_web_main_999999999.0.0_1_deadbeef \
-    ///      (shop/Deployment/web); if that one is a mistake, post this one with force=obsolete, and then remove the \
-    ///      high-water marks with unhold, so that the next builds go out",
+    ///      (shop/Deployment/web)",
     /// );
     /// # Ok::<(), hikaru_core::BuildError>(())
     /// ```
-    pub fn overtaken(&self) -> Option<String> {
+    pub fn overtaken(&self) -> Option<Overtaken> {
         let entries = || self.entries.iter().map(|reported| &reported.entry);
         let stays = |code| matches!(code, Code::Obsolete | Code::Manual | Code::Constraint);
         if !self.codes().all(stays) {
@@ -181,18 +181,10 @@ impl Report {
         }
         let (entry, container) = Entry::highest_running(entries(), self.build())?;
         let runs = Reference::parse(&container.image).ok()?.tag()?;
-        // Where no mark is written there is none to remove.
-        let is_marked = entry.workload.id.origin.is_none();
-        let then = if is_marked {
-            ", and then remove the high-water marks with unhold, so that the next builds go out"
-        } else {
-            ""
-        };
-        Some(format!(
-            "nothing to deploy: what matched runs a higher build, {runs} ({}); if that one is a mistake, post this one with \
-             force=obsolete{then}",
-            entry.workload.id
-        ))
+        Some(Overtaken {
+            runs: runs.into(),
+            workload: entry.workload.id.clone(),
+        })
     }
 
     /// If containers of one pod have different builds: a sentence that says of which workload, which a strict caller fails
@@ -257,6 +249,34 @@ impl Report {
     /// The codes of all judged containers.
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
         self.entries.iter().flat_map(|r| r.entry.codes())
+    }
+}
+
+/// Why nothing is deployed: what matched runs a higher build. Shown, it is a sentence; how the posted build can be forced is said
+/// by the interface of the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Overtaken {
+    /// The tag of the highest build that runs.
+    pub runs: Text,
+    /// A workload that runs it.
+    pub workload: WorkloadId,
+}
+
+impl Overtaken {
+    /// Whether high-water marks may keep later builds out, too, once this one is forced. In a folder no mark is written.
+    pub fn may_be_marked(&self) -> bool {
+        self.workload.origin.is_none()
+    }
+}
+
+impl fmt::Display for Overtaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runs, workload } = self;
+        write!(
+            f,
+            "nothing to deploy: what matched runs a higher build, {runs} ({workload})"
+        )
     }
 }
 
@@ -354,15 +374,17 @@ impl fmt::Display for NearMiss {
                     self.build.tag().identity().as_str()
                 )
             }
+            Miss::Repository if self.workload.containers.is_empty() => {
+                write!(
+                    f,
+                    "{id} has the labels, but none of its containers has an image"
+                )
+            }
             Miss::Repository => {
                 write!(f, "{id} has the labels, but runs ")?;
-                let mut joint = "";
-                for container in &self.workload.containers {
+                for (i, container) in self.workload.containers.iter().enumerate() {
+                    let joint = if i == 0 { "" } else { ", " };
                     write!(f, "{joint}{}", Cut(&container.image))?;
-                    joint = ", ";
-                }
-                if joint.is_empty() {
-                    f.write_str("no container with an image")?;
                 }
                 write!(f, " and not {}", self.build.repository())
             }

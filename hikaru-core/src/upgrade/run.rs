@@ -122,7 +122,7 @@ async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) {
         // A caller who may read one namespace only is still told that nothing matched there: so this is a warning.
         Err(error) => {
             let place = "what nearly matches";
-            let fault = Fault::new(Severity::Warning, place, error.to_string());
+            let fault = Fault::of_error(Severity::Warning, place, &error);
             report.faults.push(fault);
             return;
         }

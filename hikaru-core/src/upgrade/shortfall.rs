@@ -23,9 +23,9 @@ pub enum Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ShortfallKind {
-    /// Workloads were not upgraded, and the same call can upgrade some of them later.
+    /// Workloads were not upgraded, or something could not be read, and the same call can do some of it later.
     Unfinished,
-    /// Something could not be read, so workloads may be missing.
+    /// Something cannot be read, so workloads may be missing.
     Unread,
     /// Workloads were not upgraded, and the same call is refused again.
     Refused,
@@ -50,17 +50,21 @@ impl Shortfall {
         Self { kind, sentence }
     }
 
-    /// That something could not be read, if one of these faults is a failure.
+    /// That something could not be read, if one of these faults is a failure. If the same call can read one of them later, it is
+    /// [`ShortfallKind::Unfinished`].
     pub fn unread(faults: &[Fault]) -> Option<Self> {
-        let mut failures = faults.iter().filter(|f| f.severity == Severity::Failure);
-        let Fault { place, message, .. } = failures.next()?;
-        let others = others(failures.count());
-        Some(Self::new(
-            ShortfallKind::Unread,
-            format!(
-                "something could not be read, so workloads may be missing: {place}: {message}{others}"
-            ),
-        ))
+        let failures = faults.iter().filter(|f| f.severity == Severity::Failure);
+        let retryable = failures.clone().find(|fault| fault.is_retryable);
+        let Fault { place, message, .. } = retryable.or_else(|| failures.clone().next())?;
+        let others = others(failures.count() - 1);
+        let mut sentence = format!(
+            "something could not be read, so workloads may be missing: {place}: {message}{others}"
+        );
+        if retryable.is_none() {
+            return Some(Self::new(ShortfallKind::Unread, sentence));
+        }
+        sentence.push_str("; repeating the call can help");
+        Some(Self::new(ShortfallKind::Unfinished, sentence))
     }
 }
 

@@ -10,11 +10,12 @@ use crate::{
     Text,
     image::{
         build::Build,
-        reference::{Reference, ReferenceError},
+        reference::{Reference, ReferenceError, Repository},
         tag::TagFormats,
     },
     policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Scope, Select},
+    port::{ClusterError, ClusterPort, Fault, Scope, Select, Severity},
+    text::excerpt::Cut,
     workload::{Workload, container::Container},
 };
 
@@ -92,6 +93,9 @@ pub async fn find(
             entries.into_iter().map(|entry| entry.workload).collect()
         }
         None => {
+            for workload in &found.workloads {
+                users.faults.extend(unreadable(workload, wanted.repository()));
+            }
             let using = found.workloads.into_iter();
             let using = using.filter(|w| {
                 w.containers
@@ -107,4 +111,26 @@ pub async fn find(
         names.or_default().insert(workload.id.name.clone());
     }
     Ok(users)
+}
+
+/// The fault of a workload that has an image which cannot be read and begins with this repository: whether it uses the image
+/// that is asked for cannot be known.
+fn unreadable(workload: &Workload, repository: Repository<'_>) -> Option<Fault> {
+    let mut containers = workload.containers.iter();
+    let (name, image, error) = containers.find_map(|container| {
+        let mut images = container.running();
+        images.find_map(|image| {
+            let error = Reference::parse(image).err()?;
+            let begins = repository.begins(image);
+            begins.then_some((&container.name, image, error))
+        })
+    })?;
+    let id = &workload.id;
+    let place = match &id.origin {
+        Some(origin) => format!("{origin}: {id}"),
+        None => id.to_string(),
+    };
+    let (image, name) = (Cut(image), Cut(name));
+    let message = format!("the image {image} of {name} cannot be read: {error}");
+    Some(Fault::new(Severity::Failure, place, message))
 }

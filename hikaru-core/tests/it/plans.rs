@@ -172,13 +172,11 @@ fn two_builds_in_one_pod_are_told() {
 #[track_caller]
 fn overtaken(workloads: Vec<Workload>, expected: Option<&str>) {
     let report = Report::planned(plan(Request::new(build(NEW)), workloads));
-    let expected = expected.map(|runs| {
-        format!(
-            "nothing to deploy: what matched runs a higher build, {runs}; if that one is a mistake, post this one with \
-             force=obsolete, and then remove the high-water marks with unhold, so that the next builds go out"
-        )
-    });
-    assert_eq!(report.overtaken(), expected);
+    let expected =
+        expected.map(|runs| format!("nothing to deploy: what matched runs a higher build, {runs}"));
+    let overtaken = report.overtaken();
+    assert!(overtaken.iter().all(|overtaken| overtaken.may_be_marked()));
+    assert_eq!(overtaken.map(|overtaken| overtaken.to_string()), expected);
 }
 
 #[test]
@@ -257,6 +255,9 @@ async fn when_nothing_matches_the_near_ones_are_named() {
         ["a", "b", "c_d"],
         "ghcr.io/acme/web:1",
     ));
+    let mut without_images = workload("empty", ["a", "b", "c_d"], OLD);
+    without_images.containers.clear();
+    cluster.put(without_images);
     cluster.put(workload("unrelated", ["x", "y", "z"], "nginx"));
     assert_eq!(
         near_misses(&cluster, Request::new(build(NEW))).await,
@@ -265,6 +266,7 @@ async fn when_nothing_matches_the_near_ones_are_named() {
              tag says a_b_c_d",
             "shop/Deployment/unlabeled uses the repository, but its labels say owner a, repo b and no branch, while the \
              tag says a_b_c_d",
+            "shop/Deployment/empty has the labels, but none of its containers has an image",
             "shop/Deployment/elsewhere has the labels, but runs ghcr.io/acme/web:1 and not docker.io/acme/web",
         ]
     );

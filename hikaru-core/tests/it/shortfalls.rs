@@ -33,6 +33,16 @@ impl Scene {
         self
     }
 
+    fn with_timeout(mut self, place: &str) -> Self {
+        let error = ClusterError::Unavailable {
+            message: "no answer".into(),
+            retry_after: None,
+        };
+        let fault = Fault::of_error(Severity::Failure, place, &error);
+        self.faults.push(fault);
+        self
+    }
+
     /// The shortfall for a lenient caller, the usual one and a strict one.
     async fn check(self, allow_none: bool) -> [Told; 3] {
         let mut port = MockClusterPort::new();
@@ -130,6 +140,14 @@ async fn what_failed_comes_first_and_says_whether_repeating_can_help() {
             Scene::of(&[]).with(Severity::Failure, "a.yaml:1:2"),
             Unread,
             unread,
+        ),
+        (
+            Scene::of(&[("web", BEFORE, denied())])
+                .with(Severity::Failure, "a.yaml:1:2")
+                .with_timeout("daemonsets.apps"),
+            Unfinished,
+            "something could not be read, so workloads may be missing: daemonsets.apps: unavailable: no answer (and 1 more); \
+             repeating the call can help",
         ),
         (
             Scene::of(&[fine])

@@ -91,6 +91,28 @@ async fn who_uses_an_image() {
 }
 
 #[tokio::test]
+async fn images_that_cannot_be_read_and_begin_with_the_repository_are_faults() {
+    let cluster = MemoryCluster::default();
+    for (name, image) in [
+        ("web", "acme/web:1.4.0"),
+        ("unreadable", "docker.io/acme/web:${TAG}"),
+        ("other", "acme/api:${TAG}"),
+    ] {
+        cluster.put(workload("shop", name, image));
+    }
+    for image in ["acme/web", "acme/web:1.4.0", "acme/web:1.5.0"] {
+        let users = find(&cluster, image, &TagFormats::default()).await;
+        let faults = users.expect("an answer").faults;
+        assert_eq!(faults.len(), 1, "{image}: {faults:?}");
+        assert_eq!(faults[0].severity, Severity::Failure);
+        assert_eq!(&*faults[0].place, "shop/Deployment/unreadable");
+        let message = &faults[0].message;
+        let told = "the image docker.io/acme/web:${TAG} of web cannot be read: expected ";
+        assert!(message.starts_with(told), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn what_could_not_be_read_is_told_once() {
     let cluster = Torn(MemoryCluster::default());
     let users = find(&cluster, BUILD, &TagFormats::default()).await;

@@ -13,7 +13,7 @@ use crate::{
     query::Parameters,
     request_line::RequestLine,
     server::Shared,
-    wire,
+    wire::{self, Interface},
 };
 
 /// Upgrades, in a task of its own (see [`in_task`]). While the call waits for a permit nothing has begun, and it ends with its
@@ -85,7 +85,7 @@ fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
         true => Terms::Strict,
         false => Terms::Lenient,
     };
-    let told = || wire::Report::from(report);
+    let told = || wire::Report::new(report, Interface::Http);
     if let Some(shortfall) = report.shortfall(terms, ask.allow_none) {
         let (kind, see) = match shortfall.kind {
             ShortfallKind::Refused => (Kind::Refused, ""),

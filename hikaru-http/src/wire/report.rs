@@ -3,7 +3,7 @@
 use hikaru_core::{Reported, Severity, Verdict};
 use serde::Serialize;
 
-use super::Build;
+use super::{Build, Interface};
 
 /// What came of a request, or would come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,8 +87,9 @@ pub struct Fault {
     pub failure: bool,
 }
 
-impl From<&hikaru_core::Report> for Report {
-    fn from(report: &hikaru_core::Report) -> Self {
+impl Report {
+    /// The report for a caller of this interface.
+    pub fn new(report: &hikaru_core::Report, interface: Interface) -> Self {
         let build = report.build();
         let list = |verdict: Verdict| -> Vec<Entry> {
             let entries = report.entries.iter();
@@ -104,7 +105,9 @@ impl From<&hikaru_core::Report> for Report {
             equal: list(Verdict::Equal),
             obsolete: list(Verdict::Obsolete),
             skipped: list(Verdict::Skipped),
-            note: report.overtaken(),
+            note: report
+                .overtaken()
+                .map(|overtaken| interface.overtaken(&overtaken)),
             near_misses: report.near_miss_sentences().collect(),
             faults: report.faults.iter().map(Fault::from).collect(),
         }

@@ -18,7 +18,7 @@ async fn post(cluster: &MemoryCluster) -> Value {
     let report = upgrade(cluster, Request::new(build), Mode::Commit)
         .await
         .expect("an answer");
-    golden(wire::Report::from(&report))
+    golden(wire::Report::new(&report, wire::Interface::Http))
 }
 
 #[tokio::test]

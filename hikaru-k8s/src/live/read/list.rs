@@ -321,7 +321,8 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
             Some(namespace) => format!("{} in {namespace}", listing.kind),
             None => listing.kind.to_string(),
         };
-        let fault = Fault::new(severity, place, error.to_string());
+        let mut fault = Fault::new(severity, place, error.to_string());
+        fault.is_retryable = refusal::of_read(error).is_retryable();
         if !faults.contains(&fault) {
             faults.push(fault);
         }

@@ -436,14 +436,14 @@ async fn a_kind_that_cannot_be_listed_is_a_fault() {
     let faults: Vec<_> = report
         .faults
         .iter()
-        .map(|f| (&*f.place, f.severity))
+        .map(|f| (&*f.place, f.severity, f.is_retryable))
         .collect();
     assert_eq!(
         faults,
         [
-            ("cronjobs.batch", Severity::Failure),
-            ("daemonsets.apps", Severity::Failure),
-            ("statefulsets.apps", Severity::Failure)
+            ("cronjobs.batch", Severity::Failure, false),
+            ("daemonsets.apps", Severity::Failure, true),
+            ("statefulsets.apps", Severity::Failure, false)
         ]
     );
     let stub = Stub::start(|_, _| Step::Html(404)).await;
