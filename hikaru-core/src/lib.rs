@@ -123,9 +123,9 @@ pub use port::{
 pub use testing::{MemoryCluster, MockClusterPort, contract};
 pub use text::{Escaped, Excerpt};
 pub use upgrade::{
-    ATTEMPTS, Attempts, FindError, LOST_READS, LOST_WRITES, Miss, NearMiss, Outcome, Overtaken, Report,
-    Reported, Shortfall, ShortfallKind, Step, Terms, Users, apply, candidates, find, near_misses,
-    upgrade,
+    ATTEMPTS, Attempts, FindError, LOST_READS, LOST_WRITES, Miss, NearMiss, Outcome, Overtaken,
+    Report, Reported, Shortfall, ShortfallKind, Step, Terms, Users, apply, candidates, find,
+    near_misses, upgrade,
 };
 pub use workload::{
     AdapterNote, CHANGE_CAUSE, Container, Hindrance, IdentityKeys, IdentityLabels, LAST_UPGRADE,

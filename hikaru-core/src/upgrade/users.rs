@@ -94,7 +94,9 @@ pub async fn find(
         }
         None => {
             for workload in &found.workloads {
-                users.faults.extend(unreadable(workload, wanted.repository()));
+                users
+                    .faults
+                    .extend(unreadable(workload, wanted.repository()));
             }
             let using = found.workloads.into_iter();
             let using = using.filter(|w| {
