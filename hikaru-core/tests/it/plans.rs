@@ -266,8 +266,8 @@ async fn when_nothing_matches_the_near_ones_are_named() {
              tag says a_b_c_d",
             "shop/Deployment/unlabeled uses the repository, but its labels say owner a, repo b and no branch, while the \
              tag says a_b_c_d",
-            "shop/Deployment/empty has the labels, but none of its containers has an image",
             "shop/Deployment/elsewhere has the labels, but runs ghcr.io/acme/web:1 and not docker.io/acme/web",
+            "shop/Deployment/empty has the labels, but none of its containers has an image",
         ]
     );
     let mut narrowed = workload("web", ["a", "b", "c_d"], OLD);
