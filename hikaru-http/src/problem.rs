@@ -358,7 +358,9 @@ mod tests {
 
     #[test]
     fn the_document_lists_every_problem() {
-        let document = include_str!("../../docs/http-api.md");
+        // Read when it runs: the document is no part of the crate's package, which has to compile.
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/http-api.md");
+        let document = std::fs::read_to_string(path).expect(path);
         for kind in Kind::ALL {
             let (_, status, title) = kind.facts();
             let row = format!("| `{}` | {} | {title} |", kind.urn(), status.as_u16());

@@ -1,7 +1,7 @@
 //! `cargo xtask`: every chore of this workspace as a command.
 //!
-//! Here are the arguments; each chore has a file in `chores/`, the architecture's invariants are in
-//! `tidy/`, and the control plane for tests is the library half of this crate.
+//! Here are the arguments; each chore has a file in `chores/`, and the control plane for tests is the library half of
+//! this crate.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,7 +9,7 @@
 )]
 
 mod chores;
-mod tidy;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

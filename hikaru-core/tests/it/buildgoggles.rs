@@ -140,3 +140,21 @@ fn tags_of_other_formats_are_read_by_them() {
     let [refused, accepted] = counts;
     assert!(accepted > 50 && refused > 10, "{counts:?}");
 }
+
+/// The table in docs/tag-grammar.md has the messages that the parser writes.
+#[test]
+fn the_documented_errors_are_the_real_ones() {
+    let docs = include_str!("../../../docs/tag-grammar.md");
+    let table = docs.split("## Where reading stops").nth(1);
+    let rows = table.expect("the part").lines().filter_map(|line| {
+        let (tag, error) = line.strip_prefix("| `")?.split_once("` | ")?;
+        Some((tag, error.strip_suffix(" |")?))
+    });
+    let mut count = 0;
+    for (tag, error) in rows {
+        let refused = BuildTag::parse(tag, &TagFormat::default()).expect_err(tag);
+        assert_eq!(refused.to_string(), error, "{tag}");
+        count += 1;
+    }
+    assert!(count >= 5, "{count} rows");
+}

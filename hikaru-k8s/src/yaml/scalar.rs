@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn plain_scalars_have_the_type_that_sigs_k8s_io_yaml_gives_them() {
-        for line in include_str!("../../tests/data/plain_scalars.tsv").lines() {
+        for line in include_str!("tests/plain_scalars.tsv").lines() {
             if !line.starts_with('#') {
                 let (value, expected) = line.split_once('\t').expect("two columns");
                 assert_eq!(format!("{:?}", plain(value)), expected, "{value}");

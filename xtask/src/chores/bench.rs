@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use xtask::figures;
 
-use super::{cluster, lint::cargo};
+use super::cluster;
+use crate::workspace::cargo;
 
 /// Builds the control plane if need be, and runs every bench target with every feature. The table is printed also when a
 /// bench has failed: of what was measured before.

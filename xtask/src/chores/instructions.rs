@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use crate::tidy::root;
+use crate::workspace::root;
 use callgrind::Callgrind;
 
 /// The table, below the workspace's folder.

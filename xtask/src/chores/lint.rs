@@ -1,8 +1,6 @@
 //! `cargo xtask lint`: rustfmt, clippy and rustdoc, with every warning an error.
 
-use std::process::Command;
-
-use crate::tidy::root;
+use crate::workspace::cargo;
 
 /// Runs all of them, also when the first one fails: a person mends them in one go.
 pub(crate) fn run() -> Result<(), String> {
@@ -63,11 +61,4 @@ pub(crate) fn run() -> Result<(), String> {
     } else {
         Err(format!("{} found something", failed.join(", ")))
     }
-}
-
-/// Cargo in the workspace's folder.
-pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command
 }

@@ -329,23 +329,3 @@ fn commits_are_the_same_when_one_begins_the_other() {
         assert_eq!((a.same_commit(&b), b.same_commit(&a)), (same, same));
     }
 }
-
-/// The table in docs/tag-grammar.md says what is really said.
-#[test]
-fn the_documented_errors_are_the_real_ones() {
-    let docs = include_str!("../../../../docs/tag-grammar.md");
-    let table = docs
-        .split("## Where reading stops")
-        .nth(1)
-        .expect("the part");
-    let rows = table.lines().filter_map(|line| {
-        let (tag, error) = line.strip_prefix("| `")?.split_once("` | ")?;
-        Some((tag, error.strip_suffix(" |")?))
-    });
-    let mut count = 0;
-    for (tag, error) in rows {
-        check(tag, error);
-        count += 1;
-    }
-    assert!(count >= 5, "{count} rows");
-}

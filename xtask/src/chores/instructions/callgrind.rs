@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::Failure;
-use crate::chores::lint::cargo;
+use crate::workspace::cargo;
 
 const PACKAGE: &str = "hikaru-core";
 const BENCH: &str = "rules";

@@ -15,8 +15,7 @@ use xtask::assets::Locations;
 use xtask::processes::{Process, mentioning};
 use xtask::supervisor::PROGRAM_VARIABLE;
 
-use crate::chores::lint::cargo;
-use crate::tidy::{packages, root};
+use crate::workspace::{cargo, members};
 
 /// The feature of the tests that need the control plane.
 const CLUSTER: &str = "cluster";
@@ -70,10 +69,13 @@ impl Suite {
     /// Every feature of every member is on, so that no test stands behind one that nobody sets; without
     /// a control plane all but `cluster`.
     pub(super) fn new(locations: &Locations, has_cluster: bool) -> Result<Self, String> {
-        let packages = packages(&root())?;
-        let declared = packages
-            .iter()
-            .map(|package| (package.name.as_str(), package.features.as_slice()));
+        let packages = members()?;
+        let declared = packages.iter().map(|package| {
+            (
+                package.name.as_str(),
+                package.features.keys().map(String::as_str).collect(),
+            )
+        });
         let (features, left_out) = select(declared, has_cluster);
         let own = std::env::current_exe().map_err(|error| format!("own program: {error}"))?;
         let mut variables = vec![(PROGRAM_VARIABLE, own)];
@@ -206,12 +208,12 @@ fn signal(processes: &[Process], signal: Signal) {
 
 /// The features to set, and the crates whose cluster tests are left out.
 fn select<'a>(
-    packages: impl Iterator<Item = (&'a str, &'a [String])>,
+    packages: impl Iterator<Item = (&'a str, Vec<&'a str>)>,
     has_cluster: bool,
 ) -> (Vec<String>, Vec<String>) {
     let (mut features, mut left_out) = (Vec::new(), Vec::new());
     for (package, declared) in packages {
-        for feature in declared.iter().filter(|feature| *feature != "default") {
+        for feature in declared.into_iter().filter(|feature| *feature != "default") {
             if feature == CLUSTER && !has_cluster {
                 left_out.push(package.to_owned());
             } else {
@@ -250,12 +252,12 @@ mod tests {
 
     #[test]
     fn all_features_are_set_but_those_that_cannot_be() {
-        let (mock, cluster) = (
-            ["default".to_owned(), "testing".to_owned()],
-            ["cluster".to_owned()],
-        );
-        let packages = [("core", &mock[..]), ("k8s", &cluster[..]), ("http", &[])];
-        let select = |has_cluster| select(packages.into_iter(), has_cluster);
+        let packages = [
+            ("core", vec!["default", "testing"]),
+            ("k8s", vec!["cluster"]),
+            ("http", vec![]),
+        ];
+        let select = |has_cluster| select(packages.clone().into_iter(), has_cluster);
         assert_eq!(
             select(true),
             (
