@@ -2,7 +2,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod cluster;
-pub(crate) mod instructions;
 pub(crate) mod lint;
 pub(crate) mod test;
 pub(crate) mod tidy;

@@ -26,8 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Everything that CI checks: lint, tidy, that reading is linear, the control plane, all tests, and that nothing is
-    /// left behind.
+    /// Everything that CI checks: lint, tidy, the control plane, all tests, and that nothing is left behind.
     Test,
     /// rustfmt, clippy and rustdoc; every warning is an error.
     Lint,
@@ -35,14 +34,6 @@ enum Chore {
     Tidy,
     /// Every bench, side by side with its baseline.
     Bench,
-    /// The instructions of each operation of the rules, beside those in docs/instructions.tsv. Needs valgrind.
-    Instructions {
-        /// Write them to the table.
-        #[arg(long)]
-        keep: bool,
-    },
-    /// Whether reading takes linear time, by counted instructions. Needs valgrind.
-    Linear,
     /// The real control plane that tests run against.
     Cluster {
         #[command(subcommand)]
@@ -86,8 +77,6 @@ fn main() -> ExitCode {
         Chore::Lint => chores::lint::run(),
         Chore::Tidy => chores::tidy::run(),
         Chore::Bench => chores::bench::run(),
-        Chore::Instructions { keep } => chores::instructions::run(keep),
-        Chore::Linear => chores::instructions::linear::chore(),
         Chore::Cluster { action } => match action {
             ClusterAction::Build => chores::cluster::build(),
             ClusterAction::Up => chores::cluster::up(),

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hikaru_core::{Build, Code, TagFormats, Version, plan};
+use hikaru_core::{Build, Code, Reference, TagFormats, Version, plan};
 
-use crate::{inputs, operations::view, workloads};
+use crate::{inputs, workloads};
 
 const ROUNDS: usize = 31;
 /// How often something small is done in one turn.
@@ -59,6 +59,13 @@ fn median(times: &[f64]) -> f64 {
 
 fn medians<const N: usize>(subjects: [Subject<'_>; N]) -> [f64; N] {
     rounds(subjects).map(|times| median(&times))
+}
+
+/// Reads a reference and its tag, as views.
+fn view(image: &str, formats: &TagFormats) -> bool {
+    let reference = Reference::parse(black_box(image));
+    let tag = reference.as_ref().ok().and_then(Reference::tag);
+    black_box(tag.map(|tag| formats.read(tag))).is_some_and(|read| read.is_ok())
 }
 
 fn references() {

@@ -1,6 +1,9 @@
-//! Inputs that grow, for every parser: reading has to take linear time, also what is refused.
+//! Inputs that grow, for every parser: reading has to take linear time, and refusing has to, too.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use hikaru_core::{
     BuildTag, Force, Mark, Reference, TagFormat, TagFormats, Version, WorkloadName, check_namespace,
@@ -261,15 +264,51 @@ pub(crate) const ALL: &[Series] = &[
     refused("name/namespace", namespace, |n| repeated("a-", n) + "é"),
 ];
 
-/// Reads the short and the long input of one of them, by its name, so many times each. `None`: there is none of that name.
-pub(crate) fn grow(name: &str, short: usize, long: usize) -> Option<()> {
-    let series = ALL.iter().find(|series| series.name == name)?;
-    let inputs = [series.short, 10 * series.short].map(series.make);
-    for (input, times) in inputs.iter().zip([short, long]) {
-        for _ in 0..times {
-            let is_read = (series.read)(black_box(input));
-            assert_eq!(is_read, series.accepted, "{name}: {input}");
-        }
+/// An input that is ten times as long takes at most this many times as long: a linear parser takes ten times, a quadratic
+/// one a hundred times.
+const MOST: f64 = 30.0;
+/// How often both inputs are timed before a parser fails. Only the lowest times count, as a busy machine adds to the others.
+const ROUNDS: usize = 50;
+/// How often an input is read for one time.
+const TURN: u32 = 3;
+
+/// Checks every parser with each of its inputs, and prints what is not linear.
+pub(crate) fn are_linear() -> bool {
+    let growths = ALL.iter().map(|series| (series.name, series.growth()));
+    let failed: Vec<_> = growths.filter(|(_, growth)| *growth > MOST).collect();
+    for (name, growth) in &failed {
+        println!("{name}: {growth:.0} times the time for ten times the length");
     }
-    Some(())
+    let count = ALL.len();
+    println!(
+        "reading takes linear time for {} of {count} kinds of input",
+        count - failed.len()
+    );
+    failed.is_empty()
+}
+
+impl Series {
+    /// How many times as long the long input takes as the short one.
+    fn growth(&self) -> f64 {
+        let inputs = [self.short, 10 * self.short].map(self.make);
+        let mut lowest = [Duration::MAX; 2];
+        for _ in 0..ROUNDS {
+            for (input, lowest) in inputs.iter().zip(&mut lowest) {
+                *lowest = self.time(input).min(*lowest);
+            }
+            if lowest[1].as_secs_f64() <= MOST * lowest[0].as_secs_f64() {
+                break;
+            }
+        }
+        lowest[1].as_secs_f64() / lowest[0].as_secs_f64()
+    }
+
+    fn time(&self, input: &str) -> Duration {
+        let start = Instant::now();
+        for _ in 0..TURN {
+            let is_read = (self.read)(black_box(input));
+            assert_eq!(is_read, self.accepted, "{}: {input}", self.name);
+        }
+        start.elapsed()
+    }
 }

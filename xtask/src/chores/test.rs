@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use xtask::assets::{Assets, Locations};
 
-use super::instructions::{Failure, linear};
 use super::{lint, tidy};
 use suite::{Counts, Suite};
 
@@ -111,11 +110,6 @@ pub(crate) fn run() -> Result<(), String> {
 
     account.stage("lint", || lint::run().into());
     account.stage("tidy", || tidy::run().into());
-    account.stage("instructions", || match linear::run() {
-        Ok(detail) => Outcome::Passed(detail),
-        Err(missing @ Failure::NoValgrind) => Outcome::NotRun(missing.into()),
-        Err(Failure::Failed(why)) => Outcome::Failed(why),
-    });
     let mut has_cluster = false;
     account.stage("control plane", || {
         match Assets::ensure(&locations, &|step| eprintln!("{step}")) {
