@@ -8,8 +8,13 @@ mod sources;
 
 use crate::workspace::{members, packages_of, root, with_dependencies};
 
-/// Crates whose files still import each other in circles.
-const WITH_CIRCLES: [&str; 3] = ["hikaru-core", "hikaru-k8s", "hikaru-http"];
+/// Folders whose files still import each other in circles.
+const WITH_CIRCLES: [&str; 4] = [
+    "hikaru-core/src/policy",
+    "hikaru-http/src",
+    "hikaru-k8s/src/folder",
+    "hikaru-k8s/src/live",
+];
 
 /// Checks every rule, and prints every offense.
 pub(crate) fn run() -> Result<(), String> {
@@ -29,9 +34,12 @@ pub(crate) fn run() -> Result<(), String> {
         if name == "hikaru-core" {
             offenses.extend(sources::io(&tree));
         }
-        if !WITH_CIRCLES.contains(&name) {
-            offenses.extend(tree.circles());
-        }
+        let is_known = |circle: &String| WITH_CIRCLES.iter().any(|path| circle.starts_with(path));
+        offenses.extend(
+            tree.circles()
+                .into_iter()
+                .filter(|circle| !is_known(circle)),
+        );
     }
     offenses.extend(crates::newer_than_ours(&with_dependencies()?));
     packages.extend(packages_of("hikaru-core/fuzz/Cargo.toml")?);
