@@ -1,8 +1,8 @@
 //! What is known of a cluster, as a plain state machine: events of lists and watches in, workloads and freshness out.
-//! No IO, no clock: the time is handed in. Who feeds it is said in `watch`; how the objects are kept and found, in few
-//! bytes each, in `entries`.
+//! No IO, no clock: the time is handed in. The events come from `watch`; the objects are kept and found in `objects`.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,36 +12,31 @@ use hikaru_core::{
     Workload, WorkloadId,
 };
 
-use crate::kind::Kind;
-use crate::live::read::object::Malformed;
+use crate::{kind::Kind, live::read::object::Malformed};
 
-mod bytes;
-mod directory;
-mod entries;
-mod interner;
-mod record;
-mod slab;
+mod objects;
+mod texts;
 
-use entries::{Entries, EntryNumber, Sighting};
+use objects::Objects;
 
-/// The number of a source: what one list and the watch that goes on from it are of.
-pub(in crate::live) type SourceNumber = usize;
+/// The number of a source: one kind, in one namespace or in all. It is listed once, and then watched.
+pub(super) type SourceNumber = usize;
 
 /// What is known.
 #[derive(Debug)]
-pub(in crate::live) struct Index {
+pub(super) struct Index {
     sources: Vec<Source>,
     /// How long a source may show no life before the view counts as out of date.
     patience: Duration,
-    entries: Entries,
+    objects: Objects,
 }
 
 #[derive(Debug)]
 struct Source {
     kind: Arc<Kind>,
     namespace: Option<Text>,
-    /// Which list its entries were last seen in: what a new list does not name is gone.
-    generation: u32,
+    /// The number of its last list that began: what a list does not name is gone when it ends.
+    list: u32,
     state: State,
     /// When it last showed life.
     alive: Instant,
@@ -85,29 +80,13 @@ impl Cause {
     }
 }
 
-/// An object as it was last seen.
-#[derive(Debug)]
-pub(in crate::live) enum Object {
-    Sound(Box<Workload>),
-    Malformed(Malformed),
-}
-
-impl Object {
-    fn id(&self) -> &WorkloadId {
-        match self {
-            Self::Sound(workload) => &workload.id,
-            Self::Malformed(malformed) => &malformed.id,
-        }
-    }
-}
-
 /// A state of an object, as it was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) struct StateNumber(u64);
+pub(super) struct StateNumber(u64);
 
 /// How far the whole can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) enum Trust {
+pub(super) enum Trust {
     Fresh,
     /// But for a kind of Kubernetes that is not there, or not for us.
     Incomplete,
@@ -118,7 +97,7 @@ pub(in crate::live) enum Trust {
 
 impl Index {
     /// Nothing is known yet of these sources: a kind, and the namespace if it is of one.
-    pub(in crate::live) fn new(
+    pub(super) fn new(
         sources: impl IntoIterator<Item = (Arc<Kind>, Option<Text>)>,
         patience: Duration,
         now: Instant,
@@ -126,7 +105,7 @@ impl Index {
         let source = |(kind, namespace)| Source {
             kind,
             namespace,
-            generation: 0,
+            list: 0,
             state: State::New,
             alive: now,
             trouble: None,
@@ -134,48 +113,54 @@ impl Index {
         Self {
             sources: sources.into_iter().map(source).collect(),
             patience,
-            entries: Entries::default(),
+            objects: Objects::default(),
         }
     }
 
     /// A new list begins: what it will not name is gone when it ends.
-    pub(in crate::live) fn begin(&mut self, source: SourceNumber) {
-        let generation = &mut self.sources[source].generation;
-        *generation = generation.wrapping_add(1);
+    pub(super) fn begin(&mut self, source: SourceNumber) {
+        let list = &mut self.sources[source].list;
+        *list = list.wrapping_add(1);
     }
 
-    /// An object was listed, made or changed.
-    pub(in crate::live) fn put(&mut self, source: SourceNumber, object: Object) {
-        let generation = self.sources[source].generation;
-        self.entries.put(object, Sighting { source, generation });
+    /// A workload was listed, made or changed.
+    pub(super) fn put(&mut self, source: SourceNumber, workload: Workload) {
+        let list = self.sources[source].list;
+        self.objects.put(workload, source, list);
+    }
+
+    /// An object that cannot be read was listed, made or changed.
+    pub(super) fn put_malformed(&mut self, source: SourceNumber, malformed: Malformed) {
+        let list = self.sources[source].list;
+        self.objects.put_malformed(malformed, source, list);
     }
 
     /// An object was deleted.
-    pub(in crate::live) fn gone(&mut self, id: &WorkloadId) {
-        self.entries.remove(id);
+    pub(super) fn gone(&mut self, id: &WorkloadId) {
+        self.objects.remove(id);
     }
 
     /// The list is complete: what it did not name is gone.
-    pub(in crate::live) fn end(&mut self, source: SourceNumber, now: Instant) {
-        let generation = self.sources[source].generation;
-        self.entries
-            .remove_where(|seen| seen.source == source && seen.generation != generation);
+    pub(super) fn end(&mut self, source: SourceNumber, now: Instant) {
+        let list = self.sources[source].list;
+        self.objects
+            .remove_where(|seen| seen.source == source && seen.list != list);
         let source = &mut self.sources[source];
         (source.state, source.alive, source.trouble) = (State::Listed, now, None);
     }
 
     /// The watch of a source that was listed has said something, or ended as it should.
-    pub(in crate::live) fn alive(&mut self, source: SourceNumber, now: Instant) {
+    pub(super) fn alive(&mut self, source: SourceNumber, now: Instant) {
         self.sources[source].alive = now;
     }
 
     /// The watch of a source was opened: what kept it from that is over.
-    pub(in crate::live) fn opened(&mut self, source: SourceNumber) {
+    pub(super) fn opened(&mut self, source: SourceNumber) {
         self.sources[source].trouble = None;
     }
 
     /// A list or a watch of a source failed. What was known of it stays until it is too old.
-    pub(in crate::live) fn failed(&mut self, source: SourceNumber, trouble: Trouble) {
+    pub(super) fn failed(&mut self, source: SourceNumber, trouble: Trouble) {
         let source = &mut self.sources[source];
         source.state = match source.state {
             State::Listed => State::Listed,
@@ -187,27 +172,27 @@ impl Index {
     }
 
     /// Closes the source of an added kind that the server lacks or forbids, once what is known of it is too old.
-    pub(in crate::live) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
+    pub(super) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
         let Source { state, alive, .. } = self.sources[source];
         if state == State::Listed && now.saturating_duration_since(alive) <= self.patience {
             return false;
         }
-        self.entries.remove_where(|seen| seen.source == source);
+        self.objects.remove_where(|seen| seen.source == source);
         self.sources[source].state = State::Closed;
         true
     }
 
     /// Which state of an object is known, to tell later whether it still is the same.
-    pub(in crate::live) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
-        self.entries.state_of(id)
+    pub(super) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
+        self.objects.state_of(id)
     }
 
     /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
     /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote. And what
     /// is known can be older than what was judged, which may have been read past the view: then the new image beside the
     /// old settings would be a state that never was, and the watch brings the true one.
-    pub(in crate::live) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
-        self.entries
+    pub(super) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
+        self.objects
             .change(&change.judged().id, sent_at, |workload| {
                 if !change.holds_for(workload) {
                     return;
@@ -225,13 +210,13 @@ impl Index {
 
     /// Marks were removed from a workload as it was read, which was asked for at a known state. They go here only if
     /// all else that a verdict reads is known as it was read then.
-    pub(in crate::live) fn unheld(
+    pub(super) fn unheld(
         &mut self,
         from: &Workload,
         removed: &[(Text, Text)],
         sent_at: Option<StateNumber>,
     ) {
-        self.entries.change(&from.id, sent_at, |workload| {
+        self.objects.change(&from.id, sent_at, |workload| {
             let is_the_same = workload.uid == from.uid
                 && workload.labels == from.labels
                 && workload.settings == from.settings
@@ -250,19 +235,22 @@ impl Index {
     }
 
     /// How many objects are known, how long the most silent source has shown no life, and how many sources are not watched.
-    pub(in crate::live) fn vitals(&self, now: Instant) -> (usize, Duration, usize) {
+    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration, usize) {
         let open = self.sources.iter();
         let open = open.filter(|source| source.state != State::Closed);
         let alive = open.map(|source| source.alive).min();
         let age = alive.map(|alive| now.saturating_duration_since(alive));
         let sources = self.sources.iter();
         let unwatched = sources.filter(|s| s.state != State::Listed || s.trouble.is_some());
-        let objects = self.entries.numbers().count();
-        (objects, age.unwrap_or_default(), unwatched.count())
+        (
+            self.objects.count(),
+            age.unwrap_or_default(),
+            unwatched.count(),
+        )
     }
 
     /// How far it can be trusted.
-    pub(in crate::live) fn trust(&self, now: Instant) -> Trust {
+    pub(super) fn trust(&self, now: Instant) -> Trust {
         let mut oldest = None;
         let mut incomplete = false;
         for source in &self.sources {
@@ -288,7 +276,7 @@ impl Index {
     }
 
     /// What keeps it from being trusted: of the first source in trouble, and how many others there are.
-    pub(in crate::live) fn reason(&self) -> Option<String> {
+    pub(super) fn reason(&self) -> Option<String> {
         let sources = self.sources.iter();
         let mut troubled = sources
             .filter(|source| source.state != State::Closed || !source.kind.added)
@@ -306,62 +294,37 @@ impl Index {
     ///
     /// # Errors
     /// When the server lets us see nothing at all.
-    pub(in crate::live) fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
-        let mut found = Found::new(Vec::new(), self.faults(scope)?);
-        // What an identity or a repository is looked up by is no more than a hint: the scope decides.
-        let mut admit = |number: EntryNumber| {
-            let workload = self.entries.workload(number);
-            found.workloads.extend(
-                workload
-                    .filter(|workload| scope.admits(workload))
-                    .map(Arc::new),
-            );
+    pub(super) fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        let faults = self.faults(scope)?;
+        let objects = &self.objects;
+        let of_identities = |identities: &[String]| -> Vec<&Arc<Workload>> {
+            let each = identities.iter();
+            each.flat_map(|identity| objects.of_identity(identity))
+                .collect()
         };
-        let of_repository = |build: &Build| {
-            let repository = build.repository().to_string();
-            self.entries.of_repository(&repository)
-        };
-        match &scope.select {
-            Select::Build(build) => match Identities::of(build) {
-                Some(identities) => self.of(&identities).into_iter().for_each(&mut admit),
-                None => of_repository(build).for_each(&mut admit),
+        let of_repository = |build: &Build| objects.of_repository(&build.repository().to_string());
+        let candidates: Vec<&Arc<Workload>> = match &scope.select {
+            Select::Build(build) => match identities_of(build) {
+                Some(identities) => of_identities(&identities),
+                None => of_repository(build).collect(),
             },
             Select::Near(build) => {
-                let identities = Identities::of(build);
-                let mut near = identities.map_or_else(Vec::new, |texts| self.of(&texts));
+                let mut near = of_identities(&identities_of(build).unwrap_or_default());
                 // An image that cannot be read is looked up by any repository.
-                let uses = |number: &EntryNumber| {
-                    let workload = self.entries.workload(*number);
-                    workload.is_some_and(|workload| build.is_used_by(&workload))
-                };
-                near.extend(of_repository(build).filter(uses));
-                near.sort_unstable();
-                near.dedup();
-                near.into_iter().for_each(&mut admit);
+                near.extend(of_repository(build).filter(|workload| build.is_used_by(workload)));
+                let mut ids = HashSet::new();
+                near.retain(|workload| ids.insert(&workload.id));
+                near
             }
-            Select::Repository(wanted) => {
-                self.entries.of_repository(wanted).for_each(&mut admit);
-            }
-            Select::Named(ids) => {
-                let numbers = ids.iter().filter_map(|id| self.entries.number_of(id));
-                numbers.for_each(&mut admit);
-            }
-            _ => self.entries.numbers().for_each(&mut admit),
-        }
-        Ok(found)
-    }
-
-    fn of(&self, identities: &Identities<'_>) -> Vec<EntryNumber> {
-        let mut numbers: Vec<EntryNumber> = self.entries.of_identity(identities.text).collect();
-        for text in &identities.without_git {
-            numbers.extend(self.entries.of_identity(text));
-        }
-        if !identities.without_git.is_empty() {
-            // Two texts can have one hash.
-            numbers.sort_unstable();
-            numbers.dedup();
-        }
-        numbers
+            Select::Repository(wanted) => objects.of_repository(wanted).collect(),
+            Select::Named(ids) => ids.iter().filter_map(|id| objects.named(id)).collect(),
+            _ => objects.all().collect(),
+        };
+        // An identity or a repository is only what a workload is looked up by: the scope decides.
+        let admitted = candidates
+            .into_iter()
+            .filter(|workload| scope.admits(workload));
+        Ok(Found::new(admitted.cloned().collect(), faults))
     }
 
     fn faults(&self, scope: &Scope) -> Result<Vec<Fault>, ClusterError> {
@@ -407,7 +370,7 @@ impl Index {
                 faults.push(Fault::new(Severity::Failure, namespace.clone(), words));
             }
         }
-        for malformed in self.entries.malformed() {
+        for malformed in self.objects.malformed() {
             let namespace = &malformed.id.namespace;
             if scope.namespaces.is_empty() || scope.namespaces.contains(namespace) {
                 faults.push(malformed.fault(scope));
@@ -432,32 +395,20 @@ impl Source {
     }
 }
 
-/// The labels, joined, of the workloads that a build's tag can mean.
-struct Identities<'b> {
-    /// The tag's identity.
-    text: &'b str,
-    /// The same without a `.git` that the repo may carry.
-    without_git: Vec<String>,
-}
-
-impl<'b> Identities<'b> {
-    /// `None`: the tag's format lacks a field, or has them in another order.
-    fn of(build: &'b Build) -> Option<Self> {
-        let identity = build.tag().identity();
-        if identity.fields() != IdentityFields::ALL {
-            return None;
-        }
-        let text = identity.as_str();
-        let mut without_git = Vec::new();
-        // Hardly any has one: a look for a dot is quicker than one for all.
-        if text.bytes().any(|b| b == b'.') {
-            without_git.extend(text.match_indices(".git_").map(|(at, git)| {
-                let rest = &text[at + git.len() - 1..];
-                format!("{}{rest}", &text[..at])
-            }));
-        }
-        Some(Self { text, without_git })
+/// The labels, joined, of the workloads that a build's tag can mean: the tag's identity, and the same without a `.git` that
+/// the repo may carry. `None`: the tag's format lacks a field, or has them in another order.
+fn identities_of(build: &Build) -> Option<Vec<String>> {
+    let identity = build.tag().identity();
+    if identity.fields() != IdentityFields::ALL {
+        return None;
     }
+    let text = identity.as_str();
+    let mut identities = vec![text.to_owned()];
+    identities.extend(text.match_indices(".git_").map(|(at, git)| {
+        let rest = &text[at + git.len() - 1..];
+        format!("{}{rest}", &text[..at])
+    }));
+    Some(identities)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::live::{
         list::{Listing, Most, Turn, Walk, is_closed, is_gone},
         object::{self, Seen},
     },
-    view::index::{Index, Object, SourceNumber},
+    view::index::{Index, SourceNumber},
 };
 
 /// How much later than it should a watch may end before it is given up; and how old a list may be when it is complete
@@ -202,7 +202,7 @@ impl Source {
                         }
                         for malformed in page.malformed {
                             tracing::warn!(object = %malformed.id, "{}", malformed.message);
-                            index.put(self.number, Object::Malformed(malformed));
+                            index.put_malformed(self.number, malformed);
                         }
                     });
                 }
@@ -224,7 +224,7 @@ impl Source {
     }
 
     fn put(&self, index: &mut Index, seen: Seen) {
-        index.put(self.number, Object::Sound(Box::new(seen.workload)));
+        index.put(self.number, seen.workload);
     }
 
     /// Watches from a version on, until a new list is needed.
@@ -428,7 +428,7 @@ impl Source {
             Err(malformed) => {
                 tracing::warn!(object = %malformed.id, "{}", malformed.message);
                 self.view
-                    .change(|index| index.put(self.number, Object::Malformed(*malformed)));
+                    .change(|index| index.put_malformed(self.number, *malformed));
             }
         }
     }
