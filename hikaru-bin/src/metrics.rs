@@ -3,7 +3,6 @@
 
 use std::{
     hash::{Hash, Hasher},
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -185,12 +184,7 @@ impl Figures {
         }
     }
 
-    fn written(
-        &self,
-        outcome: &Result<hikaru_core::Written, ClusterError>,
-        mode: Mode,
-        took: Duration,
-    ) {
+    fn written(&self, outcome: &Result<hikaru_core::Written, ClusterError>, mode: Mode) {
         let outcome = match outcome {
             Ok(_) => "written",
             Err(error) => outcome_of(error),
@@ -198,7 +192,6 @@ impl Figures {
         let dry_run = dry_run(mode);
         let written = Written { outcome, dry_run };
         self.writes.get_or_create(&written).inc();
-        self.write_seconds.observe(took.as_secs_f64());
     }
 }
 
@@ -327,19 +320,23 @@ impl Measured {
     }
 }
 
-/// A write is in flight until this is dropped, also when nobody waits for it any more.
-struct InFlight<'f>(&'f Gauge);
+/// So many writes are in flight until this is dropped, also when nobody waits for them any more.
+struct InFlight<'f> {
+    gauge: &'f Gauge,
+    writes: i64,
+}
 
 impl<'f> InFlight<'f> {
-    fn new(gauge: &'f Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn new(gauge: &'f Gauge, writes: usize) -> Self {
+        let writes = i64::try_from(writes).unwrap_or(i64::MAX);
+        gauge.inc_by(writes);
+        Self { gauge, writes }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.dec_by(self.writes);
     }
 }
 
@@ -349,16 +346,8 @@ impl ClusterPort for Measured {
         self.cluster.freshness()
     }
 
-    // What async_trait would make of an async function, but for one more box a request.
-    fn find<'c, 's, 'f>(
-        &'c self,
-        scope: &'s Scope,
-    ) -> Pin<Box<dyn Future<Output = Result<Found, ClusterError>> + Send + 'f>>
-    where
-        'c: 'f,
-        's: 'f,
-    {
-        self.cluster.find(scope)
+    async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
+        self.cluster.find(scope).await
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
@@ -370,15 +359,25 @@ impl ClusterPort for Measured {
         change: &Change,
         mode: Mode,
     ) -> Result<hikaru_core::Written, ClusterError> {
-        let _flight = InFlight::new(&self.figures.in_flight);
-        let begun = Instant::now();
-        let outcome = self.cluster.write(change, mode).await;
-        self.figures.written(&outcome, mode, begun.elapsed());
-        outcome
+        let answers = self.write_all(std::slice::from_ref(change), mode).await;
+        let lost = || ClusterError::Lost("the cluster gave no answer".to_owned());
+        answers.into_iter().next().unwrap_or_else(|| Err(lost()))
     }
 
-    async fn pause(&self, time: Duration) {
-        self.cluster.pause(time).await;
+    async fn write_all(
+        &self,
+        changes: &[Change],
+        mode: Mode,
+    ) -> Vec<Result<hikaru_core::Written, ClusterError>> {
+        let _flight = InFlight::new(&self.figures.in_flight, changes.len());
+        let begun = Instant::now();
+        let answers = self.cluster.write_all(changes, mode).await;
+        let took = begun.elapsed().as_secs_f64();
+        self.figures.write_seconds.observe(took);
+        for answer in &answers {
+            self.figures.written(answer, mode);
+        }
+        answers
     }
 
     async fn unhold(
@@ -429,19 +428,21 @@ impl ClusterPort for Measured {
 
 #[cfg(test)]
 mod tests {
-    /// `ClusterPort::pause` does nothing by default: a port that wraps another one must pass the call on.
+    /// A port that wraps another one has to pass a batch on as one: a folder writes each file once for it.
     #[tokio::test]
-    async fn a_pause_reaches_the_cluster() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-
+    async fn a_batch_of_writes_reaches_the_cluster_as_one() {
         use super::*;
+        use hikaru_core::{
+            Build, Confined, Container, IdentityLabels, Request, TagFormats, WorkloadId, plan,
+        };
+        use std::sync::Mutex;
 
-        /// It counts how often it is to wait.
+        /// It remembers how many changes each batch had.
         #[derive(Default)]
-        struct Waits(AtomicUsize);
+        struct Batches(Mutex<Vec<usize>>);
 
         #[async_trait]
-        impl ClusterPort for Waits {
+        impl ClusterPort for Batches {
             fn freshness(&self) -> Freshness {
                 Freshness::Fresh
             }
@@ -462,16 +463,37 @@ mod tests {
                 Ok(hikaru_core::Written::default())
             }
 
-            async fn pause(&self, _: Duration) {
-                self.0.fetch_add(1, Ordering::Relaxed);
+            async fn write_all(
+                &self,
+                changes: &[Change],
+                _: Mode,
+            ) -> Vec<Result<hikaru_core::Written, ClusterError>> {
+                self.0.lock().expect("no panic").push(changes.len());
+                let written = changes.iter().map(|_| Ok(hikaru_core::Written::default()));
+                written.collect()
             }
         }
 
-        let waits = Arc::new(Waits::default());
+        let workloads = ["web", "admin"].map(|name| {
+            let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", name));
+            workload.labels = IdentityLabels::new("acme", "web", "main");
+            workload
+                .containers
+                .push(Container::new("web", "acme/web:latest"));
+            workload
+        });
+        let build = Build::parse(
+            "acme/web:acme_web_main_1.4.0_7_0123abcd",
+            &TagFormats::default(),
+        );
+        let plan = plan(Request::new(build.expect("a build")), workloads);
+        let changes: Vec<Change> = plan.entries.into_iter().filter_map(|e| e.change).collect();
+        let batches = Arc::new(Batches::default());
         let figures = Arc::new(Figures::new(None));
-        let confined = hikaru_core::Confined::new(waits.clone(), Vec::new());
+        let confined = Confined::new(batches.clone(), vec!["shop".into()]);
         let measured = Measured::new(Arc::new(confined), figures);
-        measured.pause(Duration::from_secs(1)).await;
-        assert_eq!(waits.0.load(Ordering::Relaxed), 1);
+        let answers = measured.write_all(&changes, Mode::Commit).await;
+        assert_eq!(answers.len(), 2);
+        assert_eq!(*batches.0.lock().expect("no panic"), [2]);
     }
 }

@@ -10,12 +10,15 @@
     reason = "it is a program that talks to a person"
 )]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Build, Change, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels, Mode,
-    Request, Scope, TagFormats, Workload, WorkloadId, Written, upgrade,
+    Build, Change, Clock, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels,
+    Mode, Request, Scope, TagFormats, Workload, WorkloadId, Written, upgrade,
 };
 
 #[derive(Default)]
@@ -73,6 +76,34 @@ impl ClusterPort for Shelf {
     }
 }
 
+/// The machine's clock. A lost answer is waited for with tokio's timer.
+struct Machine {
+    start: Instant,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for Machine {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
 /// Posts a build twice, and says what came of it.
 pub(crate) async fn told() -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let shelf = Shelf::default();
@@ -82,7 +113,13 @@ pub(crate) async fn told() -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let build = Build::parse(image, &TagFormats::default())?;
     let mut lines = Vec::new();
     for _ in 0..2 {
-        let report = upgrade(&shelf, Request::new(build.clone()), Mode::Commit).await?;
+        let report = upgrade(
+            &shelf,
+            &Machine::default(),
+            Request::new(build.clone()),
+            Mode::Commit,
+        )
+        .await?;
         for reported in &report.entries {
             let (entry, outcome) = (&reported.entry, &reported.outcome);
             for judged in &entry.containers {

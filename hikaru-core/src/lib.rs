@@ -75,14 +75,14 @@
 //!
 //! ```
 //! # futures_util::FutureExt::now_or_never(async {
-//! # use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, upgrade};
+//! # use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
 //! # let build = Build::parse("acme/web:acme_web_main_1.10.0_7_9f3c2ab1", &TagFormats::default()).unwrap();
 //! # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 //! # web.labels = IdentityLabels::new("acme", "web", "main");
 //! # web.containers.push(Container::new("web", "acme/web:latest"));
 //! # let cluster = MemoryCluster::default();
 //! # cluster.put(web);
-//! let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+//! let report = upgrade(&cluster, &StillClock::default(), Request::new(build), Mode::Commit).await.unwrap();
 //! assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
 //! # }).unwrap();
 //! ```
@@ -116,11 +116,11 @@ pub use policy::{
     Plan, Reason, Request, Rules, SETTINGS, Sentence, UnreadableSetting, Verdict, Warning, plan,
 };
 pub use port::{
-    ClusterError, ClusterPort, Confined, Fault, Found, Freshness, Mode, Scope, Select, Severity,
-    Written,
+    Clock, ClusterError, ClusterPort, Confined, Fault, Found, Freshness, Mode, Scope, Select,
+    Severity, Written,
 };
 #[cfg(feature = "testing")]
-pub use testing::{MemoryCluster, MockClusterPort, contract};
+pub use testing::{MemoryCluster, MockClusterPort, StillClock, contract};
 pub use text::{Escaped, Excerpt};
 pub use upgrade::{
     ATTEMPTS, Attempts, FindError, LOST_READS, LOST_WRITES, Miss, NearMiss, Outcome, Overtaken,

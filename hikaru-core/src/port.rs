@@ -1,6 +1,7 @@
 //! The ports: what the rules need of a cluster, and its errors. Adapters implement them; nothing here knows of Kubernetes' API,
 //! files or HTTP.
 
+pub(crate) mod clock;
 pub(crate) mod confined;
 pub(crate) mod error;
 pub(crate) mod found;
@@ -8,6 +9,7 @@ pub(crate) mod freshness;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 
+pub use clock::Clock;
 pub use confined::Confined;
 pub use error::ClusterError;
 pub use found::{Fault, Found, Severity, Written};

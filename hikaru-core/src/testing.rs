@@ -1,8 +1,10 @@
 //! For the authors of adapters and for tests of what stands on a port: a cluster in memory, a mock for expectations on
 //! calls, and the suite that says whether an adapter keeps what the guarantee needs.
 
+pub(crate) mod clock;
 pub mod contract;
 pub(crate) mod memory;
 
 pub use crate::port::MockClusterPort;
+pub use clock::StillClock;
 pub use memory::MemoryCluster;

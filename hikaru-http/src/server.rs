@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::{ClusterPort, TagFormats, Text};
+use hikaru_core::{Clock, ClusterPort, TagFormats, Text};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -45,6 +45,7 @@ pub(crate) enum Stage {
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) cluster: Arc<dyn ClusterPort>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) authentication: Authentication,
     pub(crate) formats: TagFormats,
     /// The kinds of workloads beside Kubernetes' own.
@@ -141,6 +142,7 @@ pub struct Bound {
     address: SocketAddr,
     probes: Option<TcpListener>,
     cluster: Arc<dyn ClusterPort>,
+    clock: Arc<dyn Clock>,
     authentication: Authentication,
     formats: TagFormats,
     kinds: Vec<Text>,
@@ -156,6 +158,7 @@ impl Bound {
     pub fn new(
         listener: TcpListener,
         cluster: Arc<dyn ClusterPort>,
+        clock: Arc<dyn Clock>,
         authentication: Authentication,
     ) -> Result<Self, BindError> {
         let address = listener.local_addr()?;
@@ -167,6 +170,7 @@ impl Bound {
             address,
             probes: None,
             cluster,
+            clock,
             authentication,
             formats: TagFormats::default(),
             kinds: Vec::new(),
@@ -218,6 +222,7 @@ impl Bound {
     pub fn serve(self) -> Serving {
         let shared = Arc::new(Shared {
             cluster: self.cluster,
+            clock: self.clock,
             authentication: self.authentication,
             formats: self.formats,
             kinds: self.kinds,
@@ -430,7 +435,13 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let own = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let cluster = Arc::new(MemoryCluster::default());
-        let bound = Bound::new(own, cluster, Authentication::Loopback).expect("loopback");
+        let bound = Bound::new(
+            own,
+            cluster,
+            Arc::new(hikaru_core::StillClock::default()),
+            Authentication::Loopback,
+        )
+        .expect("loopback");
         let serving = bound.serve();
         let shared = serving.life.0.clone();
         let door = Door {

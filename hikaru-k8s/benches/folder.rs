@@ -94,7 +94,13 @@ async fn measure(what: &str, root: &Path, workloads: usize) -> Outcome {
         let start = Instant::now();
         let folder = Folder::open(root, IdentityKeys::default())?;
         let build = Build::parse(&image(build), &TagFormats::default())?;
-        let report = upgrade(&folder, Request::new(build), Mode::Commit).await?;
+        let report = upgrade(
+            &folder,
+            &hikaru_k8s::SystemClock::default(),
+            Request::new(build),
+            Mode::Commit,
+        )
+        .await?;
         let took = start.elapsed();
         let upgraded = report
             .entries

@@ -24,7 +24,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = LiveSettings::new(IdentityKeys::default(), Arc::new(SystemTime::now));
     let cluster = LiveCluster::new(&connection, settings).await?;
 
-    let report = upgrade(&cluster, Request::new(build.clone()), Mode::Commit).await?;
+    let report = upgrade(
+        &cluster,
+        &hikaru_k8s::SystemClock::default(),
+        Request::new(build.clone()),
+        Mode::Commit,
+    )
+    .await?;
     for reported in &report.entries {
         for judged in &reported.entry.containers {
             let sentence = reported.entry.sentence(&build, judged);

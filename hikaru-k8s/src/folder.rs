@@ -74,12 +74,12 @@ const THREADS: usize = 4;
 ///
 /// ```
 /// use hikaru_core::{Build, IdentityKeys, Mode, Request, TagFormats, upgrade};
-/// use hikaru_k8s::Folder;
+/// use hikaru_k8s::{Folder, SystemClock};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let folder = Folder::open("deploy", IdentityKeys::default())?;
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
-/// let report = upgrade(&folder, Request::new(build), Mode::DryRun).await?;
+/// let report = upgrade(&folder, &SystemClock::default(), Request::new(build), Mode::DryRun).await?;
 /// for fault in &report.faults {
 ///     eprintln!("{}: {}", fault.place, fault.message);
 /// }

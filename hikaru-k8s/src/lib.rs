@@ -1,6 +1,7 @@
 //! Adapters to what hikaru upgrades: a folder of manifests, and the API server of a cluster. Which build may replace
 //! which is decided in `hikaru-core`; how a caller asks is decided in `hikaru-http` and `hikaru-bin`.
 
+mod clock;
 mod folder;
 mod hindrances;
 mod job;
@@ -9,9 +10,10 @@ mod live;
 mod nullable;
 mod yaml;
 
+pub use clock::SystemClock;
 pub use folder::{Folder, FolderSettings, OpenError};
 pub use kind::{AddedKind, AddedKindError};
 pub use live::{
-    Clock, Connection, ConnectionError, ConnectionOptions, KubeconfigFault, LiveCluster,
-    LiveSettings, TokenError, Variable, Vitals, WatchSettings, WatchedCluster,
+    Connection, ConnectionError, ConnectionOptions, KubeconfigFault, LiveCluster, LiveSettings,
+    TimeOfDay, TokenError, Variable, Vitals, WatchSettings, WatchedCluster,
 };

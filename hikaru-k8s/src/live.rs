@@ -45,8 +45,8 @@ use seats::Lane;
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
 use write::patch;
 
-/// The time of day.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+/// Gives the time of day.
+pub type TimeOfDay = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Who writes, in `managedFields` and to server-side apply.
 const FIELD_MANAGER: &str = "hikaru";
@@ -64,7 +64,7 @@ pub struct LiveSettings {
     /// The labels that say what a workload is built from.
     pub keys: IdentityKeys,
     /// The time that upgrades are dated with.
-    pub clock: Clock,
+    pub clock: TimeOfDay,
     /// Most requests in flight at once: fewer while more would not be faster, or the server asks for patience.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
@@ -79,7 +79,7 @@ pub struct LiveSettings {
 
 impl LiveSettings {
     /// The usual ones, with the clock of whoever composes the program.
-    pub fn new(keys: IdentityKeys, clock: Clock) -> Self {
+    pub fn new(keys: IdentityKeys, clock: TimeOfDay) -> Self {
         Self {
             keys,
             clock,
@@ -359,10 +359,6 @@ impl ClusterPort for LiveCluster {
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         Ok(self.remove_marks(workload, container).await?.marks)
-    }
-
-    async fn pause(&self, time: Duration) {
-        tokio::time::sleep(time).await;
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {

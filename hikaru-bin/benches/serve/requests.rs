@@ -137,7 +137,13 @@ pub(crate) fn ours(url: &str) {
         let token = Token::new(&"of-the-bench".to_owned().into()).expect("a token");
         let authentication = Authentication::Tokens(Tokens::new(token, None));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let bound = Bound::new(listener, cluster, authentication).expect("bound");
+        let bound = Bound::new(
+            listener,
+            cluster,
+            Arc::new(hikaru_k8s::SystemClock::default()),
+            authentication,
+        )
+        .expect("bound");
         println!("{}", bound.address());
         let _serving = bound.metrics(figures).serve();
         std::future::pending::<()>().await;

@@ -5,6 +5,7 @@ mod lines;
 use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use hikaru_http::{Authentication, Bound, Draining, Limits, Token, Tokens};
+use hikaru_k8s::SystemClock;
 use rustix::process::{Resource, getrlimit};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
@@ -66,12 +67,17 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         connections = limits.connections,
         "connections are served at once, at most half of RLIMIT_NOFILE"
     );
-    let mut bound = Bound::new(listener, cluster, authentication)
-        .map_err(|error| error.to_string())?
-        .formats(formats)
-        .limits(limits)
-        .kinds(cluster::added_kinds()?)
-        .metrics(figures);
+    let mut bound = Bound::new(
+        listener,
+        cluster,
+        Arc::new(SystemClock::default()),
+        authentication,
+    )
+    .map_err(|error| error.to_string())?
+    .formats(formats)
+    .limits(limits)
+    .kinds(cluster::added_kinds()?)
+    .metrics(figures);
     if let Some(listener) = probes {
         let address = listener.local_addr();
         let address = address.map_err(|error| format!("the listener has no address: {error}"))?;

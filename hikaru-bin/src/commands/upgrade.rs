@@ -1,6 +1,7 @@
 //! `hikaru upgrade` and `hikaru candidates`: from the arguments to a request, from the report to an exit code.
 
 use hikaru_core::{Build, ClusterPort, Force, Mode, ShortfallKind, Terms, WorkloadName};
+use hikaru_k8s::SystemClock;
 
 use super::{End, Failure, report};
 use crate::{
@@ -18,7 +19,7 @@ pub(super) async fn upgrade(
     } else {
         Mode::Commit
     };
-    let came = hikaru_core::upgrade(port, request, mode).await?;
+    let came = hikaru_core::upgrade(port, &SystemClock::default(), request, mode).await?;
     let done = match mode {
         Mode::Commit => report::Done::Really,
         Mode::DryRun => report::Done::Not,

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use std::sync::Arc;
+/// use std::{sync::Arc, time::Duration};
 /// use hikaru_core::{ClusterError, ClusterPort, Confined, MemoryCluster, Scope, Select, Workload, WorkloadId};
 /// let cluster = MemoryCluster::default();
 /// cluster.put(Workload::new(WorkloadId::new("shop", "Deployment", "web")));
@@ -114,8 +114,21 @@ impl ClusterPort for Confined {
         self.cluster.write(change, mode).await
     }
 
-    async fn pause(&self, time: Duration) {
-        self.cluster.pause(time).await;
+    async fn write_all(
+        &self,
+        changes: &[Change],
+        mode: Mode,
+    ) -> Vec<Result<Written, ClusterError>> {
+        let outside = |change: &Change| self.check(&change.judged().id.namespace).err();
+        if changes.iter().all(|change| outside(change).is_none()) {
+            return self.cluster.write_all(changes, mode).await;
+        }
+        // Nothing that was found inside is outside: it is not worth a batch.
+        let mut answers = Vec::with_capacity(changes.len());
+        for change in changes {
+            answers.push(self.write(change, mode).await);
+        }
+        answers
     }
 
     async fn unhold(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 
 use super::{
     error::ClusterError,
@@ -16,6 +17,10 @@ use crate::{
     policy::change::Change,
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
+
+/// How many writes of one post are in flight at once, where an adapter does not do otherwise: a post of many workloads leaves
+/// room for others.
+pub(crate) const IN_FLIGHT: usize = 32;
 
 /// Whether a write is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +37,9 @@ pub enum Mode {
 ///
 /// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
 ///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
-/// - `write` is called for up to 256 workloads at once, and for one workload again after `read` said how it is now. How many
-///   requests are in flight is the adapter's business.
-/// - After [`ClusterError::Lost`] it is called again, at most [`LOST_WRITES`](crate::LOST_WRITES) times, with a `pause`
+/// - `write_all` is called with all changes of a post, and again with those of workloads that were refused, after `read` said
+///   how they are now.
+/// - After [`ClusterError::Lost`] a workload is written again, at most [`LOST_WRITES`](crate::LOST_WRITES) times, with a pause
 ///   before each.
 /// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE) and
 ///   [`CHANGE_CAUSE`](crate::CHANGE_CAUSE).
@@ -78,14 +83,14 @@ pub enum Mode {
 ///         Ok(Written::default())
 ///     }
 /// }
-/// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, TagFormats, upgrade};
+/// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, StillClock, TagFormats, upgrade};
 /// # futures_util::FutureExt::now_or_never(async {
 /// # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// # web.labels = IdentityLabels::new("acme", "web", "main");
 /// # web.containers.push(Container::new("web", "acme/web:latest"));
 /// # let cluster = One(Mutex::new(web));
 /// # let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
-/// # let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// # let report = upgrade(&cluster, &StillClock::default(), Request::new(build), Mode::Commit).await.unwrap();
 /// # assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
 /// # }).unwrap();
 /// ```
@@ -113,9 +118,19 @@ pub trait ClusterPort: Send + Sync {
     /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError>;
 
-    /// Waits so long before it is asked again, where an answer was lost: the core has no clock. A cluster that is not behind
-    /// a network need not wait.
-    async fn pause(&self, _time: Duration) {}
+    /// Writes the changes of one post, each as [`ClusterPort::write`] does: one answer for each, in their order. An adapter that
+    /// can write several at once for less has a body of its own.
+    async fn write_all(
+        &self,
+        changes: &[Change],
+        mode: Mode,
+    ) -> Vec<Result<Written, ClusterError>> {
+        let writes = changes.iter().map(|change| self.write(change, mode));
+        stream::iter(writes.collect::<Vec<_>>())
+            .buffered(IN_FLIGHT)
+            .collect()
+            .await
+    }
 
     /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives
     /// the containers whose marks were there, with their values.

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Request, TagFormats, Workload, WorkloadId, upgrade};
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
@@ -28,7 +28,7 @@ use crate::{
 /// cluster.put(web.clone());
 ///
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
-/// upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// upgrade(&cluster, &StillClock::default(), Request::new(build), Mode::Commit).await.unwrap();
 /// let web = cluster.get(&web.id).unwrap();
 /// assert_eq!(&*web.containers[0].image, "acme/web:acme_web_main_1.4.0_7_0123abcd");
 /// assert_eq!(web.containers[0].mark.as_deref(), Some("1.4.0_7_d5ecc80e"));

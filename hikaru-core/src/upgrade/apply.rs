@@ -1,16 +1,17 @@
 //! Acting on a plan: guarded writes, each judged again when its state has changed, until it is done or no longer due.
 
-use futures_util::{StreamExt as _, future::join_all, stream};
+use std::time::Duration;
 
-use crate::{
-    policy::Plan,
-    port::{ClusterPort, Fault, Mode, Severity},
-    upgrade::attempts::{Attempts, Step},
-    upgrade::report::{Outcome, Report, Reported},
+use futures_util::{StreamExt as _, stream};
+
+use super::{
+    attempts::{Attempts, Step},
+    report::{Outcome, Report},
 };
-
-/// How many workloads are in hand at once. The number of requests in flight is the adapter's business.
-const IN_HAND: usize = 256;
+use crate::{
+    policy::{Plan, change::Change},
+    port::{Clock, ClusterPort, Fault, Mode, Severity, workloads::IN_FLIGHT},
+};
 
 /// Carries out a plan. Each write tests all that its verdict read; a refused one is read and judged again, and stops
 /// when the verdict is no longer *upgrade*. A lost answer is found out by reading; where that fails, too, the outcome is
@@ -19,7 +20,7 @@ const IN_HAND: usize = 256;
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, apply, plan};
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, apply, plan};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:latest"));
@@ -28,23 +29,33 @@ const IN_HAND: usize = 256;
 ///
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default()).unwrap();
 /// let plan = plan(Request::new(build), cluster.get(&web.id));
-/// let report = apply(&cluster, plan, Mode::DryRun).await;
+/// let report = apply(&cluster, &StillClock::default(), plan, Mode::DryRun).await;
 /// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
 /// assert_eq!(&*cluster.get(&web.id).unwrap().containers[0].image, "acme/web:latest");
 /// # }).unwrap();
 /// ```
-pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
+pub async fn apply(port: &dyn ClusterPort, clock: &dyn Clock, plan: Plan, mode: Mode) -> Report {
     let mut report = Report::of(plan.request.clone());
-    let attempts: Vec<Attempts> = Attempts::of(plan).collect();
-    let each = attempts
-        .into_iter()
-        .map(|attempts| apply_one(port, attempts, mode));
-    let mut done: Vec<Reported> = match each.len() {
-        0 => Vec::new(),
-        // The usual post. A stream of futures wakes its own task once for nothing, and with it another thread.
-        1 => join_all(each).await,
-        _ => stream::iter(each).buffer_unordered(IN_HAND).collect().await,
-    };
+    let mut under_way: Vec<Attempts> = Attempts::of(plan).collect();
+    let mut done = Vec::new();
+    while !under_way.is_empty() {
+        let (ended, going): (Vec<_>, Vec<_>) = under_way
+            .into_iter()
+            .partition(|attempts| matches!(attempts.step(), Step::Done));
+        done.extend(ended.into_iter().map(Attempts::finish));
+        // Those that have to wait do not keep the others.
+        let (mut now, mut later): (Vec<_>, Vec<_>) = going
+            .into_iter()
+            .partition(|attempts| attempts.pause().is_zero());
+        if now.is_empty() {
+            let longest = later.iter().map(Attempts::pause).max();
+            clock.sleep(longest.unwrap_or(Duration::ZERO)).await;
+            now = std::mem::take(&mut later);
+        }
+        advance(port, &mut now, mode).await;
+        under_way = now;
+        under_way.append(&mut later);
+    }
     done.sort_unstable_by(|a, b| a.entry.workload.id.cmp(&b.entry.workload.id));
     for reported in done {
         match reported.outcome {
@@ -59,22 +70,40 @@ pub async fn apply(port: &dyn ClusterPort, plan: Plan, mode: Mode) -> Report {
     report
 }
 
-async fn apply_one(port: &dyn ClusterPort, mut attempts: Attempts, mode: Mode) -> Reported {
-    loop {
-        let pause = attempts.pause();
-        if !pause.is_zero() {
-            port.pause(pause).await;
-        }
+/// Takes one step of each: the writes in one batch, the readings side by side.
+async fn advance(port: &dyn ClusterPort, under_way: &mut [Attempts], mode: Mode) {
+    let (mut writing, mut reading) = (Vec::new(), Vec::new());
+    let mut changes: Vec<Change> = Vec::new();
+    for attempts in under_way {
         match attempts.step() {
             Step::Write(change) => {
-                let answer = port.write(change, mode).await;
-                attempts.written(answer);
+                changes.push(change.clone());
+                writing.push(attempts);
             }
-            Step::Read(id) => {
-                let answer = port.read(id).await;
-                attempts.read(answer);
-            }
-            Step::Done => return attempts.finish(),
+            Step::Read(_) => reading.push(attempts),
+            Step::Done => {}
         }
+    }
+    if !changes.is_empty() {
+        let answers = port.write_all(&changes, mode).await;
+        for (attempts, answer) in writing.into_iter().zip(answers) {
+            attempts.written(answer);
+        }
+    }
+    let reads: Vec<_> = reading
+        .into_iter()
+        .map(|attempts| read(port, attempts))
+        .collect();
+    stream::iter(reads)
+        .buffered(IN_FLIGHT)
+        .collect::<()>()
+        .await;
+}
+
+async fn read(port: &dyn ClusterPort, attempts: &mut Attempts) {
+    if let Step::Read(id) = attempts.step() {
+        let id = id.clone();
+        let answer = port.read(&id).await;
+        attempts.read(answer);
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Found, Mode, Scope, Select, Severity},
+    port::{Clock, ClusterError, ClusterPort, Fault, Found, Mode, Scope, Select, Severity},
 };
 
 /// When to ask again while the view of a cluster is out of date.
@@ -22,28 +22,29 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, TagFormats, Workload, WorkloadId, upgrade};
+/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:acme_web_main_1.4.0_6_0123abcd"));
 /// cluster.put(web);
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_4567cdef", &TagFormats::default()).unwrap();
-/// let report = upgrade(&cluster, Request::new(build.clone()), Mode::Commit).await.unwrap();
+/// let report = upgrade(&cluster, &StillClock::default(), Request::new(build.clone()), Mode::Commit).await.unwrap();
 /// assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
 /// // Posted again, nothing is done: it runs already.
-/// let report = upgrade(&cluster, Request::new(build), Mode::Commit).await.unwrap();
+/// let report = upgrade(&cluster, &StillClock::default(), Request::new(build), Mode::Commit).await.unwrap();
 /// assert_eq!(report.entries[0].outcome, Outcome::Unchanged);
 /// # }).unwrap();
 /// ```
 pub async fn upgrade(
     port: &dyn ClusterPort,
+    clock: &dyn Clock,
     request: Request,
     mode: Mode,
 ) -> Result<Report, ClusterError> {
     check_fresh(port)?;
     let Found { workloads, faults } = port.find(&scope(&request)).await?;
-    let mut report = apply(port, plan(request, workloads), mode).await;
+    let mut report = apply(port, clock, plan(request, workloads), mode).await;
     complete(port, &mut report, faults).await;
     Ok(report)
 }

@@ -1,16 +1,19 @@
 //! Acting on plans over a port that refuses, loses answers and is changed by people in between.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ATTEMPTS, Build, Change, ClusterError, ClusterPort, Container, Fault, Found, Freshness,
+    ATTEMPTS, Build, Change, Clock, ClusterError, ClusterPort, Container, Fault, Found, Freshness,
     IdentityLabels, LOST_WRITES, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report,
-    Request, Scope, Select, Setting, Severity, TagFormats, Workload, WorkloadId, WorkloadName,
-    Written, upgrade,
+    Request, Scope, Select, Setting, Severity, StillClock, TagFormats, Workload, WorkloadId,
+    WorkloadName, Written, upgrade,
 };
 
 fn image(n: u64) -> String {
@@ -26,9 +29,14 @@ fn web(n: u64) -> Workload {
 
 async fn post(port: &dyn ClusterPort, n: u64) -> Report {
     let build = Build::parse(&image(n), &TagFormats::default()).expect("a build");
-    upgrade(port, Request::new(build), Mode::Commit)
-        .await
-        .expect("an answer")
+    upgrade(
+        port,
+        &hikaru_core::StillClock::default(),
+        Request::new(build),
+        Mode::Commit,
+    )
+    .await
+    .expect("an answer")
 }
 
 type Between = Box<dyn FnOnce(&MemoryCluster) + Send>;
@@ -187,14 +195,17 @@ async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
     port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
         .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
-    port.expect_write()
+    port.expect_write_all()
         .times(LOST_WRITES)
-        .returning(|_, _| Err(ClusterError::Lost("connection reset".into())));
+        .returning(|_, _| vec![Err(ClusterError::Lost("connection reset".into()))]);
     port.expect_read()
         .times(LOST_WRITES)
         .returning(|_| Ok(Some(web(1))));
-    port.expect_pause().times(LOST_WRITES - 1).return_const(());
-    let report = post(&port, 2).await;
+    let clock = StillClock::default();
+    let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
+    let report = upgrade(&port, &clock, Request::new(build), Mode::Commit).await;
+    let report = report.expect("an answer");
+    assert_eq!(clock.elapsed(), Duration::from_millis(2500));
     let error = ClusterError::Lost("connection reset".into());
     assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
 }
@@ -251,12 +262,13 @@ async fn one_failure_does_not_stop_the_others() {
     port.expect_find()
         .times(1)
         .returning(move |_| Ok(Found::new(all.clone(), Vec::new())));
-    port.expect_write()
-        .times(2)
-        .returning(|change, _| match &*change.judged().id.name {
-            "web" => Err(ClusterError::Forbidden("deployments is forbidden".into())),
-            _ => Ok(Written::default()),
-        });
+    let answer = |change: &Change| match &*change.judged().id.name {
+        "web" => Err(ClusterError::Forbidden("deployments is forbidden".into())),
+        _ => Ok(Written::default()),
+    };
+    port.expect_write_all()
+        .times(1)
+        .returning(move |changes, _| changes.iter().map(answer).collect());
     let report = post(&port, 2).await;
     let failure = report.entries[0].outcome.failure();
     assert_eq!(
@@ -278,9 +290,14 @@ async fn a_view_that_is_out_of_date_gives_no_answer_rather_than_a_wrong_one() {
         let mut port = MockClusterPort::new();
         port.expect_freshness().return_const(freshness);
         let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
-        let error = upgrade(&port, Request::new(build), Mode::Commit)
-            .await
-            .expect_err("no answer");
+        let error = upgrade(
+            &port,
+            &hikaru_core::StillClock::default(),
+            Request::new(build),
+            Mode::Commit,
+        )
+        .await
+        .expect_err("no answer");
         assert!(error.is_retryable() && matches!(error, ClusterError::Unavailable { .. }));
     }
 }

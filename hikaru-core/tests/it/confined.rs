@@ -65,7 +65,13 @@ async fn what_names_no_namespace_is_done_in_these_alone() {
     cluster.put(web("prod"));
     cluster.put(web("edge"));
     let confined = Confined::new(cluster.clone(), vec!["prod".into(), "blog".into()]);
-    let report = upgrade(&confined, request(), Mode::Commit).await;
+    let report = upgrade(
+        &confined,
+        &hikaru_core::StillClock::default(),
+        request(),
+        Mode::Commit,
+    )
+    .await;
     let entries = report.expect("a report").entries;
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].entry.workload.id, web("prod").id);

@@ -236,9 +236,14 @@ fn a_workload_stands_in_the_list_of_its_first_verdict() {
 
 /// What a person is told when nothing matched.
 async fn near_misses(cluster: &MemoryCluster, request: Request) -> Vec<String> {
-    let report = upgrade(cluster, request, Mode::Commit)
-        .await
-        .expect("an answer");
+    let report = upgrade(
+        cluster,
+        &hikaru_core::StillClock::default(),
+        request,
+        Mode::Commit,
+    )
+    .await
+    .expect("an answer");
     assert!(report.nothing_matched());
     report.near_miss_sentences().collect()
 }
@@ -384,9 +389,14 @@ async fn candidates_change_nothing() {
 async fn a_tag_that_no_label_can_match_is_told() {
     let image = format!("acme/web:a_b_{}_1.0_1_0123abcd", "c".repeat(64));
     let cluster = MemoryCluster::default();
-    let report = upgrade(&cluster, Request::new(build(&image)), Mode::Commit)
-        .await
-        .expect("an answer");
+    let report = upgrade(
+        &cluster,
+        &hikaru_core::StillClock::default(),
+        Request::new(build(&image)),
+        Mode::Commit,
+    )
+    .await
+    .expect("an answer");
     assert!(report.nothing_matched() && !report.has_failures());
     let told: Vec<_> = report.faults.iter().map(|f| &*f.message).collect();
     let expected = format!(

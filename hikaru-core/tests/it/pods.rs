@@ -106,7 +106,13 @@ async fn an_image_volume_is_found_upgraded_and_let_go() {
     ]));
     let users = find(&cluster, "acme/web", &TagFormats::default()).await;
     assert!(users.expect("an answer").namespaces["shop"].contains("web"));
-    let report = upgrade(&cluster, Request::new(build()), Mode::Commit).await;
+    let report = upgrade(
+        &cluster,
+        &hikaru_core::StillClock::default(),
+        Request::new(build()),
+        Mode::Commit,
+    )
+    .await;
     assert_eq!(report.expect("a report").entries.len(), 1);
     let id = WorkloadId::new("shop", "Deployment", "web");
     let now = cluster.get(&id).expect("it is there");

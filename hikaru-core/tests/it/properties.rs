@@ -239,7 +239,7 @@ proptest! {
 
         let cluster = MemoryCluster::default();
         workloads.into_iter().for_each(|w| cluster.put(w));
-        let post = || futures_util::FutureExt::now_or_never(upgrade(&cluster, request.clone(), Mode::Commit));
+        let post = || futures_util::FutureExt::now_or_never(upgrade(&cluster, &hikaru_core::StillClock::default(), request.clone(), Mode::Commit));
         let first = post().expect("done").expect("an answer");
         let second = post().expect("done").expect("an answer");
         for (first, second) in first.entries.iter().zip(&second.entries) {

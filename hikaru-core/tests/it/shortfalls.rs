@@ -1,8 +1,9 @@
 //! Why a report is no success for its caller, which reason comes first, and what repeating the call can help.
 
 use hikaru_core::{
-    Build, ClusterError, Container, Fault, Found, Freshness, IdentityLabels, MockClusterPort, Mode,
-    Request, Severity, ShortfallKind, TagFormats, Terms, Workload, WorkloadId, Written, upgrade,
+    Build, Change, ClusterError, Container, Fault, Found, Freshness, IdentityLabels,
+    MockClusterPort, Mode, Request, Severity, ShortfallKind, TagFormats, Terms, Workload,
+    WorkloadId, Written, upgrade,
 };
 
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -56,15 +57,24 @@ impl Scene {
         let found = Found::new(found.collect(), self.faults);
         port.expect_find().returning(move |_| Ok(found.clone()));
         let answers = self.workloads;
-        port.expect_write().returning(move |change, _| {
-            let written = answers
-                .iter()
-                .find(|(name, ..)| *name == &*change.judged().id.name);
-            let answer = written.map_or(Ok(()), |(_, _, answer)| answer.clone());
-            answer.map(|()| Written::default())
+        port.expect_write_all().returning(move |changes, _| {
+            let answer = |change: &Change| {
+                let written = answers
+                    .iter()
+                    .find(|(name, ..)| *name == &*change.judged().id.name);
+                let answer = written.map_or(Ok(()), |(_, _, answer)| answer.clone());
+                answer.map(|()| Written::default())
+            };
+            changes.iter().map(answer).collect()
         });
         let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
-        let report = upgrade(&port, Request::new(build), Mode::Commit).await;
+        let report = upgrade(
+            &port,
+            &hikaru_core::StillClock::default(),
+            Request::new(build),
+            Mode::Commit,
+        )
+        .await;
         let report = report.expect("a report");
         [Terms::Lenient, Terms::Usual, Terms::Strict].map(|terms| {
             let shortfall = report.shortfall(terms, allow_none)?;

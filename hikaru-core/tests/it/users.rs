@@ -118,7 +118,13 @@ async fn what_could_not_be_read_is_told_once() {
     let users = find(&cluster, BUILD, &TagFormats::default()).await;
     assert_eq!(users.expect("an answer").faults, [fault("a.yaml")]);
     let build = hikaru_core::Build::parse(BUILD, &TagFormats::default()).expect("a build");
-    let report = upgrade(&cluster, Request::new(build), Mode::Commit).await;
+    let report = upgrade(
+        &cluster,
+        &hikaru_core::StillClock::default(),
+        Request::new(build),
+        Mode::Commit,
+    )
+    .await;
     let report = report.expect("an answer");
     assert!(report.nothing_matched() && report.has_failures());
     // What is near is only said to be helpful.

@@ -59,7 +59,9 @@ pub(super) fn answer(
         in_task::run(shared, line, late, move |line| {
             async move {
                 let _turn = turn;
-                let report = hikaru_core::upgrade(&*server.cluster, request, ask.mode).await?;
+                let report =
+                    hikaru_core::upgrade(&*server.cluster, &*server.clock, request, ask.mode)
+                        .await?;
                 told(line, &report, ask)
             }
             .boxed()

@@ -277,7 +277,12 @@ async fn other_formats_of_tags() {
         "web",
         &[("web", "acme/web:1.3.0")],
     )]);
-    let bound = Bound::new(listener().await, cluster.clone(), Authentication::Loopback);
+    let bound = Bound::new(
+        listener().await,
+        cluster.clone(),
+        crate::cluster::still_clock(),
+        Authentication::Loopback,
+    );
     let formats: TagFormats = "v".parse().expect("a format");
     let server = bound.expect("loopback").formats(formats).serve();
     let answer = call(
@@ -472,7 +477,12 @@ async fn a_kind_may_be_short_and_an_unknown_one_is_refused() {
     }
     let expected = "expected one of the kinds Deployment (deploy), StatefulSet (sts), DaemonSet (ds), CronJob (cj), Rollout, \
                     found `depl`";
-    let bound = Bound::new(listener().await, town(), Authentication::Loopback);
+    let bound = Bound::new(
+        listener().await,
+        town(),
+        crate::cluster::still_clock(),
+        Authentication::Loopback,
+    );
     let bound = bound.expect("a server").kinds(vec!["Rollout".into()]);
     let server = bound.serve();
     for (method, target, problem) in [

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels, MemoryCluster,
-    MockClusterPort, Mode, Scope, Workload, WorkloadId, Written,
+    Change, Clock, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels,
+    MemoryCluster, MockClusterPort, Mode, Scope, StillClock, Workload, WorkloadId, Written,
 };
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -61,6 +61,11 @@ pub(crate) fn runs(cluster: &MemoryCluster) -> String {
     image_of(cluster, "shop", "Deployment", "web")
 }
 
+/// The clock of the servers under test: nothing waits for a lost answer.
+pub(crate) fn still_clock() -> Arc<dyn Clock> {
+    Arc::new(StillClock::default())
+}
+
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port")
 }
@@ -75,7 +80,8 @@ pub(crate) async fn serve_with(
     authentication: Authentication,
     limits: Limits,
 ) -> Serving {
-    let bound = Bound::new(listener().await, cluster, authentication).expect("a loopback address");
+    let bound = Bound::new(listener().await, cluster, still_clock(), authentication)
+        .expect("a loopback address");
     bound.limits(limits).serve()
 }
 

@@ -22,7 +22,12 @@ const PLAN: &str = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
 async fn with_probes(cluster: Arc<dyn ClusterPort>, limits: Limits) -> (Serving, SocketAddr) {
     let probes = listener().await;
     let address = probes.local_addr().expect("an address");
-    let bound = Bound::new(listener().await, cluster, Authentication::Loopback);
+    let bound = Bound::new(
+        listener().await,
+        cluster,
+        crate::cluster::still_clock(),
+        Authentication::Loopback,
+    );
     let bound = bound.expect("a loopback address").limits(limits);
     (bound.probes(probes).serve(), address)
 }

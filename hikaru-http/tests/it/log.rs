@@ -288,7 +288,9 @@ async fn one_line_a_change() {
         Ok(Found::new(vec![web.into()], Vec::new()))
     });
     let denied = || ClusterError::Invalid("admission webhook denied".into());
-    refuses.expect_write().returning(move |_, _| Err(denied()));
+    refuses
+        .expect_write_all()
+        .returning(move |_, _| vec![Err(denied())]);
     let failed = [
         ("outcome", "failed"),
         ("error", "refused: admission webhook denied"),

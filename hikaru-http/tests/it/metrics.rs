@@ -48,7 +48,12 @@ impl Metrics for Told {
 #[tokio::test]
 async fn each_answer_and_each_report_is_told() {
     let told = Arc::new(Told::default());
-    let bound = Bound::new(listener().await, shop(), Authentication::Loopback);
+    let bound = Bound::new(
+        listener().await,
+        shop(),
+        crate::cluster::still_clock(),
+        Authentication::Loopback,
+    );
     let server = bound.expect("a server").metrics(told.clone()).serve();
     let address = server.address();
     let answer = call(address, "GET", "/metrics").await;
@@ -109,6 +114,7 @@ async fn who_waits_for_a_job_is_told_apart() {
     let bound = Bound::new(
         listener().await,
         Arc::new(cluster),
+        crate::cluster::still_clock(),
         Authentication::Loopback,
     );
     let server = bound.expect("a server").metrics(told.clone()).serve();
@@ -126,7 +132,13 @@ async fn who_waits_for_a_job_is_told_apart() {
 async fn figures_need_a_token_as_the_api_does() {
     let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
     let tokens = Authentication::Tokens(Tokens::new(token, None));
-    let bound = Bound::new(listener().await, shop(), tokens).expect("a server");
+    let bound = Bound::new(
+        listener().await,
+        shop(),
+        crate::cluster::still_clock(),
+        tokens,
+    )
+    .expect("a server");
     let server = bound.metrics(Arc::new(Told::default())).serve();
     let address = server.address();
     assert_eq!(call(address, "GET", "/metrics").await.status, 401);

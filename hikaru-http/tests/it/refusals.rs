@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hikaru_core::{ClusterError, Fault, Found, Freshness, MockClusterPort, Severity, Written};
+use hikaru_core::{
+    Change, ClusterError, Fault, Found, Freshness, MockClusterPort, Severity, Written,
+};
 use serde_json::json;
 
 use crate::{
@@ -24,12 +26,13 @@ async fn writes_that_fail_are_told_beside_those_that_did_not() {
         let warning = Fault::new(Severity::Warning, "a.yaml", "a warning");
         Ok(Found::new(workloads.into(), vec![warning]))
     });
+    let answer = |change: &Change| match &*change.judged().id.name {
+        "wall" => Err(ClusterError::Invalid("admission webhook denied".into())),
+        _ => Ok(Written::default()),
+    };
     cluster
-        .expect_write()
-        .returning(|change, _| match &*change.judged().id.name {
-            "wall" => Err(ClusterError::Invalid("admission webhook denied".into())),
-            _ => Ok(Written::default()),
-        });
+        .expect_write_all()
+        .returning(move |changes, _| changes.iter().map(answer).collect());
     let server = serve(Arc::new(cluster)).await;
     let answer = call(server.address(), "POST", POST).await;
     assert_eq!(answer.status, 422);
@@ -70,12 +73,13 @@ async fn fail(errors: [ClusterError; 2], query: &str) -> (u16, String, Vec<bool>
             names.map(|name| workload("shop", "Deployment", name, &[("web", BEFORE)]).into());
         Ok(Found::new(workloads.into(), Vec::new()))
     });
-    cluster.expect_write().returning(move |change, _| {
-        let [a, b] = errors.clone();
-        Err(match &*change.judged().id.name {
-            "a" => a,
-            _ => b,
-        })
+    cluster.expect_write_all().returning(move |changes, _| {
+        let [a, b] = &errors;
+        let answer = |change: &Change| match &*change.judged().id.name {
+            "a" => Err(a.clone()),
+            _ => Err(b.clone()),
+        };
+        changes.iter().map(answer).collect()
     });
     let server = serve(Arc::new(cluster)).await;
     let answer = call(server.address(), "POST", &format!("{POST}{query}")).await;

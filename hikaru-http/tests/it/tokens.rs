@@ -188,12 +188,22 @@ async fn who_sends_is_checked_before_the_body() {
 #[tokio::test]
 async fn without_a_token_only_loopback_is_listened_on() {
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    let refused = Bound::new(listener, shop(), Authentication::Loopback);
+    let refused = Bound::new(
+        listener,
+        shop(),
+        crate::cluster::still_clock(),
+        Authentication::Loopback,
+    );
     assert!(matches!(refused, Err(BindError::NotLoopback(_))));
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    let server = Bound::new(listener, shop(), Authentication::Insecure)
-        .expect("insecure")
-        .serve();
+    let server = Bound::new(
+        listener,
+        shop(),
+        crate::cluster::still_clock(),
+        Authentication::Insecure,
+    )
+    .expect("insecure")
+    .serve();
     let mut draining = server.drain();
     let over = tokio::time::timeout(LONG, draining.finished()).await;
     over.expect("a server that nobody called is over at once");

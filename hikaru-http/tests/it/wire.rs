@@ -15,9 +15,14 @@ fn golden(value: impl serde::Serialize) -> Value {
 
 async fn post(cluster: &MemoryCluster) -> Value {
     let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
-    let report = upgrade(cluster, Request::new(build), Mode::Commit)
-        .await
-        .expect("an answer");
+    let report = upgrade(
+        cluster,
+        &hikaru_core::StillClock::default(),
+        Request::new(build),
+        Mode::Commit,
+    )
+    .await
+    .expect("an answer");
     golden(wire::Report::new(&report, wire::Interface::Http))
 }
 

@@ -379,7 +379,13 @@ async fn kustomize_files_that_include_one_another_without_end_end_the_call() {
         scene.file(&format!("k{n}/kustomization.yaml"), text);
     }
     let request = hikaru_core::Request::new(build(2));
-    let ended = hikaru_core::upgrade(&scene.folder(), request, Mode::Commit).await;
+    let ended = hikaru_core::upgrade(
+        &scene.folder(),
+        &hikaru_k8s::SystemClock::default(),
+        request,
+        Mode::Commit,
+    )
+    .await;
     let error = ended.expect_err("it must not go on").to_string();
     assert_eq!(
         error,
@@ -395,7 +401,13 @@ async fn kustomize_files_that_include_one_another_without_end_end_the_call() {
         }
     }
     let request = hikaru_core::Request::new(build(2));
-    let ended = hikaru_core::upgrade(&scene.folder(), request, Mode::Commit).await;
+    let ended = hikaru_core::upgrade(
+        &scene.folder(),
+        &hikaru_k8s::SystemClock::default(),
+        request,
+        Mode::Commit,
+    )
+    .await;
     let error = ended.expect_err("it must not go on").to_string();
     assert!(
         error.contains("in more than 200000 ways: nothing was done"),
@@ -411,7 +423,13 @@ async fn kustomize_files_that_include_one_another_without_end_end_the_call() {
         scene.file(&format!("d{n}/kustomization.yaml"), &text);
     }
     let request = hikaru_core::Request::new(build(2));
-    let ended = hikaru_core::upgrade(&scene.folder(), request, Mode::Commit).await;
+    let ended = hikaru_core::upgrade(
+        &scene.folder(),
+        &hikaru_k8s::SystemClock::default(),
+        request,
+        Mode::Commit,
+    )
+    .await;
     let error = ended.expect_err("it must not go on").to_string();
     assert!(
         error.contains("in more than 200000 ways: nothing was done"),

@@ -95,7 +95,13 @@ async fn a_container_of_an_added_kind_needs_no_name() {
     let mut settings = FolderSettings::default();
     settings.kinds = vec![kind.parse().expect("a kind")];
     let folder = Folder::open(scene.path(""), settings).expect("it opens");
-    let report = upgrade(&folder, Request::new(build(2)), Mode::Commit).await;
+    let report = upgrade(
+        &folder,
+        &hikaru_k8s::SystemClock::default(),
+        Request::new(build(2)),
+        Mode::Commit,
+    )
+    .await;
     let report = report.expect("a report");
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
     let containers = &report.entries[0].entry.workload.containers;

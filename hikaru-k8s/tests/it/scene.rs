@@ -115,7 +115,13 @@ impl Scene {
 }
 
 pub(crate) async fn post(folder: &Folder, n: u64, mode: Mode) -> Report {
-    let report = upgrade(folder, Request::new(build(n)), mode).await;
+    let report = upgrade(
+        folder,
+        &hikaru_k8s::SystemClock::default(),
+        Request::new(build(n)),
+        mode,
+    )
+    .await;
     report.expect("the folder can be searched")
 }
 

@@ -197,7 +197,13 @@ async fn what_changed_between_reading_and_writing_is_judged_again() {
         deployment("relabeled", 1).replace("branch: main", "branch: dev"),
     );
 
-    let report = hikaru_core::apply(&folder, plan, Mode::Commit).await;
+    let report = hikaru_core::apply(
+        &folder,
+        &hikaru_k8s::SystemClock::default(),
+        plan,
+        Mode::Commit,
+    )
+    .await;
     assert_eq!(
         outcomes(&report),
         [

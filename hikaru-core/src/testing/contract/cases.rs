@@ -212,7 +212,13 @@ impl<'a> Stage<'a> {
         let name = format!("{}/deployment/{}", self.subject.namespace(), self.name);
         request.workloads = vec![name.parse().map_err(|e| format!("{e}"))?];
         request.force = force;
-        let report = upgrade(self.subject.port(), request, Mode::Commit).await;
+        let report = upgrade(
+            self.subject.port(),
+            &crate::testing::clock::StillClock::default(),
+            request,
+            Mode::Commit,
+        )
+        .await;
         let mut entries = report.map_err(|e| e.to_string())?.entries;
         match (entries.pop(), entries.is_empty()) {
             (Some(reported), true) => Ok(reported.outcome),

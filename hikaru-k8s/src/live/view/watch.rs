@@ -257,10 +257,6 @@ impl ClusterPort for WatchedCluster {
         Ok(written)
     }
 
-    async fn pause(&self, time: Duration) {
-        self.view.live.pause(time).await;
-    }
-
     async fn unhold(
         &self,
         workload: &WorkloadName,

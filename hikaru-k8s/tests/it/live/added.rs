@@ -127,7 +127,13 @@ async fn a_kind_that_is_added_is_upgraded_like_the_others() {
     again.workloads = vec![name.clone()];
     let post = || async {
         let live = &watched;
-        let report = hikaru_core::upgrade(live, again.clone(), hikaru_core::Mode::Commit).await;
+        let report = hikaru_core::upgrade(
+            live,
+            &hikaru_k8s::SystemClock::default(),
+            again.clone(),
+            hikaru_core::Mode::Commit,
+        )
+        .await;
         rig::codes(&report.expect("a report"))
     };
     let mut codes = post().await;

@@ -69,9 +69,14 @@ async fn an_object_made_a_moment_ago_is_found() {
         let mut request = rig::request(2, &namespace);
         let name = format!("{namespace}/statefulset/{name}");
         request.workloads = vec![name.parse().expect("a name")];
-        let report = upgrade(&view, request, Mode::Commit)
-            .await
-            .expect("a report");
+        let report = upgrade(
+            &view,
+            &hikaru_k8s::SystemClock::default(),
+            request,
+            Mode::Commit,
+        )
+        .await
+        .expect("a report");
         assert_eq!(report.entries.len(), 1, "{name}");
         assert_eq!(report.entries[0].outcome, Outcome::Upgraded, "{name}");
     }
@@ -107,7 +112,13 @@ async fn an_api_server_that_comes_back_is_watched_again() {
         assert!(Instant::now() < until, "nobody has noticed");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let refused = upgrade(&view, rig::request(3, "default"), Mode::Commit).await;
+    let refused = upgrade(
+        &view,
+        &hikaru_k8s::SystemClock::default(),
+        rig::request(3, "default"),
+        Mode::Commit,
+    )
+    .await;
     assert!(
         matches!(refused, Err(ClusterError::Unavailable { .. })),
         "{refused:?}"

@@ -40,7 +40,13 @@ async fn said(cluster: &LiveCluster) -> String {
     let read = cluster.read(&id("web")).await.map(drop);
     let job = hikaru_core::JobName::new("shop", "migrate").expect("a name");
     let job = cluster.job(&job).await.map(drop);
-    let upgraded = upgrade(cluster, post(2), Mode::Commit).await;
+    let upgraded = upgrade(
+        cluster,
+        &hikaru_k8s::SystemClock::default(),
+        post(2),
+        Mode::Commit,
+    )
+    .await;
     let upgraded = upgraded.map(|report| report.faults);
     format!("{found:?}\n{read:?}\n{job:?}\n{upgraded:?}")
 }

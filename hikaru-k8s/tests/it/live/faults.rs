@@ -192,7 +192,14 @@ async fn writes(mode: Mode) {
             asked.method == "PATCH" && asked.path.ends_with("/web") && before == 0
         };
         let (stub, cluster) = row.world(first).await;
-        let report = upgrade(&cluster, post(10), mode).await.expect("a report");
+        let report = upgrade(
+            &cluster,
+            &hikaru_k8s::SystemClock::default(),
+            post(10),
+            mode,
+        )
+        .await
+        .expect("a report");
         let entry = |name: &str| {
             let mut entries = report.entries.iter();
             let entry = entries.find(|entry| &*entry.entry.workload.id.name == name);
@@ -248,7 +255,13 @@ async fn a_write_that_was_applied_is_found_out_by_reading() {
         })
         .await;
         let cluster = stub.cluster_with(patient(2)).await;
-        let report = upgrade(&cluster, post(10), Mode::Commit).await;
+        let report = upgrade(
+            &cluster,
+            &hikaru_k8s::SystemClock::default(),
+            post(10),
+            Mode::Commit,
+        )
+        .await;
         for entry in report.expect("a report").entries {
             assert_eq!(entry.outcome, Outcome::Upgraded, "{shown}");
         }
@@ -273,7 +286,13 @@ async fn a_server_that_answers_nothing_sensible_is_asked_few_times() {
             faulty.then(|| step.clone())
         })
         .await;
-        let report = upgrade(&cluster, post(10), Mode::Commit).await;
+        let report = upgrade(
+            &cluster,
+            &hikaru_k8s::SystemClock::default(),
+            post(10),
+            Mode::Commit,
+        )
+        .await;
         let entries = report.expect("a report").entries;
         let web = &entries[0].outcome;
         let unknown = matches!(web, Outcome::Unknown { .. });

@@ -90,7 +90,13 @@ async fn the_first_list_meets_each_fault() {
                 let found = view.find(&all).await.expect("the other kinds");
                 assert_eq!(found.faults[0].message, row.words, "{}", row.name);
                 assert_eq!(found.faults[0].severity, Severity::Failure);
-                let report = upgrade(&view, post(2), Mode::Commit).await;
+                let report = upgrade(
+                    &view,
+                    &hikaru_k8s::SystemClock::default(),
+                    post(2),
+                    Mode::Commit,
+                )
+                .await;
                 assert!(report.expect("a report").has_failures(), "{}", row.name);
                 assert_eq!(view.vitals().unwatched, 1, "{}", row.name);
             }
@@ -186,7 +192,16 @@ async fn a_kind_that_is_forbidden_later_is_kept_until_it_is_out_of_date() {
         };
         assert_eq!(reason.as_deref(), Some("deployments.apps: not for you"));
         // Nothing is written that would leave others behind.
-        assert!(upgrade(&view, post(2), Mode::Commit).await.is_err());
+        assert!(
+            upgrade(
+                &view,
+                &hikaru_k8s::SystemClock::default(),
+                post(2),
+                Mode::Commit
+            )
+            .await
+            .is_err()
+        );
         closed.store(false, Ordering::SeqCst);
         shows(&view, &["a:1"]).await;
         let lists = lists_of(&stub, "deployments");

@@ -297,9 +297,14 @@ async fn annotations_of_others_come_and_go() {
         let mut request = rig::request(2, &namespace);
         let name = format!("{namespace}/statefulset/{name}");
         request.workloads = vec![name.parse().expect("a name")];
-        let report = upgrade(&port, request, Mode::Commit)
-            .await
-            .expect("a report");
+        let report = upgrade(
+            &port,
+            &hikaru_k8s::SystemClock::default(),
+            request,
+            Mode::Commit,
+        )
+        .await
+        .expect("a report");
         assert_eq!(report.entries[0].outcome, Outcome::Upgraded, "{name}");
     }
     let writes = rig::our_writes(&namespace).await;
@@ -323,9 +328,14 @@ async fn a_dry_run_is_the_servers() {
     let (live, namespace) = (live().await, rig::namespace("dry").await);
     rig::create(&[rig::object("CronJob", &namespace, "web")]).await;
     let request = rig::request(2, &namespace);
-    let report = upgrade(&live, request, Mode::DryRun)
-        .await
-        .expect("a report");
+    let report = upgrade(
+        &live,
+        &hikaru_k8s::SystemClock::default(),
+        request,
+        Mode::DryRun,
+    )
+    .await
+    .expect("a report");
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
     let now = rig::read(&live, &id(&namespace, "CronJob", "web")).await;
     assert_eq!(*now.containers[0].image, image(1));

@@ -88,7 +88,13 @@ pub(super) fn request(n: u64, namespace: &str) -> Request {
 
 /// Posts build `n`, as hikaru does it.
 pub(super) async fn post(port: &dyn ClusterPort, n: u64, namespace: &str) -> Report {
-    let report = upgrade(port, request(n, namespace), Mode::Commit).await;
+    let report = upgrade(
+        port,
+        &hikaru_k8s::SystemClock::default(),
+        request(n, namespace),
+        Mode::Commit,
+    )
+    .await;
     report.expect("a report")
 }
 

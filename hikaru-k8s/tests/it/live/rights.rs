@@ -264,7 +264,13 @@ async fn an_admission_refusal_is_passed_on() {
     while !dry && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let request = rig::request(2, &namespace);
-        let tried = hikaru_core::upgrade(&live, request, hikaru_core::Mode::DryRun).await;
+        let tried = hikaru_core::upgrade(
+            &live,
+            &hikaru_k8s::SystemClock::default(),
+            request,
+            hikaru_core::Mode::DryRun,
+        )
+        .await;
         dry = tried.expect("a report").has_failures();
     }
     let report = rig::post(&live, 2, &namespace).await;

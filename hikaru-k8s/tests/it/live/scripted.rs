@@ -175,7 +175,9 @@ async fn what_the_server_warns_of_is_told() {
     let stub = patched(move |_| warned()).await;
     let cluster = stub.cluster().await;
     for mode in [Mode::DryRun, Mode::Commit] {
-        let report = upgrade(&cluster, post(2), mode).await.expect("a report");
+        let report = upgrade(&cluster, &hikaru_k8s::SystemClock::default(), post(2), mode)
+            .await
+            .expect("a report");
         let warnings = report.entries[0].entry.warnings.iter();
         let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
         assert_eq!(
@@ -261,9 +263,14 @@ async fn a_lost_answer_is_found_out_by_reading() {
     })
     .await;
     let cluster = stub.cluster().await;
-    let report = upgrade(&cluster, post(2), Mode::Commit)
-        .await
-        .expect("a report");
+    let report = upgrade(
+        &cluster,
+        &hikaru_k8s::SystemClock::default(),
+        post(2),
+        Mode::Commit,
+    )
+    .await
+    .expect("a report");
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
     assert_eq!(stub.count("PATCH"), 1);
 }

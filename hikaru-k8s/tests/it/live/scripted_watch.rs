@@ -273,7 +273,16 @@ async fn silence_is_noticed_and_over_when_the_server_speaks() {
         ),
         "{error:?}"
     );
-    assert!(upgrade(&watched, post(2), Mode::Commit).await.is_err());
+    assert!(
+        upgrade(
+            &watched,
+            &hikaru_k8s::SystemClock::default(),
+            post(2),
+            Mode::Commit
+        )
+        .await
+        .is_err()
+    );
     silent.store(false, Ordering::SeqCst);
     until(|freshness| freshness == Freshness::Fresh).await;
 }
@@ -358,14 +367,24 @@ async fn what_was_written_shows_at_once() {
     })
     .await;
     let watched = watched(&stub, WatchSettings::default()).await;
-    let report = upgrade(&watched, post(2), Mode::DryRun)
-        .await
-        .expect("a report");
+    let report = upgrade(
+        &watched,
+        &hikaru_k8s::SystemClock::default(),
+        post(2),
+        Mode::DryRun,
+    )
+    .await
+    .expect("a report");
     assert_eq!(report.entries[0].outcome, Outcome::Upgraded);
     shows(&watched, &["web:1"]).await;
-    upgrade(&watched, post(2), Mode::Commit)
-        .await
-        .expect("a report");
+    upgrade(
+        &watched,
+        &hikaru_k8s::SystemClock::default(),
+        post(2),
+        Mode::Commit,
+    )
+    .await
+    .expect("a report");
     let found = watched
         .find(&Scope::new(Select::All))
         .await
