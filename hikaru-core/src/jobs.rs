@@ -1,357 +1,104 @@
-//! Jobs as the port knows them: what is to run, what became of it. How a definition is written (JSON, YAML) is the
-//! adapters' business; who may run what is in `policy`, how long somebody waits in `patience`.
+//! Jobs: what is to run, who may run what, and what a user asks of them, over any [`JobPort`](crate::port::JobPort).
 
-mod patience;
-mod policy;
+use std::{fmt, sync::Arc};
 
-use std::{fmt, str::FromStr};
+pub(crate) mod definition;
+pub(crate) mod facts;
+pub(crate) mod name;
+pub(crate) mod patience;
+pub(crate) mod policy;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod wait;
 
+pub use definition::{JobCreated, JobDefinition, JobRequest, JobSource};
+pub use facts::{JobDemand, JobFacts};
+pub use name::JobName;
 pub use patience::{Patience, PatienceError};
-pub use policy::{JobDemand, JobFacts, JobPolicy, JobRefused};
+pub use policy::{JobPolicy, JobRefused, JudgedJob};
+pub use status::{ContainerTrouble, JobCondition, JobList, JobLog, JobState, JobStatus};
 
-use crate::{Excerpt, Fault, NameError, Text, check_namespace, workload::name::check_name};
+use crate::port::{Clock, ClusterError, JobPort};
 
-/// A Job's name: `shop/migrate`.
+/// The Jobs of a cluster, as a user asks for them. Each call is checked against the policy here, whatever the adapter.
 ///
-/// ```
-/// use hikaru_core::JobName;
-/// let name: JobName = "shop/migrate".parse()?;
-/// assert_eq!((&**name.namespace(), &**name.name()), ("shop", "migrate"));
-/// assert!("shop/../secrets".parse::<JobName>().is_err());
-/// # Ok::<(), hikaru_core::NameError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobName {
-    namespace: Text,
-    name: Text,
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    port: Arc<dyn JobPort>,
+    policy: Arc<JobPolicy>,
+    clock: Arc<dyn Clock>,
 }
 
-impl JobName {
-    /// A checked name: both parts can stand in a path.
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Jobs {
+    /// The Jobs of this cluster, by these rules.
+    pub fn new(port: Arc<dyn JobPort>, policy: JobPolicy, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            port,
+            policy: Arc::new(policy),
+            clock,
+        }
+    }
+
+    /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
     ///
     /// # Errors
-    /// [`NameError::Name`]: the namespace is no RFC 1123 label, or the name no RFC 1123 subdomain.
-    pub fn new(namespace: &str, name: &str) -> Result<Self, NameError> {
-        check_namespace(namespace)?;
-        check_name("name", " or `.`", 253, name)?;
-        Ok(Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        })
+    /// The policy leaves the namespace out, or the Jobs cannot be listed.
+    pub async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
+        self.policy.check_namespace(namespace)?;
+        self.port.list(namespace).await
     }
 
-    /// Its namespace.
-    pub fn namespace(&self) -> &Text {
-        &self.namespace
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &Text {
-        &self.name
-    }
-}
-
-impl fmt::Display for JobName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-impl FromStr for JobName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match text.split_once('/') {
-            Some((namespace, name)) if !name.contains('/') => Self::new(namespace, name),
-            _ => Err(NameError::Pair {
-                found: Excerpt::of(text),
-            }),
-        }
-    }
-}
-
-/// Where a Job's definition comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JobSource {
-    /// One JSON object.
-    Json(Text),
-    /// YAML with one document.
-    Yaml(Text),
-    /// The template of a CronJob.
-    CronJob {
-        /// The CronJob.
-        name: JobName,
-        /// The image that its containers of the same repository run: its tag and digest, their own spelling of the
-        /// repository.
-        image: Option<Text>,
-    },
-}
-
-/// A Job to be run.
-///
-/// ```
-/// use hikaru_core::{JobRequest, JobSource};
-/// let mut request = JobRequest::new(JobSource::Yaml("apiVersion: batch/v1\nkind: Job\n".into()));
-/// request.namespace = Some("shop".into());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JobRequest {
-    /// The definition.
-    pub source: JobSource,
-    /// The namespace of a definition that names none; else the cluster's own default.
-    pub namespace: Option<Text>,
-    /// Whether a Job of that name is deleted first.
-    pub replace: bool,
-    /// Whether the caller will wait for the end of the Job. A cluster that cannot wait refuses before it creates anything.
-    pub wait: bool,
-}
-
-impl JobRequest {
-    /// In the default namespace, replacing nothing, not waited for.
-    pub fn new(source: JobSource) -> Self {
-        Self {
-            source,
-            namespace: None,
-            replace: false,
-            wait: false,
-        }
-    }
-}
-
-/// A Job that was created, or in a dry run would have been.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JobCreated {
-    /// Its name; in a dry run of a generated one, an example.
-    pub name: JobName,
-    /// Its uid. Empty where a cluster has none.
-    pub uid: Text,
-    /// In a folder of manifests: the file that was written.
-    pub file: Option<Text>,
-    /// What its sender should know: deprecated fields, in the server's words.
-    pub warnings: Vec<String>,
-}
-
-impl JobCreated {
-    /// One of this name.
-    pub fn new(name: JobName, uid: impl Into<Text>) -> Self {
-        Self {
-            name,
-            uid: uid.into(),
-            file: None,
-            warnings: Vec::new(),
-        }
-    }
-}
-
-/// How far a Job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobState {
-    /// Nothing was started yet. In a folder of manifests every Job stays so.
-    Pending,
-    /// It is suspended.
-    Suspended,
-    /// Pods of it run, or are about to.
-    Running,
-    /// It has succeeded.
-    Complete,
-    /// It has failed for good.
-    Failed,
-}
-
-impl JobState {
-    /// Whether nothing more will happen.
-    pub fn has_ended(self) -> bool {
-        matches!(self, Self::Complete | Self::Failed)
-    }
-
-    /// `pending`, `suspended`, `running`, `complete`, `failed`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Suspended => "suspended",
-            Self::Running => "running",
-            Self::Complete => "complete",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A condition of a Job, as Kubernetes has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobCondition {
-    /// `Complete`, `Failed`, `Suspended`, …
-    pub kind: Text,
-    /// `True`, `False` or `Unknown`.
-    pub status: Text,
-    /// One word: `BackoffLimitExceeded`.
-    pub reason: Text,
-    /// For a person.
-    pub message: Text,
-    /// Since when, RFC 3339. Empty: not known.
-    pub since: Text,
-}
-
-/// A container of a Job's pod that did not do what it should.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerTrouble {
-    /// The pod.
-    pub pod: Text,
-    /// The container. Empty: the pod as a whole, as when it cannot be scheduled.
-    pub container: Text,
-    /// One word: `Error`, `OOMKilled`, `ImagePullBackOff`, `Unschedulable`.
-    pub reason: Text,
-    /// For a person. Often empty.
-    pub message: Text,
-    /// With which code it ended, if it did.
-    pub exit_code: Option<i32>,
-}
-
-impl fmt::Display for ContainerTrouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.container.is_empty() {
-            write!(f, "the pod {}", self.pod)?;
-        } else {
-            write!(
-                f,
-                "the container {} of the pod {}",
-                self.container, self.pod
-            )?;
-        }
-        match self.exit_code {
-            Some(code) => write!(f, " ended with exit code {code} ({})", self.reason)?,
-            None => write!(f, " is in {}", self.reason)?,
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
-/// What became of a Job so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JobStatus {
-    /// Its name.
-    pub name: JobName,
-    /// Its uid. Empty where a cluster has none.
-    pub uid: Text,
-    /// How far it is.
-    pub state: JobState,
-    /// Pods that run or are about to.
-    pub active: u32,
-    /// Pods that have succeeded.
-    pub succeeded: u32,
-    /// Pods that have failed.
-    pub failed: u32,
-    /// Its conditions, in the server's order.
-    pub conditions: Vec<JobCondition>,
-    /// When it was started, RFC 3339.
-    pub started: Option<Text>,
-    /// When it had succeeded, RFC 3339.
-    pub completed: Option<Text>,
-    /// Its containers that are in trouble, the most telling first. Only of a Job that was asked for by name.
-    pub troubles: Vec<ContainerTrouble>,
-    /// In a folder of manifests: where it stands, `migrate.yaml#1`.
-    pub file: Option<Text>,
-    /// What could not be found out, and why.
-    pub warnings: Vec<String>,
-}
-
-impl JobStatus {
-    /// Of one that nothing is known of but its name.
-    pub fn new(name: JobName, uid: impl Into<Text>) -> Self {
-        Self {
-            name,
-            uid: uid.into(),
-            state: JobState::Pending,
-            active: 0,
-            succeeded: 0,
-            failed: 0,
-            conditions: Vec::new(),
-            started: None,
-            completed: None,
-            troubles: Vec::new(),
-            file: None,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// How far it is, in one sentence. A failure with its cause, the shortest true one first: the container's, then the
-    /// Job's own.
+    /// One Job as it is now, with what its containers are troubled by.
     ///
-    /// ```
-    /// use hikaru_core::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus};
-    /// let mut status = JobStatus::new(JobName::new("shop", "migrate")?, "");
-    /// status.state = JobState::Failed;
-    /// status.failed = 1;
-    /// status.troubles.push(ContainerTrouble {
-    ///     pod: "migrate-x".into(), container: "web".into(), reason: "Error".into(), message: "".into(), exit_code: Some(3),
-    /// });
-    /// assert_eq!(status.sentence(), "failed: the container web of the pod migrate-x ended with exit code 3 (Error)");
-    /// # Ok::<(), hikaru_core::NameError>(())
-    /// ```
-    pub fn sentence(&self) -> String {
-        let counts = format!(
-            "{} active, {} succeeded, {} failed",
-            self.active, self.succeeded, self.failed
-        );
-        match self.state {
-            JobState::Failed => {
-                let failed = |condition: &&JobCondition| {
-                    matches!(&*condition.kind, "Failed" | "FailureTarget")
-                        && *condition.status == *"True"
-                };
-                let own = self.conditions.iter().find(failed);
-                let own = own.map(|c| match (&*c.reason, &*c.message) {
-                    ("", message) => message.to_owned(),
-                    (reason, "") => reason.to_owned(),
-                    (reason, message) => format!("{message} ({reason})"),
-                });
-                match (self.troubles.first(), own) {
-                    (Some(trouble), Some(own)) => format!("failed: {trouble}; {own}"),
-                    (Some(trouble), None) => format!("failed: {trouble}"),
-                    (None, Some(own)) => format!("failed: {own}"),
-                    (None, None) => format!("failed: {counts}"),
-                }
+    /// # Errors
+    /// The policy leaves its namespace out, there is none, or it cannot be read.
+    pub async fn status(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
+        self.policy.check_namespace(name.namespace())?;
+        let mut status = self.port.get(name).await?;
+        self.add_troubles(&mut status).await;
+        Ok(status)
+    }
+
+    /// Deletes a Job with its pods, which end in their own time.
+    ///
+    /// # Errors
+    /// The policy leaves its namespace out, there is none, or it cannot be deleted.
+    pub async fn delete(&self, name: &JobName) -> Result<(), ClusterError> {
+        self.policy.check_namespace(name.namespace())?;
+        self.port.delete(name, None).await
+    }
+
+    /// What the containers of a Job's pods have written.
+    ///
+    /// # Errors
+    /// The policy leaves its namespace out, there is none, or its pods cannot be listed.
+    pub async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.policy.check_namespace(name.namespace())?;
+        self.port.logs(name).await
+    }
+
+    /// Adds what the containers of a Job are troubled by. That it cannot be found out is a warning.
+    async fn add_troubles(&self, status: &mut JobStatus) {
+        if matches!(status.state, JobState::Complete | JobState::Suspended) {
+            return;
+        }
+        match self.port.troubles(status).await {
+            Ok(troubles) => {
+                status.troubles = troubles.found;
+                status.warnings.extend(troubles.warnings);
             }
-            JobState::Complete => "complete".to_owned(),
-            JobState::Running | JobState::Pending => match self.troubles.first() {
-                Some(trouble) => format!("{}: {counts}; {trouble}", self.state),
-                None if self.state == JobState::Pending => self.state.to_string(),
-                None => format!("{}: {counts}", self.state),
-            },
-            JobState::Suspended => self.state.to_string(),
+            Err(error) => status
+                .warnings
+                .push(format!("its pods cannot be listed: {error}")),
         }
     }
-}
-
-/// The Jobs of a namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobList {
-    /// Sorted by name.
-    pub jobs: Vec<JobStatus>,
-    /// Those that cannot be read: one hides no other.
-    pub faults: Vec<Fault>,
-}
-
-/// What a container of a Job's pod has written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobLog {
-    /// The pod.
-    pub pod: Text,
-    /// The container.
-    pub container: Text,
-    /// Its log, or the server's reason why there is none. Each byte that is no UTF-8 is a `?`.
-    pub text: Result<String, String>,
 }

@@ -6,6 +6,7 @@ pub(crate) mod confined;
 pub(crate) mod error;
 pub(crate) mod found;
 pub(crate) mod freshness;
+pub(crate) mod jobs;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 
@@ -14,6 +15,9 @@ pub use confined::Confined;
 pub use error::ClusterError;
 pub use found::{Fault, Found, Severity, Written};
 pub use freshness::Freshness;
+#[cfg(feature = "testing")]
+pub use jobs::MockJobPort;
+pub use jobs::{JobPort, Troubles};
 pub use scope::{Scope, Select};
 #[cfg(feature = "testing")]
 pub use workloads::MockClusterPort;

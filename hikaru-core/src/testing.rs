@@ -5,6 +5,6 @@ pub(crate) mod clock;
 pub mod contract;
 pub(crate) mod memory;
 
-pub use crate::port::MockClusterPort;
+pub use crate::port::{MockClusterPort, MockJobPort};
 pub use clock::StillClock;
 pub use memory::MemoryCluster;

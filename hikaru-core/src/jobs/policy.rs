@@ -1,52 +1,14 @@
 //! Who may run what: a call that runs pods is worth more care than one that changes a tag. Decided on what an adapter read
 //! of a definition, before a server is asked; the server has rules of its own (RBAC, Pod Security, quota).
 
-use std::fmt;
-
+use super::{
+    definition::JobDefinition,
+    facts::{JobDemand, JobFacts},
+};
 use crate::{
     ClusterError, Text,
     port::confined::{any_of, check_within},
 };
-
-/// A field of a Job's pods that is allowed only where [`JobPolicy::privileged`] is set: the Pod Security standard
-/// *baseline* forbids it, or a rule of hikaru does. docs/job-rules.md lists the rules.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct JobDemand {
-    /// The rule, a stable code: `host-namespaces`.
-    pub rule: &'static str,
-    /// The field: `spec.template.spec.hostNetwork`.
-    pub place: Text,
-    /// What the rule allows there.
-    pub expected: Text,
-    /// What stands there, shortened.
-    pub found: Text,
-}
-
-impl fmt::Display for JobDemand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            rule,
-            place,
-            expected,
-            found,
-        } = self;
-        write!(
-            f,
-            "{place}: expected {expected}, found {found} (rule {rule})"
-        )
-    }
-}
-
-/// What the policy has to know of a Job.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobFacts {
-    /// The namespace that it runs in.
-    pub namespace: Option<Text>,
-    /// The ServiceAccount that it runs as; `None` is `default`.
-    pub service_account: Option<Text>,
-    /// The first field that only a privileged policy allows, if there is one.
-    pub demand: Option<JobDemand>,
-}
 
 /// Who may run what.
 ///
@@ -129,7 +91,46 @@ impl From<JobRefused> for ClusterError {
     }
 }
 
+/// A Job that the policy has let through. Only [`JobPolicy::judge`] makes one, so no adapter can create a Job that was not
+/// judged.
+///
+/// ```compile_fail,E0451
+/// # use hikaru_core::jobs::{JobDefinition, JudgedJob};
+/// fn forged(definition: JobDefinition) -> JudgedJob {
+///     JudgedJob { definition, replace: false }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct JudgedJob {
+    definition: JobDefinition,
+    replace: bool,
+}
+
+impl JudgedJob {
+    /// What is to be created.
+    pub fn definition(&self) -> &JobDefinition {
+        &self.definition
+    }
+
+    /// Whether it takes the place of a Job that has its name: a dry run does not fail for that one.
+    pub fn replaces(&self) -> bool {
+        self.replace
+    }
+}
+
 impl JobPolicy {
+    /// Lets a definition through, or not.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn judge(&self, definition: JobDefinition, replace: bool) -> Result<JudgedJob, JobRefused> {
+        self.check(&definition.facts)?;
+        Ok(JudgedJob {
+            definition,
+            replace,
+        })
+    }
+
     /// Whether a Job may be run.
     ///
     /// # Errors
@@ -155,12 +156,20 @@ impl JobPolicy {
         }
     }
 
+    /// Whether a namespace is one of those that everything is confined to.
+    ///
+    /// # Errors
+    /// [`JobRefused::Outside`].
+    pub(crate) fn check_within(&self, namespace: &str) -> Result<(), JobRefused> {
+        check_within(&self.within, namespace).map_err(JobRefused::Outside)
+    }
+
     /// Whether Jobs of a namespace may be created, read and deleted.
     ///
     /// # Errors
     /// [`JobRefused::Outside`], [`JobRefused::Namespace`].
     pub fn check_namespace(&self, namespace: &str) -> Result<(), JobRefused> {
-        check_within(&self.within, namespace).map_err(JobRefused::Outside)?;
+        self.check_within(namespace)?;
         match &self.namespaces {
             Some(allowed) if !allowed.iter().any(|known| **known == *namespace) => {
                 Err(JobRefused::Namespace {
