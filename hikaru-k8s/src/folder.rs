@@ -15,7 +15,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 mod desk;
 mod jobs;
@@ -215,7 +214,6 @@ impl ClusterPort for Folder {
             Freshness::Fresh
         } else {
             Freshness::Stale {
-                since: SystemTime::now(),
                 reason: Some(format!("{} is no folder", self.inner.root.display())),
             }
         }

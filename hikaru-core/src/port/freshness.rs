@@ -1,6 +1,6 @@
 //! How far the view of a cluster can be trusted.
 
-use std::{fmt, time::SystemTime};
+use std::fmt;
 
 /// How far a view of the cluster can be trusted. Shown, it is a sentence with the reason.
 ///
@@ -28,10 +28,8 @@ pub enum Freshness {
         /// What keeps it from that, where it is known.
         reason: Option<String>,
     },
-    /// It was complete, and has been out of date since `since`.
+    /// It was complete, and is out of date.
     Stale {
-        /// When it was last known to be up to date.
-        since: SystemTime,
         /// What happened, where it is known.
         reason: Option<String>,
     },
@@ -53,7 +51,7 @@ impl fmt::Display for Freshness {
                 "the cluster has not been read completely yet",
                 reason.as_ref(),
             ),
-            Self::Stale { reason, .. } => (
+            Self::Stale { reason } => (
                 "what is known of the cluster is out of date",
                 reason.as_ref(),
             ),

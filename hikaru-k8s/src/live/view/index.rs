@@ -8,8 +8,8 @@ use std::{
 };
 
 use hikaru_core::{
-    Build, Change, ClusterError, Fault, Found, IdentityFields, Scope, Select, Severity, Text,
-    Workload, WorkloadId,
+    Build, Change, ClusterError, Fault, Found, Freshness, IdentityFields, Scope, Select, Severity,
+    Text, Workload, WorkloadId,
 };
 
 use crate::{kind::Kind, live::read::object::Malformed};
@@ -26,8 +26,8 @@ pub(super) type SourceNumber = usize;
 #[derive(Debug)]
 pub(super) struct Index {
     sources: Vec<Source>,
-    /// How long a source may show no life before the view counts as out of date.
-    patience: Duration,
+    /// How old the last confirmation of a source may be before the view counts as out of date.
+    max_age: Duration,
     objects: Objects,
 }
 
@@ -38,9 +38,9 @@ struct Source {
     /// The number of its last list that began: what a list does not name is gone when it ends.
     list: u32,
     state: State,
-    /// When it last showed life.
-    alive: Instant,
-    /// What its last request failed of, until one succeeds.
+    /// As of when it was last confirmed to be up to date.
+    confirmed: Instant,
+    /// Why its last request failed, until one succeeds.
     trouble: Option<Trouble>,
 }
 
@@ -50,7 +50,7 @@ enum State {
     New,
     /// Its list was complete; a watch keeps it so.
     Listed,
-    /// The server lacks it, or does not let us: nothing is known of it.
+    /// The server lacks it, or forbids it: nothing is known of it.
     Closed,
 }
 
@@ -61,16 +61,16 @@ pub(in crate::live) struct Trouble {
     pub(in crate::live) words: String,
 }
 
-/// What a trouble means.
+/// The cause of a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::live) enum Cause {
     /// The server lacks the kind.
     Missing,
-    /// The server does not let us.
+    /// The server forbids it.
     Forbidden,
     /// The server does not take our credentials.
     Credentials,
-    /// It may pass.
+    /// Anything else, which may pass.
     Broken,
 }
 
@@ -84,22 +84,11 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateNumber(u64);
 
-/// How far the whole can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    Fresh,
-    /// But for a kind of Kubernetes that is not there, or not for us.
-    Incomplete,
-    Syncing,
-    /// A source has shown no life since then.
-    Stale(Instant),
-}
-
 impl Index {
-    /// Nothing is known yet of these sources: a kind, and the namespace if it is of one.
+    /// An index of these sources, each a kind, in one namespace or in all. Nothing is known of them yet.
     pub(super) fn new(
         sources: impl IntoIterator<Item = (Arc<Kind>, Option<Text>)>,
-        patience: Duration,
+        max_age: Duration,
         now: Instant,
     ) -> Self {
         let source = |(kind, namespace)| Source {
@@ -107,18 +96,18 @@ impl Index {
             namespace,
             list: 0,
             state: State::New,
-            alive: now,
+            confirmed: now,
             trouble: None,
         };
         Self {
             sources: sources.into_iter().map(source).collect(),
-            patience,
+            max_age,
             objects: Objects::default(),
         }
     }
 
-    /// A new list begins: what it will not name is gone when it ends.
-    pub(super) fn begin(&mut self, source: SourceNumber) {
+    /// A new list begins. What it does not name is gone when it ends.
+    pub(super) fn begin_list(&mut self, source: SourceNumber) {
         let list = &mut self.sources[source].list;
         *list = list.wrapping_add(1);
     }
@@ -136,25 +125,25 @@ impl Index {
     }
 
     /// An object was deleted.
-    pub(super) fn gone(&mut self, id: &WorkloadId) {
+    pub(super) fn deleted(&mut self, id: &WorkloadId) {
         self.objects.remove(id);
     }
 
-    /// The list is complete: what it did not name is gone.
-    pub(super) fn end(&mut self, source: SourceNumber, now: Instant) {
+    /// The list is complete, and shows the state as of a time. What it did not name is gone.
+    pub(super) fn end_list(&mut self, source: SourceNumber, as_of: Instant) {
         let list = self.sources[source].list;
         self.objects
             .remove_where(|seen| seen.source == source && seen.list != list);
         let source = &mut self.sources[source];
-        (source.state, source.alive, source.trouble) = (State::Listed, now, None);
+        (source.state, source.confirmed, source.trouble) = (State::Listed, as_of, None);
     }
 
-    /// The watch of a source that was listed has said something, or ended as it should.
-    pub(super) fn alive(&mut self, source: SourceNumber, now: Instant) {
-        self.sources[source].alive = now;
+    /// The watch of a source proves that it is up to date as of a time.
+    pub(super) fn confirmed(&mut self, source: SourceNumber, as_of: Instant) {
+        self.sources[source].confirmed = as_of;
     }
 
-    /// The watch of a source was opened: what kept it from that is over.
+    /// The watch of a source was opened: its trouble is over.
     pub(super) fn opened(&mut self, source: SourceNumber) {
         self.sources[source].trouble = None;
     }
@@ -173,8 +162,10 @@ impl Index {
 
     /// Closes the source of an added kind that the server lacks or forbids, once what is known of it is too old.
     pub(super) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
-        let Source { state, alive, .. } = self.sources[source];
-        if state == State::Listed && now.saturating_duration_since(alive) <= self.patience {
+        let Source {
+            state, confirmed, ..
+        } = self.sources[source];
+        if state == State::Listed && now.saturating_duration_since(confirmed) <= self.max_age {
             return false;
         }
         self.objects.remove_where(|seen| seen.source == source);
@@ -187,10 +178,13 @@ impl Index {
         self.objects.state_of(id)
     }
 
-    /// A change of ours was applied, which was sent at a known state: it shows before the watch tells, so that the next
-    /// post is judged on it. If something has been heard of the object since, that is newer than what we wrote. And what
-    /// is known can be older than what was judged, which may have been read past the view: then the new image beside the
-    /// old settings would be a state that never was, and the watch brings the true one.
+    /// Hikaru has applied a change, and sent it while a state of the object was known. The change shows at once, so that the
+    /// next post is judged on it; except where the index would then show a state that never was, until the watch brings the
+    /// true one:
+    ///
+    /// - The watch has told of the object since: that may be newer than what was written.
+    /// - The index is older than what was judged, which may have been read past it: it would show the new image beside
+    ///   old settings.
     pub(super) fn written(&mut self, change: &Change, sent_at: Option<StateNumber>) {
         self.objects
             .change(&change.judged().id, sent_at, |workload| {
@@ -208,8 +202,8 @@ impl Index {
             });
     }
 
-    /// Marks were removed from a workload as it was read, which was asked for at a known state. They go here only if
-    /// all else that a verdict reads is known as it was read then.
+    /// Hikaru has removed marks from a workload as it was read, and began while a state of the object was known. They are
+    /// removed here only if all else that a verdict reads is known as it was read.
     pub(super) fn unheld(
         &mut self,
         from: &Workload,
@@ -234,49 +228,49 @@ impl Index {
         });
     }
 
-    /// How many objects are known, how long the most silent source has shown no life, and how many sources are not watched.
-    pub(super) fn vitals(&self, now: Instant) -> (usize, Duration, usize) {
+    /// How many objects are known, those that cannot be read included.
+    pub(super) fn objects(&self) -> usize {
+        self.objects.count()
+    }
+
+    /// How old the oldest confirmation of a source is; zero if all sources are closed.
+    pub(super) fn age(&self, now: Instant) -> Duration {
         let open = self.sources.iter();
         let open = open.filter(|source| source.state != State::Closed);
-        let alive = open.map(|source| source.alive).min();
-        let age = alive.map(|alive| now.saturating_duration_since(alive));
+        let oldest = open.map(|source| source.confirmed).min();
+        oldest.map_or(Duration::ZERO, |oldest| {
+            now.saturating_duration_since(oldest)
+        })
+    }
+
+    /// How many sources are not watched.
+    pub(super) fn unwatched(&self) -> usize {
         let sources = self.sources.iter();
         let unwatched = sources.filter(|s| s.state != State::Listed || s.trouble.is_some());
-        (
-            self.objects.count(),
-            age.unwrap_or_default(),
-            unwatched.count(),
-        )
+        unwatched.count()
     }
 
-    /// How far it can be trusted.
-    pub(super) fn trust(&self, now: Instant) -> Trust {
-        let mut oldest = None;
-        let mut incomplete = false;
-        for source in &self.sources {
-            let trouble = source.trouble.as_ref().map(|trouble| trouble.cause);
-            match source.state {
-                State::New => return Trust::Syncing,
-                // A server that refuses our credentials sends no events and takes no writes: the view is out of date at once.
-                State::Listed
-                    if trouble == Some(Cause::Credentials)
-                        || now.saturating_duration_since(source.alive) > self.patience =>
-                {
-                    oldest = Some(oldest.map_or(source.alive, |o: Instant| o.min(source.alive)));
-                }
-                State::Listed => {}
-                State::Closed => incomplete |= !source.kind.added,
-            }
+    /// Whether it is up to date.
+    pub(super) fn freshness(&self, now: Instant) -> Freshness {
+        let sources = || self.sources.iter();
+        if sources().any(|source| source.state == State::New) {
+            let reason = self.reason();
+            return Freshness::Syncing { reason };
         }
-        match oldest {
-            Some(oldest) => Trust::Stale(oldest),
-            None if incomplete => Trust::Incomplete,
-            None => Trust::Fresh,
+        if sources().any(|source| source.is_stale(now, self.max_age)) {
+            let silence = || "nothing is heard of the API server".to_owned();
+            let reason = Some(self.reason().unwrap_or_else(silence));
+            return Freshness::Stale { reason };
         }
+        if sources().any(|source| source.state == State::Closed && !source.kind.added) {
+            let reason = self.reason().unwrap_or_default();
+            return Freshness::Incomplete { reason };
+        }
+        Freshness::Fresh
     }
 
-    /// What keeps it from being trusted: of the first source in trouble, and how many others there are.
-    pub(super) fn reason(&self) -> Option<String> {
+    /// Why it is not up to date: the trouble of the first source that has one, and how many others have one.
+    fn reason(&self) -> Option<String> {
         let sources = self.sources.iter();
         let mut troubled = sources
             .filter(|source| source.state != State::Closed || !source.kind.added)
@@ -290,10 +284,10 @@ impl Index {
         })
     }
 
-    /// What the scope admits, and what is not known.
+    /// The workloads that the scope admits, and faults for what is not known.
     ///
     /// # Errors
-    /// When the server lets us see nothing at all.
+    /// When all sources are closed.
     pub(super) fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let faults = self.faults(scope)?;
         let objects = &self.objects;
@@ -381,6 +375,14 @@ impl Index {
 }
 
 impl Source {
+    /// Whether it was listed and is out of date. A server that refuses our credentials sends no events and takes no writes:
+    /// then it is out of date at once.
+    fn is_stale(&self, now: Instant, max_age: Duration) -> bool {
+        let cause = self.trouble.as_ref().map(|trouble| trouble.cause);
+        let age = now.saturating_duration_since(self.confirmed);
+        self.state == State::Listed && (cause == Some(Cause::Credentials) || age > max_age)
+    }
+
     /// `deployments.apps`, `deployments.apps in shop`.
     fn place(&self) -> String {
         match &self.namespace {

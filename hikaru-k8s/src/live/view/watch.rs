@@ -17,10 +17,7 @@ use hikaru_core::{
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
-use super::{
-    index::{Index, Trust},
-    look::Looks,
-};
+use super::{index::Index, look::Looks};
 use crate::live::{
     LiveCluster, Removed,
     read::list::{Listing, each_or_all},
@@ -73,7 +70,7 @@ struct View {
     live: LiveCluster,
     index: RwLock<Index>,
     settings: WatchSettings,
-    /// Something has changed about how far the view can be trusted.
+    /// Whether the view is up to date may have changed.
     news: Notify,
     looks: Looks,
     /// Lists that were begun anew, and watches that broke off.
@@ -151,13 +148,12 @@ impl WatchedCluster {
 
     /// How the view is.
     pub fn vitals(&self) -> Vitals {
-        let (objects, age, unwatched) = self.view.read().vitals(now());
-        let restarts = self.view.restarts.load(Ordering::Relaxed);
+        let index = self.view.read();
         Vitals {
-            objects,
-            age,
-            restarts,
-            unwatched,
+            objects: index.objects(),
+            age: index.age(now()),
+            restarts: self.view.restarts.load(Ordering::Relaxed),
+            unwatched: index.unwatched(),
         }
     }
 
@@ -189,27 +185,7 @@ impl View {
     }
 
     fn freshness(&self) -> Freshness {
-        let now = now();
-        let index = self.read();
-        let trust = index.trust(now);
-        let reason = || index.reason();
-        match trust {
-            Trust::Fresh => Freshness::Fresh,
-            Trust::Incomplete => Freshness::Incomplete {
-                reason: reason().unwrap_or_default(),
-            },
-            Trust::Syncing => Freshness::Syncing { reason: reason() },
-            Trust::Stale(alive) => {
-                let clock = &self.live.inner.settings.clock;
-                let silent = now.saturating_duration_since(alive);
-                let since = clock().checked_sub(silent);
-                Freshness::Stale {
-                    since: since.unwrap_or(std::time::UNIX_EPOCH),
-                    reason: reason()
-                        .or_else(|| Some("nothing is heard of the API server".to_owned())),
-                }
-            }
-        }
+        self.read().freshness(now())
     }
 }
 

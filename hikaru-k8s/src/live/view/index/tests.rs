@@ -9,7 +9,7 @@ mod model;
 
 const DEPLOYMENTS: SourceNumber = 0;
 const CRON_JOBS: SourceNumber = 1;
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_AGE: Duration = Duration::from_secs(30);
 
 fn kind(name: &str) -> Arc<Kind> {
     let added = "argoproj.io/v1alpha1/Rollout=spec.template".parse();
@@ -19,7 +19,7 @@ fn kind(name: &str) -> Arc<Kind> {
 
 fn index(now: Instant) -> Index {
     let sources = ["Deployment", "CronJob"].map(|name| (kind(name), None));
-    Index::new(sources, PATIENCE, now)
+    Index::new(sources, MAX_AGE, now)
 }
 
 fn trouble(cause: Cause, words: &str) -> Trouble {
@@ -33,8 +33,8 @@ fn trouble(cause: Cause, words: &str) -> Trouble {
 fn listed(now: Instant) -> Index {
     let mut index = index(now);
     for source in [DEPLOYMENTS, CRON_JOBS] {
-        index.begin(source);
-        index.end(source, now);
+        index.begin_list(source);
+        index.end_list(source, now);
     }
     index
 }
@@ -68,90 +68,101 @@ fn finds(index: &Index, select: Select, expected: &[&str]) {
 }
 
 #[test]
-fn it_is_trusted_when_every_source_was_listed_and_lives() {
+fn it_is_fresh_when_each_source_was_listed_and_is_confirmed() {
     let begun = Instant::now();
     let after = |seconds| begun + Duration::from_secs(seconds);
     let mut index = index(begun);
-    assert_eq!(index.trust(begun), Trust::Syncing);
-    index.begin(DEPLOYMENTS);
-    index.end(DEPLOYMENTS, begun);
-    assert_eq!(index.trust(begun), Trust::Syncing);
-    index.begin(CRON_JOBS);
-    index.end(CRON_JOBS, after(1000));
-    assert_eq!(index.trust(after(30)), Trust::Fresh);
-    assert_eq!(index.trust(after(31)), Trust::Stale(begun));
-    index.alive(DEPLOYMENTS, after(20));
-    assert_eq!(index.trust(after(31)), Trust::Fresh);
-    // A new list is no sign of life before it is complete.
-    index.begin(DEPLOYMENTS);
-    assert_eq!(index.trust(after(51)), Trust::Stale(after(20)));
-    index.end(DEPLOYMENTS, after(51));
-    assert_eq!(index.trust(after(51)), Trust::Fresh);
+    assert!(matches!(index.freshness(begun), Freshness::Syncing { .. }));
+    index.begin_list(DEPLOYMENTS);
+    index.end_list(DEPLOYMENTS, begun);
+    assert!(matches!(index.freshness(begun), Freshness::Syncing { .. }));
+    index.begin_list(CRON_JOBS);
+    index.end_list(CRON_JOBS, after(1000));
+    assert_eq!(index.freshness(after(30)), Freshness::Fresh);
+    assert!(matches!(
+        index.freshness(after(31)),
+        Freshness::Stale { .. }
+    ));
+    index.confirmed(DEPLOYMENTS, after(20));
+    assert_eq!(index.freshness(after(31)), Freshness::Fresh);
+    // A new list confirms nothing before it is complete.
+    index.begin_list(DEPLOYMENTS);
+    assert!(matches!(
+        index.freshness(after(51)),
+        Freshness::Stale { .. }
+    ));
+    index.end_list(DEPLOYMENTS, after(51));
+    assert_eq!(index.freshness(after(51)), Freshness::Fresh);
 }
 
 #[test]
-fn what_cannot_be_watched_is_not_trusted_and_says_why() {
+fn a_source_that_cannot_be_watched_is_told_with_its_reason() {
     let begun = Instant::now();
     let after = |seconds| begun + Duration::from_secs(seconds);
     let closed = [Cause::Missing, Cause::Forbidden];
     for cause in closed {
         let mut index = index(begun);
-        index.end(DEPLOYMENTS, begun);
+        index.end_list(DEPLOYMENTS, begun);
         index.failed(CRON_JOBS, trouble(cause, "no"));
-        assert_eq!(index.trust(begun), Trust::Incomplete, "{cause:?}");
-        let (_, _, unwatched) = index.vitals(begun);
-        assert_eq!(unwatched, 1);
+        assert!(
+            matches!(index.freshness(begun), Freshness::Incomplete { .. }),
+            "{cause:?}"
+        );
+        assert_eq!(index.unwatched(), 1);
         assert_eq!(index.reason().as_deref(), Some("cronjobs.batch: no"));
-        // Then the server is away: nobody knows what there is.
+        // Then the server is away: it is not known what there is.
         index.failed(CRON_JOBS, trouble(Cause::Broken, "no connection"));
-        assert_eq!(index.trust(begun), Trust::Syncing);
-        index.end(CRON_JOBS, begun);
-        assert_eq!(index.trust(begun), Trust::Fresh);
-        assert_eq!((index.reason(), index.vitals(begun).2), (None, 0));
+        assert!(matches!(index.freshness(begun), Freshness::Syncing { .. }));
+        index.end_list(CRON_JOBS, begun);
+        assert_eq!(index.freshness(begun), Freshness::Fresh);
+        assert_eq!((index.reason(), index.unwatched()), (None, 0));
     }
-    // What was complete is kept, and grows old as after any break.
+    // What was complete is kept until it is too old, as after any failure.
     for cause in [Cause::Missing, Cause::Forbidden, Cause::Broken] {
         let mut index = listed(begun);
         put(&mut index, workload("a", 1));
         index.failed(DEPLOYMENTS, trouble(cause, "no"));
-        assert_eq!(index.trust(after(30)), Trust::Fresh, "{cause:?}");
+        assert_eq!(index.freshness(after(30)), Freshness::Fresh, "{cause:?}");
         finds(&index, Select::All, &["a"]);
-        assert_eq!(index.trust(after(31)), Trust::Stale(begun), "{cause:?}");
+        assert!(
+            matches!(index.freshness(after(31)), Freshness::Stale { .. }),
+            "{cause:?}"
+        );
         assert_eq!(index.reason().as_deref(), Some("deployments.apps: no"));
         index.opened(DEPLOYMENTS);
-        index.alive(DEPLOYMENTS, after(31));
-        index.alive(CRON_JOBS, after(31));
-        assert_eq!(index.trust(after(31)), Trust::Fresh);
+        index.confirmed(DEPLOYMENTS, after(31));
+        index.confirmed(CRON_JOBS, after(31));
+        assert_eq!(index.freshness(after(31)), Freshness::Fresh);
     }
-    // Whose credentials are refused is not waited for.
+    // Where the credentials are refused the view is out of date at once.
     let mut index = listed(begun);
     for source in [DEPLOYMENTS, CRON_JOBS] {
         index.failed(source, trouble(Cause::Credentials, "who are you?"));
     }
-    assert_eq!(index.trust(begun), Trust::Stale(begun));
+    assert!(matches!(index.freshness(begun), Freshness::Stale { .. }));
     let reason = "deployments.apps: who are you? (and one more kind or namespace)";
     assert_eq!(index.reason().as_deref(), Some(reason));
-    // An added kind is done without; one that was there, only when it is too old.
+    // An added kind that is missing does no harm; one that was there, only when it is too old.
     let mut index = Index::new(
         ["Deployment", "Rollout"].map(|name| (kind(name), None)),
-        PATIENCE,
+        MAX_AGE,
         begun,
     );
-    index.end(DEPLOYMENTS, begun);
+    index.end_list(DEPLOYMENTS, begun);
     index.failed(CRON_JOBS, trouble(Cause::Missing, "no"));
     assert!(index.close_if_old(CRON_JOBS, begun));
-    assert_eq!(index.trust(begun), Trust::Fresh);
-    assert_eq!((index.reason(), index.vitals(begun).2), (None, 1));
-    index.end(CRON_JOBS, begun);
+    assert_eq!(index.freshness(begun), Freshness::Fresh);
+    assert_eq!((index.reason(), index.unwatched()), (None, 1));
+    index.end_list(CRON_JOBS, begun);
     index.failed(CRON_JOBS, trouble(Cause::Missing, "no"));
     assert!(!index.close_if_old(CRON_JOBS, after(30)));
     assert!(index.close_if_old(CRON_JOBS, after(31)));
-    index.alive(DEPLOYMENTS, after(31));
-    assert_eq!(index.trust(after(31)), Trust::Fresh);
+    index.confirmed(DEPLOYMENTS, after(31));
+    assert_eq!(index.freshness(after(31)), Freshness::Fresh);
 }
 
 #[test]
-fn after_a_new_list_nothing_stale_remains() {
+fn what_a_new_list_does_not_name_is_gone() {
     let now = Instant::now();
     let mut index = listed(now);
     put(&mut index, workload("a", 1));
@@ -159,16 +170,16 @@ fn after_a_new_list_nothing_stale_remains() {
     let mut job = workload("job", 1);
     job.id = WorkloadId::new("shop", "CronJob", "job");
     index.put(CRON_JOBS, job);
-    index.begin(DEPLOYMENTS);
+    index.begin_list(DEPLOYMENTS);
     put(&mut index, workload("b", 2));
-    // Until the list is complete, nobody knows what is gone.
+    // Until the list is complete it is not known what is gone.
     finds(&index, Select::All, &["a", "b", "job"]);
-    index.end(DEPLOYMENTS, now);
+    index.end_list(DEPLOYMENTS, now);
     finds(&index, Select::All, &["b", "job"]);
-    index.gone(&WorkloadId::new("shop", "Deployment", "b"));
-    index.gone(&WorkloadId::new("shop", "Deployment", "never"));
+    index.deleted(&WorkloadId::new("shop", "Deployment", "b"));
+    index.deleted(&WorkloadId::new("shop", "Deployment", "never"));
     finds(&index, Select::All, &["job"]);
-    assert!(index.close_if_old(CRON_JOBS, now + PATIENCE * 2));
+    assert!(index.close_if_old(CRON_JOBS, now + MAX_AGE * 2));
     finds(&index, Select::All, &[]);
     assert!(index.objects.is_empty());
 }
@@ -202,7 +213,7 @@ fn a_changed_object_is_found_where_it_is_now() {
 }
 
 #[test]
-fn formats_that_lack_a_field_are_looked_up_by_repository() {
+fn builds_of_formats_that_lack_a_field_are_looked_up_by_repository() {
     let mut index = listed(Instant::now());
     put(&mut index, workload("a", 1));
     let mut unlabeled = workload("b", 1);
@@ -224,12 +235,12 @@ fn formats_that_lack_a_field_are_looked_up_by_repository() {
     let build = Build::parse("acme/web:1.5.0", &formats).expect("a build");
     finds(&index, Select::Build(build.clone()), &["a", "c"]);
     put(&mut index, workload("c", 1));
-    index.gone(&WorkloadId::new("shop", "Deployment", "c"));
+    index.deleted(&WorkloadId::new("shop", "Deployment", "c"));
     finds(&index, Select::Build(build), &["a"]);
 }
 
 #[test]
-fn what_was_written_shows_until_a_watch_says_more() {
+fn a_written_change_shows_until_the_watch_tells_of_the_object() {
     let mut index = listed(Instant::now());
     put(&mut index, workload("a", 1));
     let plan = plan(Request::new(build(&image(2))), [workload("a", 1)]);
@@ -288,7 +299,7 @@ type Difference<'d> = &'d dyn Fn(&mut Workload);
 /// A person opts out and in again; a replica whose view has heard of the first of it alone reads, judges and writes. The new
 /// image beside the opt-out never stood in the cluster.
 #[test]
-fn what_was_written_shows_only_beside_what_it_was_judged_on() {
+fn a_written_change_shows_only_in_the_state_that_it_was_judged_on() {
     let opted_out = |workload: &mut Workload| {
         let place = hikaru_core::Place::Annotation;
         let setting = hikaru_core::Setting::new(place, "upgrade", "manual");
@@ -349,13 +360,13 @@ fn what_was_written_shows_only_beside_what_it_was_judged_on() {
 }
 
 #[test]
-fn what_is_not_known_is_said() {
+fn closed_sources_and_unwatched_namespaces_are_faults() {
     let now = Instant::now();
     let sources = ["a", "b"].into_iter().flat_map(|namespace| {
         ["Deployment", "CronJob", "Rollout"].map(|name| (kind(name), Some(Text::from(namespace))))
     });
-    let mut index = Index::new(sources, PATIENCE, now);
-    index.end(0, now);
+    let mut index = Index::new(sources, MAX_AGE, now);
+    index.end_list(0, now);
     index.failed(1, trouble(Cause::Missing, "no cron jobs"));
     index.failed(2, trouble(Cause::Missing, "no rollouts"));
     for source in 3..6 {
@@ -402,7 +413,7 @@ fn what_is_not_known_is_said() {
         faults(&index, &[], &["b/Deployment/web"]),
         Ok(vec![fault("deployments.apps in b", Failure)])
     );
-    assert!(index.close_if_old(0, now + PATIENCE * 2));
+    assert!(index.close_if_old(0, now + MAX_AGE * 2));
     assert_eq!(
         faults(&index, &[], &[]),
         Err(ClusterError::Forbidden("not b".to_owned()))
@@ -410,7 +421,7 @@ fn what_is_not_known_is_said() {
 }
 
 #[test]
-fn what_comes_and_goes_leaves_nothing_behind() {
+fn deleted_objects_leave_nothing_behind() {
     let mut index = listed(Instant::now());
     for n in 0..100_000 {
         // Each of them is new: repository, tag, labels and names.
@@ -420,7 +431,7 @@ fn what_comes_and_goes_leaves_nothing_behind() {
         workload.containers[0].image = format!("acme/{name}:v{n}").into();
         put(&mut index, workload);
         if let Some(old) = n.checked_sub(10) {
-            index.gone(&WorkloadId::new("shop", "Deployment", format!("web-{old}")));
+            index.deleted(&WorkloadId::new("shop", "Deployment", format!("web-{old}")));
         }
     }
     assert!(!index.objects.is_empty());
@@ -428,10 +439,10 @@ fn what_comes_and_goes_leaves_nothing_behind() {
     for n in 0..10_000 {
         put(&mut index, workload("web", n));
     }
-    index.gone(&workload("web", 0).id);
+    index.deleted(&workload("web", 0).id);
     for n in 0..10 {
         let name = format!("web-{}", 99_990 + n);
-        index.gone(&WorkloadId::new("shop", "Deployment", name));
+        index.deleted(&WorkloadId::new("shop", "Deployment", name));
     }
     assert!(index.objects.is_empty());
 }

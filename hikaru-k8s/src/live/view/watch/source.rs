@@ -186,13 +186,13 @@ impl Source {
         let mut walk = Walk::new(&self.listing, Most::All);
         let mut begun = now();
         let mut version = String::new();
-        self.view.change(|index| index.begin(self.number));
+        self.view.change(|index| index.begin_list(self.number));
         while let Some(turn) = walk.step(api, keys).await? {
             match turn {
                 Turn::Again => {
                     tracing::debug!(kind = %self.listing.kind, "the list is begun again");
                     begun = now();
-                    self.view.change(|index| index.begin(self.number));
+                    self.view.change(|index| index.begin_list(self.number));
                 }
                 Turn::Page(page) => {
                     version = page.resource_version;
@@ -213,7 +213,7 @@ impl Source {
             return Err(RequestError::Unreadable(words.to_owned()));
         }
         // It is of the state when its first page was asked for.
-        self.view.change(|index| index.end(self.number, begun));
+        self.view.change(|index| index.end_list(self.number, begun));
         self.view.news.notify_waiters();
         let is_old = now().saturating_duration_since(begun) > GRACE;
         Ok(Course {
@@ -347,7 +347,7 @@ impl Source {
     /// The source is known to be up to date as of a time.
     fn alive(&mut self, at: Instant) {
         self.backoff = BACKOFF[0];
-        self.view.change(|index| index.alive(self.number, at));
+        self.view.change(|index| index.confirmed(self.number, at));
         self.view.news.notify_waiters();
     }
 
@@ -387,7 +387,7 @@ impl Source {
                         Ok(seen) => seen.workload.id,
                         Err(malformed) => malformed.id,
                     };
-                    self.view.change(|index| index.gone(&id));
+                    self.view.change(|index| index.deleted(&id));
                 }
                 "BOOKMARK" => {
                     if let Ok(bookmark) = serde_json::from_str::<Versioned>(event.object.get()) {

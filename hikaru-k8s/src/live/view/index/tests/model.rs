@@ -185,7 +185,7 @@ fn odd(id: &WorkloadId) -> Malformed {
 fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
     match event {
         Event::Begin(source) => {
-            index.begin(source);
+            index.begin_list(source);
             model.lists[source] += 1;
         }
         Event::Put(source, workload) => {
@@ -201,11 +201,11 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             model.objects.insert(id, seen);
         }
         Event::Gone(id) => {
-            index.gone(&id);
+            index.deleted(&id);
             model.objects.remove(&id);
         }
         Event::End(source) => {
-            index.end(source, now);
+            index.end_list(source, now);
             let list = model.lists[source];
             model
                 .objects
@@ -214,7 +214,7 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
         }
         Event::Close(source) => {
             index.failed(source, trouble(Cause::Missing, "closed"));
-            index.close_if_old(source, now + PATIENCE * 2);
+            index.close_if_old(source, now + MAX_AGE * 2);
             model.objects.retain(|_, seen| seen.0 != source);
             model.closed[source] = true;
         }
@@ -277,7 +277,7 @@ fn scopes() -> Vec<Scope> {
 
 proptest! {
     #[test]
-    fn it_answers_as_a_map_would(events in vec(events(), 0..40)) {
+    fn it_answers_as_a_plain_map_would(events in vec(events(), 0..40)) {
         let now = Instant::now();
         let (mut index, mut model) = (listed(now), Model::default());
         let scopes = scopes();
@@ -305,7 +305,7 @@ proptest! {
             }
         }
         for source in 0..2 {
-            index.close_if_old(source, now + PATIENCE * 2);
+            index.close_if_old(source, now + MAX_AGE * 2);
         }
         // The model uses the same texts.
         drop(model);
