@@ -2,11 +2,7 @@
 //! failures mean in `client`, what is read in `read`, what is written in `write`, Jobs in `jobs`, and the view of a server that
 //! runs on and on in `view`. Which kinds there are is in `kind`; which build may replace which is decided in `hikaru-core`.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -23,30 +19,30 @@ use crate::{
 };
 
 mod client;
+mod clock;
 mod connect;
+mod error;
 mod jobs;
 mod read;
-mod seats;
 mod view;
 mod write;
 
-use client::{ApiClient, Expected, RequestError, refusal};
+use client::{ApiClient, Expected, refusal};
+pub use clock::TimeOfDay;
 pub use connect::{
-    connection::{Connection, ConnectionError, ConnectionOptions, KubeconfigFault, Variable},
+    connection::{Connection, ConnectionOptions, Variable},
+    error::{ConnectionError, KubeconfigFault},
     token::TokenError,
 };
+use error::RequestError;
 use read::{
     discovery,
     list::Most,
     object::{self, Seen},
     selector,
 };
-use seats::Lane;
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
 use write::patch;
-
-/// Gives the time of day.
-pub type TimeOfDay = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Who writes, in `managedFields` and to server-side apply.
 const FIELD_MANAGER: &str = "hikaru";
@@ -65,7 +61,7 @@ pub struct LiveSettings {
     pub keys: IdentityKeys,
     /// The time that upgrades are dated with.
     pub clock: TimeOfDay,
-    /// Most requests in flight at once: fewer while more would not be faster, or the server asks for patience.
+    /// How many requests may be in flight.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,
@@ -83,7 +79,7 @@ impl LiveSettings {
         Self {
             keys,
             clock,
-            in_flight: seats::MOST,
+            in_flight: client::IN_FLIGHT,
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
@@ -181,7 +177,7 @@ impl LiveCluster {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
-        let answer = api.send(&Lane::Reading, request, Expected::Object).await;
+        let answer = api.send(request, Expected::Object).await;
         let body = answer.map_err(refusal::of_read)?.body;
         let text = object::text_of(kind, &body);
         let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
@@ -193,7 +189,6 @@ impl LiveCluster {
     /// object: a proxy's friendly page says nothing of what was written.
     async fn patch(
         &self,
-        lane: &Lane,
         kind: &Kind,
         of: &Workload,
         body: Vec<u8>,
@@ -201,7 +196,7 @@ impl LiveCluster {
     ) -> Result<Written, ClusterError> {
         let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
         let api = &self.inner.api;
-        let answer = api.send(lane, request, Expected::Object).await;
+        let answer = api.send(request, Expected::Object).await;
         let answer = answer.map_err(refusal::of_write)?;
         object::check_uid(&answer.body, &of.uid)
             .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))?;
@@ -262,7 +257,7 @@ impl LiveCluster {
                 }
             }
             let of = &removed.from;
-            match self.patch(&Lane::Marks, kind, of, body, Mode::Commit).await {
+            match self.patch(kind, of, body, Mode::Commit).await {
                 Ok(written) => {
                     for words in &written.warnings {
                         tracing::warn!(workload = %id, "the API server warns: {}", Escaped(words));
@@ -348,9 +343,7 @@ impl ClusterPort for LiveCluster {
         let kind = kind.ok_or(ClusterError::NotFound)?;
         let now = (self.inner.settings.clock)();
         let body = patch::of_change(change, kind, self.keys(), now);
-        // What is posted is all that is known of the call here, and all of its writes have it in common.
-        let lane = Lane::Post(change.posted().clone());
-        self.patch(&lane, kind, judged, body, mode).await
+        self.patch(kind, judged, body, mode).await
     }
 
     async fn unhold(

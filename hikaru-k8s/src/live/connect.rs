@@ -3,6 +3,7 @@
 //! comes back (`secrets`). What is asked, and how long it may take, is in `client`.
 
 pub(super) mod connection;
+pub(super) mod error;
 mod pem;
 mod plugin;
 pub(super) mod secrets;

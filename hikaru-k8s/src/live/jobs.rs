@@ -23,8 +23,8 @@ use crate::job::{
 
 use super::{
     FIELD_MANAGER, LiveCluster,
-    client::{Answer, Expected, RequestError, refusal},
-    seats::Lane,
+    client::{Answer, Expected, refusal},
+    error::RequestError,
 };
 
 /// How often it is looked whether a Job has gone or ended: soon at first.
@@ -65,7 +65,7 @@ impl LiveCluster {
             .header(header::CONTENT_TYPE, "application/json")
             .body(body);
         let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
-        self.inner.api.send(&Lane::Jobs, request, expected).await
+        self.inner.api.send(request, expected).await
     }
 
     async fn read_json<T: DeserializeOwned>(&self, target: String) -> Result<T, ClusterError> {

@@ -4,34 +4,17 @@ use hikaru_core::{ClusterError, Mode};
 use http::StatusCode;
 use kube::core::Status;
 
-use super::{Refused, RequestError};
-use crate::live::view::index::{Cause, Trouble};
-
-/// What a list or a watch failed of.
-pub(in crate::live) fn trouble(error: &RequestError) -> Trouble {
-    let words = error.to_string();
-    let (cause, words) = match error {
-        RequestError::Missing(_) => (Cause::Missing, words),
-        RequestError::Refused(refused) => match refused.code {
-            StatusCode::NOT_FOUND => (Cause::Missing, words),
-            StatusCode::FORBIDDEN => (Cause::Forbidden, words),
-            StatusCode::UNAUTHORIZED => (Cause::Credentials, not_taken(refused)),
-            _ => (Cause::Broken, words),
-        },
-        _ => (Cause::Broken, words),
-    };
-    Trouble { cause, words }
-}
+use crate::live::error::{Refused, RequestError};
 
 /// What a failed reading means. It can be repeated at will, so nothing is ever lost.
 pub(in crate::live) fn of_read(error: RequestError) -> ClusterError {
     match error {
-        RequestError::NotSent(message) | RequestError::Lost(message) => ClusterError::Unavailable {
-            message,
-            retry_after: None,
-        },
-        // A proxy's page, or half an answer: nobody has refused anything.
-        RequestError::Unreadable(_) | RequestError::TooLong(_) => ClusterError::Unavailable {
+        // A proxy's page and half an answer are no refusal either.
+        RequestError::NotSent(_)
+        | RequestError::Lost(_)
+        | RequestError::Late(_)
+        | RequestError::Unreadable(_)
+        | RequestError::TooLong(_) => ClusterError::Unavailable {
             message: error.to_string(),
             retry_after: None,
         },
@@ -59,14 +42,20 @@ pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
                 retry_after: None,
             };
         }
-        RequestError::Lost(words) => return ClusterError::Lost(words),
-        RequestError::Unreadable(_) | RequestError::TooLong(_) => {
-            return ClusterError::Lost(error.to_string());
-        }
+        RequestError::Lost(_)
+        | RequestError::Late(_)
+        | RequestError::Unreadable(_)
+        | RequestError::TooLong(_) => return ClusterError::Lost(error.to_string()),
         RequestError::Missing(words) => return ClusterError::Invalid(words),
         RequestError::Refused(refused) => refused,
     };
     let status = refused.status.as_ref();
+    if refused.code == StatusCode::UNPROCESSABLE_ENTITY
+        && let Some(words) = &refused.truncated
+    {
+        // Whether a test failed or the object is invalid stood in the part that is missing.
+        return ClusterError::Lost(words.clone());
+    }
     match refused.code {
         // A webhook may choose any code for its refusal, but says who it is. Trying again would not move it.
         code if code.is_client_error() && status.is_some_and(is_denied) => match code {
@@ -76,10 +65,6 @@ pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
         StatusCode::CONFLICT => ClusterError::Stale,
         StatusCode::UNPROCESSABLE_ENTITY if status.is_some_and(is_failed_test) => {
             ClusterError::Stale
-        }
-        // Which of the two it is was cut off.
-        StatusCode::UNPROCESSABLE_ENTITY if let Some(words) = &refused.torn => {
-            ClusterError::Lost(words.clone())
         }
         StatusCode::NOT_FOUND => ClusterError::NotFound,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
@@ -151,7 +136,7 @@ pub(in crate::live) fn of_delete(error: RequestError, names_uid: bool) -> Cluste
         }
         // A deletion holds no test that could have failed.
         RequestError::Refused(refused)
-            if refused.code == StatusCode::UNPROCESSABLE_ENTITY && refused.torn.is_none() =>
+            if refused.code == StatusCode::UNPROCESSABLE_ENTITY && refused.truncated.is_none() =>
         {
             ClusterError::Invalid(refused.words())
         }
@@ -177,7 +162,7 @@ fn forbidden(refused: &Refused) -> ClusterError {
 }
 
 /// Which of our credentials the server does not take.
-fn not_taken(refused: &Refused) -> String {
+pub(in crate::live) fn not_taken(refused: &Refused) -> String {
     let credentials = refused.credentials.as_deref();
     let credentials = credentials.map(|which| format!(" ({which})"));
     format!(

@@ -3,7 +3,7 @@
 use hikaru_core::Text;
 use http::{HeaderMap, header};
 
-use super::short;
+use crate::live::error::short;
 
 /// Warnings of one answer that are told. The API server has a limit of its own, a webhook may not.
 const WARNINGS: usize = 20;

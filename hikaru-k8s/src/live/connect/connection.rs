@@ -2,7 +2,6 @@
 //! `transport`; what tokens in files say is read in `token`, certificates and keys in `pem`. Nothing here asks the process
 //! for a variable: a function that is handed in does.
 
-mod error;
 mod kubeconfig;
 mod variables;
 
@@ -14,8 +13,8 @@ use std::{
 use http::Uri;
 use kube::config::Config;
 
-pub use self::error::{ConnectionError, KubeconfigFault};
 use super::{
+    error::ConnectionError,
     pem::{Content, Pem},
     plugin::Plugin,
     tls::Tls,

@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::connection::ConnectionError;
+use super::error::ConnectionError;
 
 const BEGIN: &[u8] = b"-----BEGIN";
 

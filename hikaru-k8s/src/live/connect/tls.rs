@@ -15,7 +15,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{connection::ConnectionError, pem::Pem};
+use super::{error::ConnectionError, pem::Pem};
 
 /// Where the certificates of the CA and those of our own are.
 #[derive(Clone, Default)]

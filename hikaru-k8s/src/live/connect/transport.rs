@@ -29,13 +29,14 @@ use tokio::time::timeout;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::{
-    connection::{CONNECT, Connection, ConnectionError},
+    connection::{CONNECT, Connection},
+    error::ConnectionError,
     plugin::Plugin,
     secrets::Secrets,
     tls::{Fault, Material, Tls},
     token::{FRESH, TokenFile},
 };
-use crate::live::client::{RequestError, chain};
+use crate::live::error::{RequestError, chain};
 
 /// How long a server that has never answered may take for the head of its first answer, connecting included. What
 /// accepts connections and says nothing is seldom an API server.
@@ -325,7 +326,7 @@ impl Inner {
 
 /// The server has said nothing at all.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", FIRST_ANSWER.as_secs())]
+#[error("no answer within {} s", FIRST_ANSWER.as_secs_f32())]
 struct Silence;
 
 /// Makes a client, with the credentials that a plugin gives now, if there is one, and when those expire.
@@ -410,7 +411,7 @@ fn sending_failed(error: &kube::Error) -> RequestError {
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
         if error.is::<Silence>() {
-            return RequestError::Lost(Silence.to_string());
+            return RequestError::Late(FIRST_ANSWER);
         }
         let http = error.downcast_ref::<legacy::Error>();
         if http.is_some_and(legacy::Error::is_connect) {

@@ -10,7 +10,8 @@ use crate::{
     job::status::{Items, Job, Pod, RawList},
     live::{
         LiveCluster,
-        client::{Expected, RequestError, refusal},
+        client::{Expected, refusal},
+        error::RequestError,
         read::list::{Most, PAGES, RESTARTS, is_gone},
     },
 };

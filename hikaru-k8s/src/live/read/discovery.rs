@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use crate::kind::Kind;
 
 use crate::live::{
-    client::{ApiClient, Expected, RequestError},
-    seats::Lane,
+    client::{ApiClient, Expected},
+    error::RequestError,
 };
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ pub(in crate::live) async fn collection(
     }
     let request = Request::get(kind.root()).body(Vec::new());
     let request = request.map_err(|error| RequestError::NotSent(error.to_string()))?;
-    let answer = api.send(&Lane::Reading, request, Expected::Object).await?;
+    let answer = api.send(request, Expected::Object).await?;
     let body = answer.body;
     let read = serde_json::from_slice::<Resources<'_>>(&body);
     let read = read.map_err(|error| RequestError::Unreadable(error.to_string()))?;

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::live::{
     LiveCluster,
-    client::{ApiClient, Expected, RequestError, refusal},
-    seats::Lane,
+    client::{ApiClient, Expected, refusal},
+    error::RequestError,
 };
 
 /// Objects a page: at 5 KB each a few megabytes, and well below what a page may take. Where they are so long that a page
@@ -91,7 +91,7 @@ impl Listing {
     ) -> Result<Read, RequestError> {
         let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
         let request = self.request(collection, limit, next)?;
-        let answer = api.send(&Lane::Listing, request, Expected::Page).await?;
+        let answer = api.send(request, Expected::Page).await?;
         let body = answer.body;
         let unreadable =
             |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());

@@ -10,8 +10,7 @@ use std::{
 use hikaru_core::{ClusterError, ClusterPort as _, Found, Scope, Text, WorkloadName};
 use tokio::sync::OnceCell;
 
-use super::watch::now;
-use crate::live::LiveCluster;
+use crate::live::{LiveCluster, clock::now};
 
 /// So many looks at once, and so many a second. Each is four lists by selector.
 const LOOKS: f64 = 20.0;

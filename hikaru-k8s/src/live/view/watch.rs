@@ -7,7 +7,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,6 +20,7 @@ use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 use super::{index::Index, look::Looks};
 use crate::live::{
     LiveCluster, Removed,
+    clock::now,
     read::list::{Listing, each_or_all},
 };
 
@@ -168,11 +169,6 @@ impl WatchedCluster {
             drop(timeout(Duration::from_secs(1), news).await);
         }
     }
-}
-
-/// The runtime's clock, which tests can stop.
-pub(in crate::live) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 impl View {

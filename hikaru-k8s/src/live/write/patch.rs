@@ -1,5 +1,5 @@
-//! The bodies of what is written: JSON patches that test everything that was read and then change images, marks,
-//! `hikaru.dev/last-upgrade` and `kubernetes.io/change-cause`, and nothing else. Values, built without a server; how they are sent is said in `live`.
+//! JSON patches: they test everything that the verdict read, and then change images, marks, `hikaru.dev/last-upgrade` and
+//! `kubernetes.io/change-cause`, and nothing else. How a patch is sent is in `write`.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -22,224 +22,146 @@ pub(in crate::live) fn of_change(
     now: SystemTime,
 ) -> Vec<u8> {
     let judged = change.judged();
-    let mut patch = Patch::new();
-    patch.test((METADATA, &["uid"]), Some(&*judged.uid));
+    let (cause, last) = (change_cause(change), last_upgrade(change, now));
+    let mut patch = Patch::default();
+    patch.test(below(METADATA, "uid"), Some(&judged.uid));
     for (key, value) in [
         (&keys.owner, &judged.labels.owner),
         (&keys.repo, &judged.labels.repo),
         (&keys.branch, &judged.labels.branch),
     ] {
-        patch.test((LABELS, &[key]), value.as_deref());
+        patch.test(below(LABELS, key), value.as_deref());
     }
-    // A `test` below a map that is not there fails, and an `add` does, too.
+    // A `test` below a map that is absent fails, and so does an `add`.
     let has_annotations = has_annotations(judged);
     if !has_annotations {
-        patch.test((METADATA, &["annotations"]), None);
+        patch.test(ANNOTATIONS.to_owned(), None);
     }
     for key in SETTINGS {
-        let full = [SETTING_PREFIX, key];
+        let full = format!("{SETTING_PREFIX}{key}");
         let value = judged.setting(Place::Label, key);
-        patch.test((LABELS, &full), value.map(|value| &**value));
+        patch.test(below(LABELS, &full), value.map(|value| &**value));
         if has_annotations {
             let value = judged.setting(Place::Annotation, key);
-            patch.test((ANNOTATIONS, &full), value.map(|value| &**value));
+            patch.test(below(ANNOTATIONS, &full), value.map(|value| &**value));
         }
     }
     for container in change.containers() {
         let at = container_at(kind, container);
-        patch.test((&at, &["name"]), container.own_name());
-        let (map, key) = image_at(&at, container.list);
-        patch.test((&map, &[key]), Some(&*container.image));
-        if let Some(mark) = container.mark_key() {
-            patch.test((LABELS, &[MARK_PREFIX, &mark]), container.mark.as_deref());
+        patch.test(below(&at, "name"), container.own_name());
+        patch.test(image_at(&at, container.list), Some(&container.image));
+        if let Some(mark) = mark_at(container) {
+            patch.test(mark, container.mark.as_deref());
         }
     }
     if has_annotations {
-        // The new value is made of this one.
-        patch.test(
-            (ANNOTATIONS, &[LAST_UPGRADE]),
-            judged.last_upgrade.as_deref(),
-        );
+        // The new value is made from this one.
+        let value = judged.last_upgrade.as_deref();
+        patch.test(below(ANNOTATIONS, LAST_UPGRADE), value);
     }
 
     for (container, edit) in change.edited() {
         let at = container_at(kind, container);
-        let (map, key) = image_at(&at, container.list);
-        patch.set("replace", (&map, &[key]), edit.to());
-        if let (Some(value), Some(mark)) = (edit.mark(), container.mark_key()) {
-            patch.set("add", (LABELS, &[MARK_PREFIX, &mark]), value);
+        let to = Value::Text(edit.to());
+        patch.push("replace", image_at(&at, container.list), Some(to));
+        if let (Some(value), Some(mark)) = (edit.mark(), mark_at(container)) {
+            patch.push("add", mark, Some(Value::Text(value)));
         }
     }
-    let (cause, last) = (change_cause(change), last_upgrade(change, now));
     let added = [(CHANGE_CAUSE, &*cause), (LAST_UPGRADE, &*last)];
     if has_annotations {
         for (key, value) in added {
-            patch.set("add", (ANNOTATIONS, &[key]), value);
+            patch.push("add", below(ANNOTATIONS, key), Some(Value::Text(value)));
         }
     } else {
-        patch.add_map((METADATA, &["annotations"]), &added);
+        let map = Value::Map(added.into_iter().collect());
+        patch.push("add", ANNOTATIONS.to_owned(), Some(map));
     }
-    patch.done()
+    patch.json()
 }
 
-/// The patch that removes marks, by the keys of their labels, if they still stand so.
+/// The patch that removes marks, by the keys of their labels, if they still have these values.
 pub(in crate::live) fn of_unhold(seen: &Seen, marks: &[(Text, Text)]) -> Vec<u8> {
-    let mut patch = Patch::new();
-    patch.test((METADATA, &["uid"]), Some(&*seen.workload.uid));
+    let label = |key: &Text| below(LABELS, &format!("{MARK_PREFIX}{key}"));
+    let mut patch = Patch::default();
+    patch.test(below(METADATA, "uid"), Some(&seen.workload.uid));
     for (key, value) in marks {
-        patch.test((LABELS, &[MARK_PREFIX, key]), Some(&**value));
+        patch.test(label(key), Some(value));
     }
     for (key, _) in marks {
-        patch.remove((LABELS, &[MARK_PREFIX, key]));
+        patch.push("remove", label(key), None);
     }
-    patch.done()
+    patch.json()
 }
-
-/// Where in an object: the pointer of a map or a list (RFC 6901), and a key below it, in parts.
-type At<'a> = (&'a str, &'a [&'a str]);
 
 const METADATA: &str = "/metadata";
 const LABELS: &str = "/metadata/labels";
 const ANNOTATIONS: &str = "/metadata/annotations";
 
+/// The pointer (RFC 6901) to a key of the map at a pointer.
+fn below(map: &str, key: &str) -> String {
+    format!("{map}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The pointer to a container, or to a volume.
 fn container_at(kind: &Kind, container: &Container) -> String {
-    let mut pointer = String::with_capacity(64);
-    let list = container.list.key();
-    for part in kind.pod.iter().map(|part| &**part).chain([list]) {
-        pointer.push('/');
-        pointer.push_str(part);
+    let mut pointer = String::new();
+    for part in &kind.pod {
+        pointer = below(&pointer, part);
     }
-    pointer.push('/');
-    pointer.push_str(&container.position.to_string());
-    pointer
+    format!("{pointer}/{}/{}", container.list.key(), container.position)
 }
 
-/// Where in a container, or in a volume, its image stands: the map and the key.
-fn image_at(container: &str, list: PodList) -> (String, &'static str) {
+/// The pointer to the image of the container, or of the volume, at a pointer.
+fn image_at(container: &str, list: PodList) -> String {
     match list {
-        PodList::Volumes => (format!("{container}/image"), "reference"),
-        _ => (container.to_owned(), "image"),
+        PodList::Volumes => format!("{container}/image/reference"),
+        _ => format!("{container}/image"),
     }
 }
 
-/// The text of a patch, operation by operation. Written at once: twenty operations as trees of JSON values are hundreds of
-/// allocations, and a POST waits for them.
-struct Patch(Vec<u8>);
-
-impl Patch {
-    fn new() -> Self {
-        let mut text = Vec::with_capacity(USUAL);
-        text.push(b'[');
-        Self(text)
-    }
-
-    /// Begins an operation; its value, if it has one, and its brace are left to be written.
-    fn begin(&mut self, op: &str, (map, key): At<'_>) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.raw("{\"op\":\"");
-        self.raw(op);
-        self.raw("\",\"path\":\"");
-        self.escaped(map);
-        self.raw("/");
-        key.iter().for_each(|part| self.pointer(part));
-        self.raw("\"");
-    }
-
-    /// `None`: it must be absent. A `test` with `null` passes for an absent key.
-    fn test(&mut self, at: At<'_>, value: Option<&str>) {
-        match value {
-            Some(value) => self.set("test", at, value),
-            None => {
-                self.begin("test", at);
-                self.raw(",\"value\":null}");
-            }
-        }
-    }
-
-    fn set(&mut self, op: &str, at: At<'_>, value: &str) {
-        self.begin(op, at);
-        self.raw(",\"value\":");
-        self.string(value);
-        self.raw("}");
-    }
-
-    /// Adds a map.
-    fn add_map(&mut self, at: At<'_>, entries: &[(&str, &str)]) {
-        self.begin("add", at);
-        self.raw(",\"value\":{");
-        for (index, (key, value)) in entries.iter().enumerate() {
-            self.raw(if index == 0 { "" } else { "," });
-            self.string(key);
-            self.raw(":");
-            self.string(value);
-        }
-        self.raw("}}");
-    }
-
-    fn remove(&mut self, at: At<'_>) {
-        self.begin("remove", at);
-        self.raw("}");
-    }
-
-    fn string(&mut self, text: &str) {
-        self.raw("\"");
-        self.escaped(text);
-        self.raw("\"");
-    }
-
-    fn raw(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    /// A part of a pointer (RFC 6901, 3), inside a string.
-    fn pointer(&mut self, mut part: &str) {
-        while let Some(at) = memchr::memchr2(b'~', b'/', part.as_bytes()) {
-            let (plain, rest) = part.split_at(at);
-            self.escaped(plain);
-            self.raw(if rest.starts_with('~') { "~0" } else { "~1" });
-            part = &rest[1..];
-        }
-        self.escaped(part);
-    }
-
-    /// The inside of a JSON string (RFC 8259, 7).
-    fn escaped(&mut self, text: &str) {
-        // Most texts have nothing to escape.
-        if !text.bytes().any(|byte| ESCAPED[usize::from(byte)]) {
-            return self.raw(text);
-        }
-        for byte in text.bytes() {
-            match byte {
-                b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
-                0..0x20 => self.raw(&format!("\\u{byte:04x}")),
-                _ => self.0.push(byte),
-            }
-        }
-    }
-
-    fn done(mut self) -> Vec<u8> {
-        self.0.push(b']');
-        self.0
-    }
+/// The pointer to the label that holds a container's mark. `None`: no label can.
+fn mark_at(container: &Container) -> Option<String> {
+    let mark = container.mark_key()?;
+    Some(below(LABELS, &format!("{MARK_PREFIX}{mark}")))
 }
 
-/// The bytes that a JSON string has no place for.
-const ESCAPED: [bool; 256] = {
-    let mut escaped = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        escaped[byte] = true;
-        byte += 1;
-    }
-    escaped[b'"' as usize] = true;
-    escaped[b'\\' as usize] = true;
-    escaped
-};
+/// A JSON patch (RFC 6902).
+#[derive(Default, Serialize)]
+struct Patch<'a>(Vec<Operation<'a>>);
 
-/// Bytes of a patch of one container, about.
-const USUAL: usize = 3072;
+#[derive(Serialize)]
+struct Operation<'a> {
+    op: &'static str,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Value<'a> {
+    Null,
+    Text(&'a str),
+    Map(BTreeMap<&'a str, &'a str>),
+}
+
+impl<'a> Patch<'a> {
+    fn push(&mut self, op: &'static str, path: String, value: Option<Value<'a>>) {
+        self.0.push(Operation { op, path, value });
+    }
+
+    /// `None`: the key must be absent. A `test` with `null` passes for an absent key.
+    fn test(&mut self, path: String, value: Option<&'a str>) {
+        let value = value.map_or(Value::Null, Value::Text);
+        self.push("test", path, Some(value));
+    }
+
+    fn json(&self) -> Vec<u8> {
+        // Texts and maps with texts as keys always have a JSON form.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
 
 /// The members of a JSON object. Those that somebody else knows stay as they were written.
 type Members<'t> = BTreeMap<String, Member<'t>>;

@@ -1,13 +1,7 @@
 //! Reading, listing and writing against an API server that fails in every way: what it means to a caller, and how often
 //! it was asked.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use hikaru_core::{
@@ -461,92 +455,94 @@ async fn a_kind_that_cannot_be_listed_is_a_fault() {
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded() {
-    let stub = Stub::start(|_, _| Step::Silence).await;
-    let mut settings = settings();
-    settings.in_flight = 3;
-    let cluster = stub.cluster_with(settings).await;
-    let done = Arc::new(AtomicUsize::new(0));
-    for n in 0..10 {
-        let (cluster, done) = (cluster.clone(), done.clone());
-        tokio::spawn(async move {
-            drop(cluster.read(&id(&format!("web-{n}"))).await);
-            done.fetch_add(1, Ordering::SeqCst);
-        });
-    }
-    tokio::time::sleep(Duration::from_millis(250)).await;
-    assert_eq!((stub.asked().len(), done.load(Ordering::SeqCst)), (3, 0));
+    let stub = Stub::start(|asked, _| {
+        let name = asked.path.rsplit('/').next().unwrap_or_default();
+        Step::After(20, Box::new(Step::Answer(200, deployment(name, 1, 1))))
+    })
+    .await;
+    let mut patient = settings();
+    patient.deadline = Duration::from_secs(30);
+    patient.in_flight = 3;
+    let cluster = stub.cluster_with(patient).await;
+    let ids: Vec<_> = (0..12).map(|n| id(&format!("web-{n}"))).collect();
+    let read = join_all(ids.iter().map(|id| cluster.read(id))).await;
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
+    let most = stub.asked().iter().map(|asked| asked.in_flight).max();
+    assert_eq!(most, Some(3));
 }
 
-/// A server with so many Deployments that run build 1, and the changes of all of them to a build.
-async fn crowd(
-    size: usize,
-    n: u64,
-    patched: impl Fn(usize) -> Step + Send + Sync + 'static,
-) -> (Stub, hikaru_k8s::LiveCluster, Vec<Change>) {
-    let patches = AtomicUsize::new(0);
-    let stub = Stub::start(move |asked, _| {
+/// A server that asks one client to wait has room for another request.
+#[tokio::test]
+async fn a_permit_is_given_back_while_a_429_is_waited_for() {
+    let stub = Stub::start(|asked, before| {
+        let name = asked.path.rsplit('/').next().unwrap_or_default();
+        match (name, before) {
+            ("web-0", 0) => Step::RetryAfter(429, 1, status(429, "TooManyRequests", "later")),
+            _ => Step::Answer(200, deployment(name, 1, 1)),
+        }
+    })
+    .await;
+    let mut patient = settings();
+    patient.deadline = Duration::from_secs(30);
+    patient.in_flight = 1;
+    let cluster = stub.cluster_with(patient).await;
+    let ids = ["web-0", "web-1"].map(id);
+    let read = join_all(ids.iter().map(|id| cluster.read(id))).await;
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
+    let asked = stub.asked();
+    let asked: Vec<&str> = asked
+        .iter()
+        .filter_map(|a| a.path.rsplit('/').next())
+        .collect();
+    assert_eq!(asked, ["web-0", "web-1", "web-0"]);
+}
+
+/// A post of one beside a post of a thousand waits for what is in flight and what the other post has begun, not for all of it.
+#[tokio::test]
+async fn a_post_of_one_is_not_sent_behind_a_thousand() {
+    const MANY: usize = 1_000;
+    let stub = Stub::start(|asked, _| {
         if asked.method == "PATCH" {
-            return patched(patches.fetch_add(1, Ordering::SeqCst));
+            return Step::Accept;
         }
         if !asked.is_list_of("deployments") {
             return empty();
         }
-        let items: Vec<_> = (0..size)
-            .map(|at| deployment(&format!("web-{at}"), 1, 1))
+        let names: Vec<String> = match &*asked.path {
+            "/apis/apps/v1/namespaces/one/deployments" => vec!["one".to_owned()],
+            _ => (0..MANY).map(|at| format!("web-{at}")).collect(),
+        };
+        let items: Vec<_> = names.iter().map(|name| deployment(name, 1, 1)).collect();
+        let items: Vec<_> = items
+            .into_iter()
+            .map(|mut item| {
+                item["metadata"]["namespace"] = asked.path.split('/').nth(5).into();
+                item
+            })
             .collect();
         Step::Answer(200, list(&items, 1))
     })
     .await;
-    // It plays in the same thread, and a thousand patches are made before it is its turn.
-    let mut settings = settings();
-    settings.deadline = Duration::from_secs(30);
-    let cluster = stub.cluster_with(settings).await;
-    let found = cluster.find(&Scope::new(Select::Build(build(n)))).await;
-    let plan = plan(post(n), found.expect("an answer").workloads);
-    let changes = plan.entries.into_iter().filter_map(|entry| entry.change);
-    (stub, cluster, changes.collect())
-}
-
-#[tokio::test]
-async fn a_post_of_one_is_not_sent_behind_a_thousand() {
-    let (stub, cluster, many) = crowd(1_000, 2, |_| Step::Accept).await;
-    let one = crowd(1, 3, |_| Step::Cut).await.2.remove(0);
-    assert_eq!(many.len(), 1_000);
-    let written = many.iter().chain([&one]);
-    let written = join_all(written.map(|change| cluster.write(change, Mode::Commit))).await;
-    assert_eq!(written.into_iter().find_map(Result::err), None);
-    let asked = stub.asked();
-    let mut patches = asked.iter().filter(|asked| asked.method == "PATCH");
-    let is_one = |asked: &super::stub::Asked| asked.body.to_string().contains(&image(3));
-    let place = patches.position(is_one).expect("it was sent");
-    // Those who sat when it came, and then it is its turn.
-    assert!(place < 16 + 16, "{place}");
-}
-
-#[tokio::test]
-async fn the_number_in_flight_falls_when_the_server_asks_for_patience_and_rises_again() {
-    const REFUSED: usize = 16;
-    let (stub, cluster, changes) = crowd(1_000, 2, |before| match before {
-        0..REFUSED => Step::RetryAfter(429, 0, status(429, "TooManyRequests", "later")),
-        _ => Step::After(5, Box::new(Step::Accept)),
-    })
-    .await;
-    let written = changes
-        .iter()
-        .map(|change| cluster.write(change, Mode::Commit));
-    let written = join_all(written).await;
-    assert_eq!(written.into_iter().find_map(Result::err), None);
-    let asked = stub.asked();
-    let patches = asked.iter().filter(|asked| asked.method == "PATCH");
-    let in_flight: Vec<usize> = patches.map(|asked| asked.in_flight).collect();
-    assert_eq!(in_flight.len(), 1_000 + REFUSED);
-    let most = |of: &[usize]| of.iter().copied().max();
-    assert!(
-        most(&in_flight[2 * REFUSED..][..16]) <= Some(9),
-        "{in_flight:?}"
-    );
-    assert!(
-        most(&in_flight[REFUSED + 500..]) >= Some(16),
-        "{in_flight:?}"
-    );
+    let mut patient = settings();
+    // The server plays in the same thread.
+    patient.deadline = Duration::from_secs(60);
+    let cluster = stub.cluster_with(patient).await;
+    let clock = hikaru_k8s::SystemClock::default();
+    let post_to = |namespace: &str, n: u64| {
+        let mut request = post(n);
+        request.namespaces = vec![namespace.into()];
+        upgrade(&cluster, &clock, request, Mode::Commit)
+    };
+    let one = async {
+        // The other post has begun to write.
+        while stub.count("PATCH") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let report = post_to("one", 3).await;
+        (report, stub.count("PATCH"))
+    };
+    let (many, (one, sent)) = tokio::join!(post_to("many", 2), one);
+    assert_eq!(many.expect("a report").entries.len(), MANY);
+    assert_eq!(one.expect("a report").entries.len(), 1);
+    assert!(sent < MANY / 2, "it was answered after {sent} patches");
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Connection, ConnectionError, KubeconfigFault, Origin, open_token, ours};
+use super::{Connection, Origin, open_token, ours};
 use crate::live::connect::{
+    error::{ConnectionError, KubeconfigFault},
     pem::{Content, Pem},
     plugin::Plugin,
     tls::Tls,

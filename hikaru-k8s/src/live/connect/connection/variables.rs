@@ -4,8 +4,9 @@
 use http::Uri;
 use secrecy::SecretString;
 
-use super::{Connection, ConnectionError, Origin, Variable, open_token, plain};
+use super::{Connection, Origin, Variable, open_token, plain};
 use crate::live::connect::{
+    error::ConnectionError,
     pem::{Content, Pem},
     tls::Tls,
     token,

@@ -16,15 +16,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 
-use super::{View, now};
+use super::View;
 use crate::live::{
-    client::{Lines, Refused, RequestError, refusal},
+    client::{Lines, refusal},
+    clock::now,
+    error::{Refused, RequestError},
     read::{
         discovery,
         list::{Listing, Most, Turn, Walk, is_closed, is_gone},
         object::{self, Seen},
     },
-    view::index::{Index, SourceNumber},
+    view::index::{Cause, Index, SourceNumber, Trouble},
 };
 
 /// How much later than it should a watch may end before it is given up; and how old a list may be when it is complete
@@ -44,8 +46,8 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(
 /// out of date.
 const LATEST_LIST: Duration = Duration::from_secs(16);
 
-/// The longest wait that we grant a server that asks for patience.
-const LONGEST_LULL: Duration = Duration::from_secs(30);
+/// The longest Retry-After that is waited for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// How soon a kind that was added is asked for again that the server lacks or forbids: rights change, and kinds are added.
 const REOPEN: Duration = Duration::from_secs(30);
@@ -129,7 +131,7 @@ impl Source {
                     if self.is_done_without(&error) {
                         sleep(REOPEN).await;
                     } else {
-                        self.wait(lull(&error)).await;
+                        self.wait(retry_after(&error)).await;
                     }
                 }
                 Ok(()) => {
@@ -156,7 +158,7 @@ impl Source {
 
     /// What is known stays, until it is too old.
     fn failed(&mut self, error: &RequestError, what: &str) {
-        let trouble = refusal::trouble(error);
+        let trouble = trouble(error);
         let (kind, namespace) = (&self.listing.kind, self.namespace());
         if self.told.as_ref() == Some(&trouble.words) {
             tracing::debug!(%kind, namespace, error = trouble.words, "{what} again");
@@ -248,7 +250,7 @@ impl Source {
                     self.restarts();
                     self.failed(&error, "the watch broke off");
                     course.proof = Proof::Doubt;
-                    self.wait(lull(&error)).await;
+                    self.wait(retry_after(&error)).await;
                 }
             }
         }
@@ -434,13 +436,29 @@ impl Source {
     }
 }
 
-/// How long the server wishes us to wait.
-fn lull(error: &RequestError) -> Duration {
+/// Why a list or a watch failed.
+fn trouble(error: &RequestError) -> Trouble {
+    let words = error.to_string();
+    let (cause, words) = match error {
+        RequestError::Missing(_) => (Cause::Missing, words),
+        RequestError::Refused(refused) => match refused.code {
+            StatusCode::NOT_FOUND => (Cause::Missing, words),
+            StatusCode::FORBIDDEN => (Cause::Forbidden, words),
+            StatusCode::UNAUTHORIZED => (Cause::Credentials, refusal::not_taken(refused)),
+            _ => (Cause::Broken, words),
+        },
+        _ => (Cause::Broken, words),
+    };
+    Trouble { cause, words }
+}
+
+/// The server's Retry-After, up to a limit.
+fn retry_after(error: &RequestError) -> Duration {
     match error {
         RequestError::Refused(refused) => refused.retry_after.unwrap_or_default(),
         _ => Duration::ZERO,
     }
-    .min(LONGEST_LULL)
+    .min(LONGEST_RETRY_AFTER)
 }
 
 /// A version as what it is. Those of one collection can be compared, which Kubernetes promises since 1.35.

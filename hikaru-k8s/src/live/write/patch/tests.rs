@@ -285,20 +285,26 @@ fn marks_are_removed_only_as_they_were_seen() {
 }
 
 #[test]
-fn texts_are_escaped() {
-    let mut patch = Patch::new();
-    patch.test((LABELS, &["a~b/", "c"]), None);
-    let odd: String = ('\0'..='\u{100}').collect();
-    patch.set("add", (&odd, &[&odd]), &odd);
-    patch.add_map((METADATA, &["x"]), &[(&odd, &odd), ("y", "z")]);
-    patch.remove((METADATA, &["x"]));
-    let read: Value = serde_json::from_slice(&patch.done()).expect("JSON");
-    let pointer = odd.replace('~', "~0").replace('/', "~1");
-    let expected = json!([
-        test("/metadata/labels/a~0b~1c", Value::Null),
-        {"op": "add", "path": format!("{odd}/{pointer}"), "value": odd},
-        {"op": "add", "path": "/metadata/x", "value": {&odd: odd, "y": "z"}},
-        {"op": "remove", "path": "/metadata/x"},
-    ]);
-    assert_eq!(read, expected);
+fn any_text_can_be_a_key_or_a_value() {
+    let odd = "a~b/c\"d\\e\n\u{1}é";
+    let mut patch = Patch::default();
+    patch.test(below(LABELS, odd), Some(odd));
+    patch.test(below("", "x"), None);
+    patch.push("remove", below(METADATA, odd), None);
+    patch.push(
+        "add",
+        "/m".to_owned(),
+        Some(super::Value::Map([(odd, odd)].into())),
+    );
+    let written: Value = serde_json::from_slice(&patch.json()).expect("JSON");
+    let escaped = "a~0b~1c\"d\\e\n\u{1}é";
+    assert_eq!(
+        written,
+        json!([
+            {"op": "test", "path": format!("/metadata/labels/{escaped}"), "value": odd},
+            {"op": "test", "path": "/x", "value": null},
+            {"op": "remove", "path": format!("/metadata/{escaped}")},
+            {"op": "add", "path": "/m", "value": {odd: odd}},
+        ])
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::live::connect::token::TokenError;
+use super::token::TokenError;
 
 /// Why there is no connection to a cluster. Each names the variable or the file; none shows a secret.
 #[derive(Debug, thiserror::Error)]
