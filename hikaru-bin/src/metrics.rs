@@ -1,16 +1,16 @@
 //! The figures of a service: what was decided, how writes went, what was answered, what is known of the cluster. Those of the
-//! process are in `process`. No label is of what somebody sends: all values are of small, fixed sets.
+//! process are in `process`. The values of labels are of small, fixed sets: none comes from a caller.
 
 use std::{
-    hash::{Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobList, JobLog, JobName,
-    JobRequest, JobStatus, Mode, Report, Scope, Text, Workload, WorkloadId, WorkloadName,
+    Change, ClusterError, ClusterPort, Event, Found, Freshness, Happening, JobCreated, JobList,
+    JobLog, JobName, JobRequest, JobStatus, Mode, Observer, Report, Scope, Text, Workload,
+    WorkloadId, WorkloadName,
 };
 use hikaru_http::{Metrics, MetricsFormat};
 use hikaru_k8s::WatchedCluster;
@@ -41,28 +41,15 @@ struct Decided {
     dry_run: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     route: &'static str,
     status: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRoute {
     route: &'static str,
-}
-
-// Each request looks these up: few routes have the same length, so their letters are left to the comparison.
-impl Hash for Answered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.route.len() << 16 | usize::from(self.status));
-    }
-}
-
-impl Hash for OfRoute {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.route.len());
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -184,6 +171,23 @@ impl Figures {
         }
     }
 
+    fn decided(&self, route: &'static str, report: &Report, mode: Mode) {
+        for code in report.codes() {
+            let decided = Decided {
+                route,
+                verdict: match code.verdict() {
+                    hikaru_core::Verdict::Upgrade => "upgrade",
+                    hikaru_core::Verdict::Skipped => "skipped",
+                    hikaru_core::Verdict::Obsolete => "obsolete",
+                    hikaru_core::Verdict::Equal => "equal",
+                },
+                code: code.as_str(),
+                dry_run: dry_run(mode),
+            };
+            self.decisions.get_or_create(&decided).inc();
+        }
+    }
+
     fn written(&self, outcome: &Result<hikaru_core::Written, ClusterError>, mode: Mode) {
         let outcome = match outcome {
             Ok(_) => "written",
@@ -264,6 +268,24 @@ impl View {
     }
 }
 
+impl Observer for Figures {
+    fn observe(&self, event: &Event<'_>) {
+        match event.what {
+            Happening::Reported { report, mode } => self.decided(event.call, report, mode),
+            Happening::JobRun { result, mode } => {
+                let outcome = match result {
+                    Ok(_) => "created",
+                    Err(error) => outcome_of(error),
+                };
+                let dry_run = dry_run(mode);
+                let asked = Written { outcome, dry_run };
+                self.jobs.get_or_create(&asked).inc();
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Metrics for Figures {
     fn answered(&self, route: &'static str, status: u16, took: Duration, waited: bool) {
         self.answers
@@ -275,23 +297,6 @@ impl Metrics for Figures {
         };
         let seconds = seconds.get_or_create(&OfRoute { route });
         seconds.observe(took.as_secs_f64());
-    }
-
-    fn reported(&self, route: &'static str, report: &Report, mode: Mode) {
-        for code in report.codes() {
-            let decided = Decided {
-                route,
-                verdict: match code.verdict() {
-                    hikaru_core::Verdict::Upgrade => "upgrade",
-                    hikaru_core::Verdict::Skipped => "skipped",
-                    hikaru_core::Verdict::Obsolete => "obsolete",
-                    hikaru_core::Verdict::Equal => "equal",
-                },
-                code: code.as_str(),
-                dry_run: dry_run(mode),
-            };
-            self.decisions.get_or_create(&decided).inc();
-        }
     }
 
     fn text(&self, format: MetricsFormat) -> String {
@@ -308,7 +313,7 @@ impl Metrics for Figures {
     }
 }
 
-/// A cluster whose writes and Jobs are counted.
+/// A cluster whose writes are counted.
 pub(crate) struct Measured {
     cluster: Arc<dyn ClusterPort>,
     figures: Arc<Figures>,
@@ -389,15 +394,7 @@ impl ClusterPort for Measured {
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        let created = self.cluster.run_job(job, mode).await;
-        let outcome = match &created {
-            Ok(_) => "created",
-            Err(error) => outcome_of(error),
-        };
-        let dry_run = dry_run(mode);
-        let asked = Written { outcome, dry_run };
-        self.figures.jobs.get_or_create(&asked).inc();
-        created
+        self.cluster.run_job(job, mode).await
     }
 
     async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {

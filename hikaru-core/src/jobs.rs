@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc};
 pub(crate) mod definition;
 pub(crate) mod facts;
 pub(crate) mod name;
-pub(crate) mod patience;
 pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod status;
@@ -14,7 +13,6 @@ pub(crate) mod wait;
 pub use definition::{JobCreated, JobDefinition, JobRequest, JobSource};
 pub use facts::{JobDemand, JobFacts};
 pub use name::JobName;
-pub use patience::{Patience, PatienceError};
 pub use policy::{JobPolicy, JobRefused, JudgedJob};
 pub use status::{ContainerTrouble, JobCondition, JobList, JobLog, JobState, JobStatus};
 

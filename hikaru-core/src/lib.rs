@@ -92,6 +92,7 @@
 //! The examples `decide` (decide only) and `own_port` (decide and act on a port of one's own) are whole programs.
 //! hikaru-k8s has adapters for a live cluster and for a folder of manifests.
 
+mod caller;
 pub mod image;
 pub mod jobs;
 pub mod policy;
@@ -102,6 +103,7 @@ pub mod text;
 pub mod upgrade;
 pub mod workload;
 
+pub use caller::{Caller, Rights};
 pub use image::{
     Build, BuildError, BuildTag, FormatError, Identity, IdentityFields, ImageUse, MAX_NUMBERS,
     MAX_PATH, MAX_TAG, Precedence, Reading, Readings, Reference, ReferenceError, Repository,
@@ -109,15 +111,15 @@ pub use image::{
 };
 pub use jobs::{
     ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobList, JobLog, JobName,
-    JobPolicy, JobRefused, JobRequest, JobSource, JobState, JobStatus, Patience, PatienceError,
+    JobPolicy, JobRefused, JobRequest, JobSource, JobState, JobStatus,
 };
 pub use policy::{
     Change, Code, Edit, Entry, Force, ForceError, Judged, MARK_LONGEST, Mark, MarkError, OnFailure,
     Plan, Reason, Request, Rules, SETTINGS, Sentence, UnreadableSetting, Verdict, Warning, plan,
 };
 pub use port::{
-    Clock, ClusterError, ClusterPort, Confined, Fault, Found, Freshness, Mode, Scope, Select,
-    Severity, Written,
+    Clock, ClusterError, ClusterPort, Confined, Event, Fault, Found, Freshness, Happening, Mode,
+    Observer, Scope, Select, Severity, Written,
 };
 #[cfg(feature = "testing")]
 pub use testing::{MemoryCluster, MockClusterPort, StillClock, contract};

@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod found;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
+pub(crate) mod observer;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 
@@ -18,6 +19,7 @@ pub use freshness::Freshness;
 #[cfg(feature = "testing")]
 pub use jobs::MockJobPort;
 pub use jobs::{JobPort, Troubles};
+pub use observer::{Event, Happening, Observer};
 pub use scope::{Scope, Select};
 #[cfg(feature = "testing")]
 pub use workloads::MockClusterPort;

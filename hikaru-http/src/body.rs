@@ -1,226 +1,115 @@
-//! The body of a request: what it is said to be, and its bytes, within the limits. Reading begins when the caller is known
-//! to be allowed, never before.
+//! The body of a request: it is read at most once, within the limits, when somebody asks for its bytes. Which types of bodies a
+//! route takes is in `api/media`.
 
 use std::time::Duration;
 
-use hikaru_core::Excerpt;
 use http_body_util::BodyExt as _;
-use hyper::{
-    body::{Body as _, Incoming},
-    header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-};
+use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::time::timeout;
 
-use crate::problem::{Kind, Refusal};
-
-/// What a definition may be written in.
-const DEFINITIONS: &str = "application/json, application/yaml";
-
-/// What a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Media {
-    Json,
-    Yaml,
-}
-
-impl Media {
-    /// Of a definition: JSON or YAML.
-    pub(crate) fn of_definition(headers: &HeaderMap) -> Result<Self, Box<Refusal>> {
-        match declared(headers, DEFINITIONS)?.as_str() {
-            "application/json" => Ok(Self::Json),
-            "application/yaml" | "application/yml" | "application/x-yaml" | "text/yaml"
-            | "text/x-yaml" => Ok(Self::Yaml),
-            other => Err(expected(DEFINITIONS, other)),
-        }
-    }
-
-    /// Of parameters: JSON alone.
-    pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Box<Refusal>> {
-        match declared(headers, "application/json")?.as_str() {
-            "application/json" => Ok(()),
-            other => Err(expected("application/json", other)),
-        }
-    }
-}
-
-fn expected(accepted: &'static str, found: &str) -> Box<Refusal> {
-    let detail = format!(
-        "expected the header `Content-Type` with one of {accepted}, found {}",
-        Excerpt::of(found)
-    );
-    Refusal::media(accepted, detail)
-}
-
-/// The one media type of a body, in lower case, if it is in UTF-8 and not packed.
-fn declared(headers: &HeaderMap, accepted: &'static str) -> Result<String, Box<Refusal>> {
-    let values = |name: HeaderName| headers.get_all(name).iter();
-    let packed = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if let Some(coding) = values(CONTENT_ENCODING).find(packed) {
-        let found = String::from_utf8_lossy(coding.as_bytes());
-        let detail = format!(
-            "expected a body without `Content-Encoding`, found {}",
-            Excerpt::of(&found)
-        );
-        return Err(Refusal::media(accepted, detail));
-    }
-    let mut types = values(CONTENT_TYPE);
-    let (Some(value), None) = (types.next(), types.next()) else {
-        let found = values(CONTENT_TYPE).count();
-        let detail =
-            format!("expected one header `Content-Type` with one of {accepted}, found {found}");
-        return Err(Refusal::media(accepted, detail));
-    };
-    let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-    let (media, parameters) = text.split_once(';').unwrap_or((&text, ""));
-    for parameter in parameters.split(';') {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim().trim_matches('"');
-        if name.trim() == "charset" && !matches!(value, "utf-8" | "utf8" | "us-ascii") {
-            let detail = format!("expected the charset utf-8, found {}", Excerpt::of(value));
-            return Err(Refusal::media(accepted, detail));
-        }
-    }
-    Ok(media.trim().to_owned())
-}
-
-/// Reads a body to its end.
-///
-/// # Errors
-/// It is longer than `most`, not whole within that time, or cut off.
-pub(crate) async fn read(
-    body: Incoming,
+/// The body of a request, read or not.
+pub struct RequestBody {
+    state: State,
+    /// The most bytes that are read.
     most: u64,
+    /// How long reading may take.
     within: Duration,
-) -> Result<Vec<u8>, Box<Refusal>> {
-    match timeout(within, collect(body, most)).await {
-        Ok(read) => read,
-        Err(_) => Err(Refusal::new(
-            Kind::BodyTimeout,
-            format!("expected the whole body within {within:?}"),
-        )),
+}
+
+enum State {
+    Unread(Incoming),
+    Read(Bytes),
+    /// Reading it failed.
+    Failed(BodyError),
+}
+
+/// Why a body has no bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is longer than that many bytes.
+    #[error("expected a body of at most {0} bytes, found more")]
+    TooLarge(u64),
+    /// It was not whole within that time.
+    #[error("expected the whole body within {0:?}")]
+    Late(Duration),
+    /// It ended before it was whole.
+    #[error("expected a body of {told} bytes, as told, found its end after {read}")]
+    CutOff {
+        /// How many bytes its header announces.
+        told: u64,
+        /// How many have come.
+        read: usize,
+    },
+    /// It breaks off, or its framing cannot be read.
+    #[error("the body cannot be read after {0} bytes")]
+    Broken(usize),
+}
+
+impl RequestBody {
+    pub(crate) fn new(body: Incoming, most: u64, within: Duration) -> Self {
+        let state = match body.is_end_stream() {
+            true => State::Read(Bytes::new()),
+            false => State::Unread(body),
+        };
+        Self {
+            state,
+            most,
+            within,
+        }
+    }
+
+    /// Whether bytes of it may still come, which would stand between this request and the next one of its connection.
+    pub(crate) fn is_unread(&self) -> bool {
+        !matches!(self.state, State::Read(_))
+    }
+
+    /// Its bytes. The first call reads it to its end, the others give the same.
+    ///
+    /// # Errors
+    /// It is too long, not whole in time, or cut off.
+    pub async fn bytes(&mut self) -> Result<Bytes, BodyError> {
+        if let State::Unread(body) = &mut self.state {
+            let read = timeout(self.within, read(body, self.most)).await;
+            self.state = match read {
+                Ok(Ok(bytes)) => State::Read(bytes),
+                Ok(Err(error)) => State::Failed(error),
+                Err(_) => State::Failed(BodyError::Late(self.within)),
+            };
+        }
+        match &self.state {
+            State::Read(bytes) => Ok(bytes.clone()),
+            State::Failed(error) => Err(error.clone()),
+            State::Unread(_) => Err(BodyError::Broken(0)),
+        }
     }
 }
 
-async fn collect(mut body: Incoming, most: u64) -> Result<Vec<u8>, Box<Refusal>> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
+async fn read(body: &mut Incoming, most: u64) -> Result<Bytes, BodyError> {
+    let longest = usize::try_from(most).unwrap_or(usize::MAX);
     let told = body.size_hint().exact();
-    // No more than what is allowed: a longer one was refused already.
+    if told.is_some_and(|bytes| bytes > most) {
+        return Err(BodyError::TooLarge(most));
+    }
     let room = told.and_then(|bytes| usize::try_from(bytes).ok());
-    let mut bytes = Vec::with_capacity(room.unwrap_or_default().min(most));
+    let mut bytes = Vec::with_capacity(room.unwrap_or_default());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            tracing::debug!(%error, read = bytes.len(), "a body broke off");
-            let detail = match told {
-                Some(told) => format!(
-                    "expected a body of {told} bytes, as told, found its end after {}",
-                    bytes.len()
-                ),
-                None => format!("the body cannot be read after {} bytes", bytes.len()),
-            };
-            Refusal::new(Kind::BadBody, detail)
+            let read = bytes.len();
+            tracing::debug!(%error, read, "a body broke off");
+            match told {
+                Some(told) => BodyError::CutOff { told, read },
+                None => BodyError::Broken(read),
+            }
         })?;
-        // Trailers say nothing that is asked for here.
+        // Trailers are ignored.
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if bytes.len() + data.len() > most {
-            let detail = format!("expected a body of at most {most} bytes, found more");
-            return Err(Refusal::new(Kind::BodyTooLarge, detail));
+        if bytes.len() + data.len() > longest {
+            return Err(BodyError::TooLarge(most));
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(types: &[&str], encoding: Option<&str>) -> Result<Media, String> {
-        let mut headers = HeaderMap::new();
-        for value in types {
-            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
-            headers.append(CONTENT_TYPE, value);
-        }
-        if let Some(value) = encoding {
-            let value = HeaderValue::from_str(value).expect("a header's value");
-            headers.append(CONTENT_ENCODING, value);
-        }
-        Media::of_definition(&headers).map_err(|refusal| {
-            let (name, value) = refusal.header.expect("Accept-Post");
-            assert_eq!(
-                (name.as_str(), value.as_bytes()),
-                ("accept-post", DEFINITIONS.as_bytes())
-            );
-            assert_eq!(refusal.kind, Kind::UnsupportedMedia);
-            refusal.detail
-        })
-    }
-
-    #[test]
-    fn media_types() {
-        for (text, media) in [
-            ("application/json", Media::Json),
-            ("Application/JSON; charset=UTF-8", Media::Json),
-            ("application/json;charset=\"utf-8\"; x=y", Media::Json),
-            ("application/json;", Media::Json),
-            ("application/yaml", Media::Yaml),
-            ("application/yml", Media::Yaml),
-            ("application/x-yaml ; charset=us-ascii", Media::Yaml),
-            ("TEXT/yaml", Media::Yaml),
-            ("text/x-yaml", Media::Yaml),
-        ] {
-            assert_eq!(check(&[text], None), Ok(media), "{text}");
-            assert_eq!(check(&[text], Some("Identity")), Ok(media), "{text}");
-        }
-        let wanted = "application/json, application/yaml";
-        for (types, encoding, expected) in [
-            (
-                &[][..],
-                None,
-                format!("expected one header `Content-Type` with one of {wanted}, found 0"),
-            ),
-            (
-                &["application/json", "application/yaml"],
-                None,
-                format!("expected one header `Content-Type` with one of {wanted}, found 2"),
-            ),
-            (
-                &["text/plain"],
-                None,
-                format!(
-                    "expected the header `Content-Type` with one of {wanted}, found `text/plain`"
-                ),
-            ),
-            (
-                &[""],
-                None,
-                format!("expected the header `Content-Type` with one of {wanted}, found the end"),
-            ),
-            (
-                &["application/jsonp"],
-                None,
-                format!(
-                    "expected the header `Content-Type` with one of {wanted}, found `application/jsonp`"
-                ),
-            ),
-            (
-                &["application/json; charset=latin1"],
-                None,
-                "expected the charset utf-8, found `latin1`".to_owned(),
-            ),
-            (
-                &["application/json; charset"],
-                None,
-                "expected the charset utf-8, found the end".to_owned(),
-            ),
-            (
-                &["application/json"],
-                Some("gzip"),
-                "expected a body without `Content-Encoding`, found `gzip`".to_owned(),
-            ),
-        ] {
-            assert_eq!(check(types, encoding), Err(expected), "{types:?}");
-        }
-    }
+    Ok(bytes.into())
 }

@@ -1,25 +1,24 @@
 //! hikaru over HTTP. Here live the server, on raw hyper, and the wire types, which the command prints too. Nothing here
-//! knows of Kubernetes' API, of files or of variables; signals, clocks and metrics are whose who starts the server.
+//! knows of Kubernetes' API, of files or of variables; signals, clocks and metrics belong to the program that starts the server.
 //!
 //! docs/http-api.md says what a caller sees.
 
+mod access_log;
 mod api;
-mod authentication;
+mod auth;
 mod body;
-mod browser;
-mod connection;
+mod change_log;
+mod life;
 mod limits;
 mod metrics;
-mod places;
-mod problem;
-mod query;
-mod request_line;
-mod route;
-mod server;
-mod transport;
+mod serve;
 pub mod wire;
 
-pub use authentication::{Authentication, MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
+pub use auth::{
+    AuthRequest, Authentication, Authenticator, Denied, MAX_TOKEN, MIN_TOKEN, Token, TokenError,
+    Tokens,
+};
+pub use body::{BodyError, RequestBody};
 pub use limits::{HEADERS, Limits};
 pub use metrics::{Metrics, MetricsFormat};
-pub use server::{BindError, Bound, Draining, Serving};
+pub use serve::{BindError, Bound, Draining, Serving};

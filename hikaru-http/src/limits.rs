@@ -1,5 +1,4 @@
-//! The limits of the server, each with the reason for its default. Where they are enforced: `server`, `places`,
-//! `connection`, `transport` and `api`.
+//! The limits of the server, each with the reason for its default. They are enforced in `serve` and `api`.
 
 use std::time::Duration;
 

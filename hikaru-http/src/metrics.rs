@@ -1,9 +1,8 @@
 //! What a server tells whoever keeps its figures, and in which format they are asked for. The registry, and what is measured
-//! elsewhere, are theirs.
+//! elsewhere, belong to the keeper. Decisions and Jobs are told by the port `Observer` of hikaru-core.
 
 use std::time::Duration;
 
-use hikaru_core::{Mode, Report};
 use hyper::{HeaderMap, header::ACCEPT};
 
 /// Keeps the figures of a server, and gives the text of `/metrics`. Called on the way of each request: it must not block.
@@ -11,9 +10,6 @@ pub trait Metrics: Send + Sync {
     /// A request was answered. The route is its pattern, such as `/api/image/{image}`, or `none`: of a bounded number.
     /// `waited`: it was answered only when a Job had ended, or the caller's time for it was over.
     fn answered(&self, route: &'static str, status: u16, took: Duration, waited: bool);
-
-    /// A call came to a report by its route. [`Mode::DryRun`]: nothing was written, as for every plan.
-    fn reported(&self, route: &'static str, report: &Report, mode: Mode);
 
     /// All figures in this format.
     fn text(&self, format: MetricsFormat) -> String;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand, builder::BoolishValueParser};
-use hikaru_core::{JobName, Patience, Text};
+use hikaru_core::{JobName, Text};
+use hikaru_http::wire::Patience;
 
 use super::{Cluster, OutputFlag, namespace};
 

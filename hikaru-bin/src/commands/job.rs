@@ -114,7 +114,7 @@ async fn create(
 fn came_of(
     created: &JobCreated,
     ended: &Result<JobStatus, ClusterError>,
-    patience: hikaru_core::Patience,
+    patience: wire::Patience,
     output: Output,
 ) -> Result<End, Failure> {
     let name = &created.name;

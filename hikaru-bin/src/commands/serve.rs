@@ -77,7 +77,8 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     .formats(formats)
     .limits(limits)
     .kinds(cluster::added_kinds()?)
-    .metrics(figures);
+    .metrics(figures.clone())
+    .observer(figures);
     if let Some(listener) = probes {
         let address = listener.local_addr();
         let address = address.map_err(|error| format!("the listener has no address: {error}"))?;

@@ -4,67 +4,56 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use hikaru_core::{ClusterError, Text, WorkloadName};
+use hikaru_core::{ClusterError, Happening, Text, WorkloadName};
 
-use super::{Answer, Outcome, in_task, job, json};
-use crate::{
+use super::{
+    Answer, Api, Call,
+    answer::{Outcome, json},
+    in_task, path,
     problem::{Kind, Refusal},
     query::held_container,
-    request_line::RequestLine,
-    server::Shared,
-    wire,
 };
+use crate::{access_log::AccessLog, wire};
 
-/// Whose marks are to be removed.
-pub(super) struct Call {
-    workload: WorkloadName,
-    /// `None`: the marks of all containers.
-    container: Option<Text>,
-}
-
-/// Reads what a request says: its query, and the parts of its path that name a workload.
-pub(super) fn read(
-    shared: &Shared,
-    query: Option<&str>,
-    parts: [&str; 3],
-    line: &mut RequestLine,
-) -> Result<Call, Box<Refusal>> {
-    let container = held_container(query)?;
-    let mut name = Vec::new();
-    for part in parts {
-        name.push(job::plain(part)?);
-    }
-    let workload: WorkloadName = name.join("/").parse().map_err(job::bad_name)?;
-    workload.check_kind(&shared.kinds).map_err(job::bad_name)?;
+/// Removes the marks that the path and the query name.
+pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let (workload, container) = match read(&api, &call) {
+        Ok(read) => read,
+        Err(refusal) => return api.finish(line, Err(refusal)),
+    };
     line.workload = Some(workload.clone());
-    Ok(Call {
-        workload,
-        container,
-    })
-}
-
-/// Answers a call.
-pub(super) async fn answer(shared: Arc<Shared>, line: Box<RequestLine>, call: Call) -> Answer {
-    let server = shared.clone();
+    let server = api.clone();
     let late = "the marks are still being removed: repeating the call later is safe";
-    in_task::run(shared, line, late, move |line| {
-        async move { unhold(&server, line, call).await }.boxed()
+    in_task::run(api, line, late, move |line| {
+        async move { unhold(&server, line, &workload, container).await }.boxed()
     })
     .await
 }
 
-async fn unhold(shared: &Shared, line: &RequestLine, call: Call) -> Outcome {
-    let Call {
-        workload,
-        container,
-    } = call;
-    let removed = shared.cluster.unhold(&workload, container).await;
+/// The workload, and the container whose mark is to be removed; `None`: the marks of all.
+fn read(api: &Api, call: &Call<'_>) -> Result<(WorkloadName, Option<Text>), Box<Refusal>> {
+    let container = held_container(call.query())?;
+    let parts = call.parts.iter().map(|part| path::name(part));
+    let name = parts.collect::<Result<Vec<_>, _>>()?.join("/");
+    let workload: WorkloadName = name.parse().map_err(path::bad_name)?;
+    workload.check_kind(&api.kinds).map_err(path::bad_name)?;
+    Ok((workload, container))
+}
+
+async fn unhold(
+    api: &Api,
+    line: &AccessLog,
+    workload: &WorkloadName,
+    container: Option<Text>,
+) -> Outcome {
+    let removed = api.cluster.unhold(workload, container).await;
     let removed = removed.map_err(|error| match error {
         ClusterError::NotFound => {
             Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"))
         }
         error => error.into(),
     })?;
-    line.unheld(&workload, &removed);
-    json(&wire::Unheld::new(&workload, &removed))
+    let removed = &*removed;
+    api.tell(line, Happening::MarksRemoved { workload, removed });
+    json(&wire::Unheld::new(workload, removed))
 }

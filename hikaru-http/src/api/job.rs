@@ -1,19 +1,18 @@
-//! The calls about Jobs: a definition is read, a Job created and perhaps waited for; Jobs are told, deleted, their logs
-//! handed out. Who may run what is the adapter's policy; the text of a definition is read there, too.
+//! The calls about Jobs: a definition is read, a Job created and perhaps waited for; Jobs are listed, told, deleted, their logs
+//! handed out. Which Jobs are allowed and what a definition says is decided behind the port.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
-    ClusterError, JobCreated, JobName, JobRequest, JobSource, JobState, Mode, NameError, Patience,
-    Reference, Text, check_namespace,
+    ClusterError, Happening, JobCreated, JobName, JobRequest, JobSource, JobState, Mode, Reference,
+    Text, check_namespace,
 };
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    HeaderMap, Response, StatusCode,
-    body::{Bytes, Incoming},
+    Response, StatusCode,
+    body::Bytes,
     header::{CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS},
-    http::request::Parts,
 };
 use serde::Deserialize;
 use tokio::{
@@ -21,37 +20,22 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Answer, Outcome, finish, internal, json, respond, within};
-use crate::{
-    body::{self, Media},
+use super::{
+    Answer, Api, Call,
+    answer::{Outcome, empty, json, json_with, respond},
+    internal,
+    media::Media,
+    path,
+    permit::acquire,
     problem::{Doing, Kind, Refusal, location},
     query::{JobParameters, Parameters, Takes},
-    request_line::RequestLine,
-    route::{Route, Verb, decode},
-    server::{Shared, Stage},
-    wire,
 };
-
-/// What is asked for, once it is known to be allowed and sound but for its body.
-pub(crate) enum Call {
-    Run(Run),
-    List(Text),
-    Status(JobName),
-    Log(JobName),
-    Delete(JobName),
-}
-
-/// A Job that is to be created.
-pub(crate) struct Run {
-    from: From,
-    parameters: JobParameters,
-}
-
-enum From {
-    Definition(Media),
-    /// With what is said of a body, should there be one.
-    Template(JobName, Result<(), Box<Refusal>>),
-}
+use crate::{
+    access_log::AccessLog,
+    body::RequestBody,
+    life::{Stage, reached},
+    wire::{self, Patience},
+};
 
 /// The parameters of a Job from a template.
 #[derive(Deserialize)]
@@ -60,138 +44,87 @@ struct Template {
     image: Option<String>,
 }
 
-/// Reads what a request's head says. `None`: the route is another one.
-pub(crate) fn read(
-    route: Route<'_>,
-    verb: Verb,
-    head: &Parts,
-    line: &mut RequestLine,
-) -> Option<Result<Call, Box<Refusal>>> {
-    let query = head.uri.query();
-    let mut named = |namespace: &str, name: &str| {
-        Parameters::read(query, Takes::Nothing)?;
-        let job = name_of(namespace, name)?;
-        line.job = Some(job.clone());
-        Ok(job)
-    };
-    Some(match (route, verb) {
-        (Route::Jobs, Verb::Post) => definition(query, &head.headers),
-        (Route::JobFrom(namespace, cronjob), Verb::Post) => {
-            template(query, namespace, cronjob, &head.headers)
-        }
-        (Route::JobsOf(namespace), Verb::Read) => list(query, namespace),
-        (Route::Job(namespace, name), Verb::Read) => named(namespace, name).map(Call::Status),
-        (Route::Job(namespace, name), Verb::Delete) => named(namespace, name).map(Call::Delete),
-        (Route::JobLog(namespace, name), Verb::Read) => named(namespace, name).map(Call::Log),
-        (Route::JobFrom(_, "log"), _) => Err(Refusal::method("GET, HEAD, POST")),
-        (Route::Jobs | Route::JobFrom(..), _) => Err(Refusal::method("POST")),
-        (Route::JobsOf(_) | Route::JobLog(..), _) => Err(Refusal::method("GET, HEAD")),
-        (Route::Job(..), _) => Err(Refusal::method("GET, HEAD, DELETE")),
-        _ => return None,
-    })
+/// The namespace and the name of a Job, or of a CronJob, in the path of a call.
+fn name_of(call: &Call<'_>) -> Result<JobName, Box<Refusal>> {
+    let (namespace, name) = (path::name(call.part(0))?, path::name(call.part(1))?);
+    JobName::new(&namespace, &name).map_err(path::bad_name)
 }
 
-fn definition(query: Option<&str>, headers: &HeaderMap) -> Result<Call, Box<Refusal>> {
-    let parameters = JobParameters::of_definition(query)?;
-    let from = From::Definition(Media::of_definition(headers)?);
-    Ok(Call::Run(Run { from, parameters }))
-}
-
-fn template(
-    query: Option<&str>,
-    namespace: &str,
-    cronjob: &str,
-    headers: &HeaderMap,
-) -> Result<Call, Box<Refusal>> {
-    let parameters = JobParameters::of_template(query)?;
-    let from = From::Template(name_of(namespace, cronjob)?, Media::check_json(headers));
-    Ok(Call::Run(Run { from, parameters }))
-}
-
-fn list(query: Option<&str>, namespace: &str) -> Result<Call, Box<Refusal>> {
-    Parameters::read(query, Takes::Nothing)?;
-    let namespace = plain(namespace)?;
-    check_namespace(&namespace).map_err(bad_name)?;
-    Ok(Call::List(Text::from(&*namespace)))
-}
-
-fn name_of(namespace: &str, name: &str) -> Result<JobName, Box<Refusal>> {
-    JobName::new(&plain(namespace)?, &plain(name)?).map_err(bad_name)
-}
-
-pub(super) fn plain(part: &str) -> Result<Cow<'_, str>, Box<Refusal>> {
-    decode(part).map_err(|error| Refusal::new(Kind::BadName, format!("not a name: {error}")))
-}
-
-pub(super) fn bad_name(error: NameError) -> Box<Refusal> {
-    Refusal::new(Kind::BadName, error.to_string())
-}
-
-/// Answers a call.
-pub(crate) async fn answer(
-    shared: Arc<Shared>,
-    line: Box<RequestLine>,
-    call: Call,
-    body: Incoming,
-) -> Answer {
-    if let Call::Run(call) = call {
-        return run(shared, line, call, body).await;
-    }
-    drop(body);
-    let outcome = within(&shared, ask(&shared, call)).await;
-    finish(line, outcome)
-}
-
-/// What only asks, or is done in one step.
-async fn ask(shared: &Shared, call: Call) -> Outcome {
-    let cluster = &*shared.cluster;
-    match call {
-        Call::Run(_) => Err(internal()),
-        Call::List(namespace) => {
-            let jobs = cluster.jobs(&namespace).await;
-            let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Listing, &namespace))?;
-            json(&wire::job::list(&namespace, &jobs))
-        }
-        Call::Status(job) => {
-            let status = cluster.job(&job).await.map_err(reading(&job))?;
-            json(&wire::job::Status::from(&status))
-        }
-        Call::Log(job) => {
-            // The place is kept until the client has taken the answer: one that takes its time keeps others from theirs, and
-            // the memory bounded.
-            let place = timeout(
-                shared.limits.body_time,
-                shared.job_logs.clone().acquire_owned(),
-            );
-            // It is never closed, so the other error is none.
-            let Some(place) = place.await.ok().and_then(Result::ok) else {
-                return Err(Refusal::new(Kind::Busy, "too many logs are being read"));
-            };
-            let logs = cluster.job_logs(&job).await.map_err(reading(&job))?;
-            let text = wire::job::log(logs).map_err(|why| Refusal::new(Kind::NoLog, why))?;
-            Ok(log(Log {
-                text,
-                _place: place,
-            }))
-        }
-        Call::Delete(job) => {
-            let deleted = cluster.delete_job(&job).await;
-            deleted.map_err(|error| Refusal::of_job(error, Doing::Deleting, &job.to_string()))?;
-            let mut answer = Response::new(Full::default());
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            Ok(answer)
-        }
-    }
+/// The Job that a call names, which takes no parameters.
+fn named(call: &Call<'_>, line: &mut AccessLog) -> Result<JobName, Box<Refusal>> {
+    Parameters::read(call.query(), Takes::Nothing)?;
+    let job = name_of(call)?;
+    line.job = Some(job.clone());
+    Ok(job)
 }
 
 fn reading(job: &JobName) -> impl Fn(ClusterError) -> Box<Refusal> {
     move |error| Refusal::of_job(error, Doing::Reading, &job.to_string())
 }
 
-/// An answer's text, and the place that it takes until it is sent or given up.
+/// Lists the Jobs of a namespace.
+pub(super) async fn list(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let listed = async {
+        Parameters::read(call.query(), Takes::Nothing)?;
+        let namespace = path::name(call.part(0))?;
+        check_namespace(&namespace).map_err(path::bad_name)?;
+        let jobs = api.cluster.jobs(&namespace).await;
+        let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Listing, &namespace))?;
+        json(&wire::job::list(&namespace, &jobs))
+    };
+    let listed = api.within(listed).await;
+    api.finish(line, listed)
+}
+
+/// Says what became of a Job.
+pub(super) async fn status(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let status = api
+        .within(async {
+            let job = named(&call, &mut line)?;
+            let status = api.cluster.job(&job).await.map_err(reading(&job))?;
+            json(&wire::job::Status::from(&status))
+        })
+        .await;
+    api.finish(line, status)
+}
+
+/// Deletes a Job.
+pub(super) async fn delete(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let deleted = api
+        .within(async {
+            let job = named(&call, &mut line)?;
+            let deleted = api.cluster.delete_job(&job).await;
+            deleted.map_err(|error| Refusal::of_job(error, Doing::Deleting, &job.to_string()))?;
+            api.tell(&line, Happening::JobDeleted { job: &job });
+            Ok(empty(StatusCode::NO_CONTENT))
+        })
+        .await;
+    api.finish(line, deleted)
+}
+
+/// Hands out what the containers of a Job have written.
+pub(super) async fn log(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let log = api
+        .within(async {
+            let job = named(&call, &mut line)?;
+            let busy = "too many logs are being read";
+            let permit = acquire(&api.permits.job_logs, api.limits.body_time, busy).await?;
+            let logs = api.cluster.job_logs(&job).await.map_err(reading(&job))?;
+            let text = wire::job::log(logs).map_err(|why| Refusal::new(Kind::NoLog, why))?;
+            Ok(text_answer(Log {
+                text,
+                _permit: permit,
+            }))
+        })
+        .await;
+    api.finish(line, log)
+}
+
+/// The text of an answer. Its permit is kept until the client has taken the answer, so that slow clients cannot make the server
+/// hold many of them.
 struct Log {
     text: String,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for Log {
@@ -200,9 +133,9 @@ impl AsRef<[u8]> for Log {
     }
 }
 
-/// A container can write what it likes: nobody is to take it for a web page.
-fn log(log: Log) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_owner(log)));
+/// A container can write what it likes: no browser shall take it for a web page.
+fn text_answer(log: Log) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_owner(log)).boxed_unsync());
     let headers = answer.headers_mut();
     let media = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(CONTENT_TYPE, media);
@@ -210,25 +143,68 @@ fn log(log: Log) -> Answer {
     answer
 }
 
+/// Runs a Job from the definition in the body.
+pub(super) async fn run(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let read = || {
+        let parameters = JobParameters::of_definition(call.query())?;
+        let media = Media::of_definition(&call.head.headers)?;
+        Ok((parameters, Definition::Body(media)))
+    };
+    match read() {
+        Ok((parameters, from)) => create(api, line, call.body, parameters, from).await,
+        Err(refusal) => api.finish(line, Err(refusal)),
+    }
+}
+
+/// Runs a Job from the template of a CronJob.
+pub(super) async fn run_from_cron_job(
+    api: Arc<Api>,
+    line: Box<AccessLog>,
+    call: Call<'_>,
+) -> Answer {
+    let read = || {
+        let parameters = JobParameters::of_template(call.query())?;
+        let media = Media::check_json(&call.head.headers);
+        Ok((parameters, Definition::CronJob(name_of(&call)?, media)))
+    };
+    match read() {
+        Ok((parameters, from)) => create(api, line, call.body, parameters, from).await,
+        Err(refusal) => api.finish(line, Err(refusal)),
+    }
+}
+
+/// Where the definition of a Job comes from.
+enum Definition {
+    Body(Media),
+    /// A CronJob, and whether the media type allows a body, should there be one.
+    CronJob(JobName, Result<(), Box<Refusal>>),
+}
+
 /// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one and creating the
-/// next. Before that nothing has begun, and afterwards who waits only waits: both go with their client.
-async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: Incoming) -> Answer {
-    let Run { from, parameters } = run;
-    // The turn is held until the definition is out of memory.
-    let turn = timeout(shared.limits.body_time, shared.jobs.clone().acquire_owned());
-    // It is never closed, so the other error is none.
-    let Some(turn) = turn.await.ok().and_then(Result::ok) else {
-        let detail = "too many jobs are being created: nothing was done";
-        return finish(line, Err(Refusal::new(Kind::Busy, detail)));
+/// next. Before that nothing has begun, and afterwards the call only waits: both end with the client.
+async fn create(
+    api: Arc<Api>,
+    mut line: Box<AccessLog>,
+    mut body: RequestBody,
+    parameters: JobParameters,
+    from: Definition,
+) -> Answer {
+    // The permit is held until the definition is out of memory.
+    let busy = "too many jobs are being created: nothing was done";
+    let permit = match acquire(&api.permits.jobs, api.limits.body_time, busy).await {
+        Ok(permit) => permit,
+        Err(refusal) => return api.finish(line, Err(refusal)),
     };
     let (doing, name) = match &from {
-        From::Definition(_) => (Doing::Creating, String::new()),
-        From::Template(name, _) => (Doing::CreatingFrom, name.to_string()),
+        Definition::Body(_) => (Doing::Creating, String::new()),
+        Definition::CronJob(name, _) => (Doing::CreatingFrom, name.to_string()),
     };
-    let read = source(&shared, from, body, &mut line.unread).await;
+    let read = source(from, &mut body).await;
+    line.unread = body.is_unread();
+    drop(body);
     let mut request = match read {
         Ok(source) => JobRequest::new(source),
-        Err(refusal) => return finish(line, Err(refusal)),
+        Err(refusal) => return api.finish(line, Err(refusal)),
     };
     request.namespace = parameters.namespace.clone();
     request.replace = parameters.replace();
@@ -237,28 +213,26 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
         true => Mode::DryRun,
         false => Mode::Commit,
     };
-    let deadline = Instant::now() + shared.limits.answer;
+    let deadline = Instant::now() + api.limits.answer;
     let id = line.id.clone();
     let mut task = tokio::spawn({
-        let (shared, mut line) = (shared.clone(), line);
+        let (api, mut line) = (api.clone(), line);
         async move {
-            let mut stage = shared.subscribe();
-            let _running = shared.running();
-            let work = AssertUnwindSafe(shared.cluster.run_job(&request, mode));
+            let _under_way = api.life.begin();
+            let work = AssertUnwindSafe(api.cluster.run_job(&request, mode)).catch_unwind();
             let created = tokio::select! {
-                created = work.catch_unwind() => match created {
-                    Ok(created) => created.map_err(|error| Refusal::of_job(error, doing, &name)),
-                    Err(_) => Err(internal()),
-                },
-                _ = stage.wait_for(|stage| *stage == Stage::Aborted) => {
-                    let error = ClusterError::Lost("hikaru was stopped".to_owned());
-                    Err(Refusal::of_job(error, doing, &name))
+                created = work => created.map_err(|_| internal()),
+                () = api.life.aborted() => {
+                    Ok(Err(ClusterError::Lost("hikaru was stopped".to_owned())))
                 }
             };
-            drop((request, turn));
-            if let Ok(created) = &created {
-                line.job = Some(created.name.clone());
-            }
+            drop((request, permit));
+            let created = created.and_then(|created| {
+                let result = created.as_ref();
+                api.tell(&line, Happening::JobRun { result, mode });
+                created.map_err(|error| Refusal::of_job(error, doing, &name))
+            });
+            line.job = created.as_ref().ok().map(|created| created.name.clone());
             (line, created)
         }
     });
@@ -272,7 +246,7 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
             );
             tokio::spawn(async move {
                 if let Ok((line, created)) = task.await {
-                    finish(line, created.map(|created| told(&created, mode)));
+                    api.finish(line, created.map(|created| told(&created, mode)));
                 }
             });
             let detail = "the job is still being created: look (GET /api/job/{namespace}) before repeating the call";
@@ -284,28 +258,17 @@ async fn run(shared: Arc<Shared>, mut line: Box<RequestLine>, run: Run, body: In
         (Ok(created), None) => Ok(told(&created, mode)),
         (Ok(created), Some(patience)) => {
             line.waited = true;
-            ended(&shared, &created, patience).await
+            ended(&api, &created, patience).await
         }
     };
-    finish(line, outcome)
+    api.finish(line, outcome)
 }
 
-/// What a body defines; `unread` is taken back once it is read to its end.
-async fn source(
-    shared: &Shared,
-    from: From,
-    body: Incoming,
-    unread: &mut bool,
-) -> Result<JobSource, Box<Refusal>> {
-    let limits = &shared.limits;
-    let most = match &from {
-        From::Definition(_) => limits.job_bytes,
-        From::Template(..) => limits.body_bytes,
-    };
-    let bytes = body::read(body, most, limits.body_time).await?;
-    *unread = false;
+/// The definition that a call asks for, with what its body says.
+async fn source(from: Definition, body: &mut RequestBody) -> Result<JobSource, Box<Refusal>> {
+    let bytes = body.bytes().await?;
     match from {
-        From::Definition(media) => {
+        Definition::Body(media) => {
             let text = wire::job::definition(&bytes).map_err(|error| {
                 let kind = match error {
                     wire::job::DefinitionError::TooLong => Kind::BodyTooLarge,
@@ -318,7 +281,7 @@ async fn source(
                 Media::Yaml => JobSource::Yaml(text.into()),
             })
         }
-        From::Template(name, json) => {
+        Definition::CronJob(name, json) => {
             let mut image = None;
             if !bytes.is_empty() {
                 json?;
@@ -340,7 +303,7 @@ async fn source(
 }
 
 /// Waits until a Job has ended, its time is over, or the server is to end.
-async fn ended(shared: &Shared, created: &JobCreated, patience: Patience) -> Outcome {
+async fn ended(api: &Api, created: &JobCreated, patience: Patience) -> Outcome {
     let name = &created.name;
     let mut told = wire::job::Created::new(created);
     let problem = |kind, detail: String, told| {
@@ -350,15 +313,15 @@ async fn ended(shared: &Shared, created: &JobCreated, patience: Patience) -> Out
         };
         Err(Refusal::new(kind, detail).with(members).at(name))
     };
-    let mut stage = shared.subscribe();
-    let waiting = shared.cluster.job_ended(name, &created.uid, patience.get());
+    let mut stage = api.life.subscribe();
+    let waiting = api.cluster.job_ended(name, &created.uid, patience.get());
     let waiting = AssertUnwindSafe(waiting).catch_unwind();
-    // The port keeps the time by itself; this is for one that does not.
-    let most = patience.get() + shared.limits.answer;
+    // The port keeps the time itself; this is for one that does not.
+    let most = patience.get() + api.limits.answer;
     let waited = tokio::select! {
         biased;
         waited = timeout(most, waiting) => waited,
-        _ = stage.wait_for(|stage| *stage >= Stage::Draining) => {
+        () = reached(&mut stage, Stage::Draining) => {
             let detail = format!("hikaru is stopping; the job goes on: GET /api/job/{name}");
             return problem(Kind::Stopping, detail, told);
         }
@@ -382,7 +345,7 @@ async fn ended(shared: &Shared, created: &JobCreated, patience: Patience) -> Out
     let sentence = status.sentence();
     told.status = Some(wire::job::Status::from(&status));
     match status.state {
-        JobState::Complete => Ok(at(name, StatusCode::CREATED, &told)),
+        JobState::Complete => Ok(at(name, &told)),
         JobState::Failed => problem(Kind::JobFailed, format!("the job {name} {sentence}"), told),
         _ => {
             let detail = format!(
@@ -393,23 +356,17 @@ async fn ended(shared: &Shared, created: &JobCreated, patience: Patience) -> Out
     }
 }
 
-/// The answer to a Job that nobody waits for.
+/// The answer to a Job whose end is not waited for.
 fn told(created: &JobCreated, mode: Mode) -> Answer {
     match mode {
-        Mode::Commit => {
-            let told = wire::job::Created::new(created);
-            at(&created.name, StatusCode::CREATED, &told)
-        }
-        Mode::DryRun => super::body(
-            StatusCode::OK,
-            "application/json",
-            &wire::job::Created::dry(created),
-        ),
+        Mode::Commit => at(&created.name, &wire::job::Created::new(created)),
+        Mode::DryRun => json_with(StatusCode::OK, &wire::job::Created::dry(created)),
     }
 }
 
-fn at(name: &JobName, status: StatusCode, told: &wire::job::Created) -> Answer {
-    let mut answer = super::body(status, "application/json", told);
+/// 201 with the place of the Job.
+fn at(name: &JobName, told: &wire::job::Created) -> Answer {
+    let mut answer = json_with(StatusCode::CREATED, told);
     let place = location(name).map(|place| (LOCATION, place));
     answer.headers_mut().extend(place);
     answer

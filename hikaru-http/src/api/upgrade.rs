@@ -1,29 +1,69 @@
-//! The call that upgrades: its turn, its task, which outlives its client, and what came of it as an answer.
+//! The call that upgrades: its permit, its task, which outlives its client, and its result as an answer.
 
-use std::{future::ready, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::{FutureExt as _, future::Either};
-use hikaru_core::{Build, Mode, Report, ShortfallKind, Terms};
-use hyper::{StatusCode, body::Bytes};
-use tokio::time::timeout_at;
+use futures_util::FutureExt as _;
+use hikaru_core::{Mode, Report, Request, ShortfallKind, Terms};
 
-use super::{Answer, JSON, Outcome, failures, finish, in_task, json, noted, of_bytes};
-use crate::{
+use super::{
+    Answer, Api, Call,
+    answer::{Outcome, json},
+    failures,
+    image::{build, came_to, noted},
+    in_task,
+    permit::acquire,
     problem::{Kind, Refusal},
-    query::Parameters,
-    request_line::RequestLine,
-    server::Shared,
+    query::{Parameters, Takes},
+};
+use crate::{
+    access_log::AccessLog,
     wire::{self, Interface},
 };
 
 /// Upgrades, in a task of its own (see [`in_task`]). While the call waits for a permit nothing has begun, and it ends with its
 /// client.
-pub(super) fn answer(
-    shared: Arc<Shared>,
-    line: Box<RequestLine>,
-    build: Build,
-    parameters: Parameters,
-) -> impl Future<Output = Answer> {
+pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
+    let read = read(&api, &call, &mut line);
+    // The body is not read: hyper takes no more of it.
+    drop(call);
+    let (request, ask) = match read {
+        Ok(read) => read,
+        Err(refusal) => return api.finish(line, Err(refusal)),
+    };
+    let busy = "too many upgrades are under way: nothing was done";
+    let permit = match acquire(&api.permits.upgrades, api.limits.answer, busy).await {
+        Ok(permit) => permit,
+        Err(refusal) => return api.finish(line, Err(refusal)),
+    };
+    let server = api.clone();
+    let late =
+        "the upgrade is still under way and will be finished: repeating the call later is safe";
+    in_task::run(api, line, late, move |line| {
+        async move {
+            let _permit = permit;
+            let (cluster, clock) = (&*server.cluster, &*server.clock);
+            let report = hikaru_core::upgrade(cluster, clock, request, ask.mode).await?;
+            came_to(&server, line, &report, ask.mode);
+            answer_of(&report, ask)
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// How an upgrade is asked for.
+#[derive(Clone, Copy)]
+struct Ask {
+    full: bool,
+    strict: bool,
+    allow_none: bool,
+    mode: Mode,
+}
+
+fn read(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Result<(Request, Ask), Box<Refusal>> {
+    let parameters = Parameters::read(call.query(), Takes::Upgrade)?;
+    parameters.check_kinds(&api.kinds)?;
+    let build = build(api, call, line)?;
     let ask = Ask {
         full: parameters.full(),
         strict: parameters.strict(),
@@ -36,58 +76,15 @@ pub(super) fn answer(
     let mut request = parameters.request(build);
     // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;
-    let deadline = line.started + shared.limits.answer;
-    let turn = match shared.upgrades.clone().try_acquire_owned() {
-        Ok(turn) => Either::Left(ready(Some(turn))),
-        // It is never closed, so the other error is none.
-        Err(_) => {
-            let turn = timeout_at(deadline, shared.upgrades.clone().acquire_owned());
-            Either::Right(Box::pin(turn.map(|turn| turn.ok().and_then(Result::ok))))
-        }
-    };
-    async move {
-        let Some(turn) = turn.await else {
-            let busy = Refusal::new(
-                Kind::Busy,
-                "too many upgrades are under way: nothing was done",
-            );
-            return finish(line, Err(busy));
-        };
-        let server = shared.clone();
-        let late =
-            "the upgrade is still under way and will be finished: repeating the call later is safe";
-        in_task::run(shared, line, late, move |line| {
-            async move {
-                let _turn = turn;
-                let report =
-                    hikaru_core::upgrade(&*server.cluster, &*server.clock, request, ask.mode)
-                        .await?;
-                told(line, &report, ask)
-            }
-            .boxed()
-        })
-        .await
-    }
+    Ok((request, ask))
 }
 
-/// How an upgrade is asked for.
-#[derive(Clone, Copy)]
-struct Ask {
-    full: bool,
-    strict: bool,
-    allow_none: bool,
-    mode: Mode,
-}
-
-/// What came of an upgrade, as it was asked for.
-fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
-    line.report(report, ask.mode);
-    line.changes(report, ask.mode);
+fn answer_of(report: &Report, ask: Ask) -> Outcome {
     let terms = match ask.strict {
         true => Terms::Strict,
         false => Terms::Lenient,
     };
-    let told = || wire::Report::new(report, Interface::Http);
+    let full = || wire::Report::new(report, Interface::Http);
     if let Some(shortfall) = report.shortfall(terms, ask.allow_none) {
         let (kind, see) = match shortfall.kind {
             ShortfallKind::Refused => (Kind::Refused, ""),
@@ -109,19 +106,13 @@ fn told(line: &mut RequestLine, report: &Report, ask: Ask) -> Outcome {
             },
         };
         return Err(Refusal::new(kind, detail).with(wire::Members {
-            report: (ask.full || ask.strict).then(told),
+            report: (ask.full || ask.strict).then(full),
             ..members
         }));
     }
-    if ask.full {
-        return json(&told()).map(|answer| noted(answer, report));
-    }
-    match &*wire::upgraded(report) {
-        // What most posts of a busy CI are answered.
-        [] => {
-            let answer = of_bytes(StatusCode::OK, JSON, Bytes::from_static(b"[]"));
-            Ok(noted(answer, report))
-        }
-        upgraded => json(&upgraded),
-    }
+    let answer = match ask.full {
+        true => json(&full()),
+        false => json(&wire::upgraded(report)),
+    };
+    answer.map(|answer| noted(answer, report))
 }

@@ -121,11 +121,7 @@ async fn headers_without_end_end() {
             break;
         }
     }
-    let answer = client.answer().await;
-    assert_eq!(
-        (answer.status, &*answer.problem().0),
-        (431, "header-too-large")
-    );
+    assert_eq!(client.answer().await.status, 431);
     assert!(client.is_closed().await);
     works(server.address()).await;
 }
@@ -142,12 +138,6 @@ async fn too_many_headers() {
         client.send(format!("{head}\r\n")).await;
         let answer = client.answer().await;
         assert_eq!(answer.status, status, "{count} and Host");
-        if status == 431 {
-            assert_eq!(
-                answer.problem().1,
-                "expected a header of at most 10 fields and 32768 bytes"
-            );
-        }
     }
 }
 
@@ -160,7 +150,7 @@ async fn a_uri_that_is_too_long() {
         &format!("/api/image/{}", "x".repeat(70_000)),
     )
     .await;
-    assert_eq!((answer.status, &*answer.problem().0), (414, "uri-too-long"));
+    assert_eq!(answer.status, 414);
     works(server.address()).await;
 }
 

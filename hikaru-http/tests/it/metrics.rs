@@ -1,16 +1,19 @@
-//! What a server tells whoever keeps its figures, and who may read them.
+//! What a server tells the keeper of its figures and its observers, and who may read the figures.
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use hikaru_core::{JobCreated, JobName, JobState, JobStatus, MockClusterPort, Mode, Report};
-use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Token, Tokens};
+use hikaru_core::{
+    ClusterError, ClusterPort, Event, Happening, JobCreated, JobName, JobSource, JobState,
+    JobStatus, MockClusterPort, Observer,
+};
+use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Serving, Token, Tokens};
 
 use crate::{
     client::{call, call_with},
-    cluster::{listener, serve, shop},
+    cluster::{BEFORE, listener, memory, serve, shop, workload},
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -35,18 +38,36 @@ impl Metrics for Told {
         self.tell(format!("{route} {status}{waited}"));
     }
 
-    fn reported(&self, route: &'static str, report: &Report, mode: Mode) {
-        let codes: Vec<_> = report.codes().map(|code| code.to_string()).collect();
-        self.tell(format!("{route} {mode:?} {}", codes.join(",")));
-    }
-
     fn text(&self, format: MetricsFormat) -> String {
         format!("{format:?}")
     }
 }
 
+impl Observer for Told {
+    fn observe(&self, event: &Event<'_>) {
+        let caller = event.caller.map_or("nobody", |caller| &caller.name);
+        let what = match event.what {
+            Happening::Reported { report, mode } => {
+                let codes: Vec<_> = report.codes().map(|code| code.to_string()).collect();
+                format!("{mode:?} {}", codes.join(","))
+            }
+            Happening::MarksRemoved { workload, removed } => {
+                format!("removed {} marks of {workload}", removed.len())
+            }
+            Happening::JobRun { result, mode } => match result {
+                Ok(created) => format!("{mode:?} job {}", created.name),
+                Err(error) => format!("{mode:?} no job: {error}"),
+            },
+            Happening::JobDeleted { job } => format!("deleted {job}"),
+            Happening::Refused { problem, .. } => format!("refused: {problem}"),
+            _ => "something else".to_owned(),
+        };
+        self.tell(format!("{caller}: {} {what}", event.call));
+    }
+}
+
 #[tokio::test]
-async fn each_answer_and_each_report_is_told() {
+async fn each_answer_is_told_to_the_keeper_of_figures() {
     let told = Arc::new(Told::default());
     let bound = Bound::new(
         listener().await,
@@ -83,17 +104,80 @@ async fn each_answer_and_each_report_is_told() {
         [
             "/metrics 200",
             "/metrics 200",
-            "/api/candidates/{image} DryRun upgrade",
             "/api/candidates/{image} 200",
-            "/api/image/{image} DryRun upgrade",
             "/api/image/{image} 200",
-            "/api/image/{image} Commit upgrade",
             "/api/image/{image} 200",
-            "/api/image/{image} Commit equal",
             "/api/image/{image} 200",
             "/api/image/{image} 400",
             "none 404",
             "/metrics 405",
+        ]
+    );
+}
+
+/// A server whose observer writes down what it is told.
+async fn observed(cluster: Arc<dyn ClusterPort>) -> (Serving, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let clock = crate::cluster::still_clock();
+    let bound = Bound::new(listener().await, cluster, clock, Authentication::Loopback);
+    let server = bound.expect("a server").observer(told.clone()).serve();
+    (server, told)
+}
+
+#[tokio::test]
+async fn each_report_change_and_refusal_is_told_to_observers() {
+    let mut web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
+    web.containers[0].mark = Some("1.3.0_6_d5ecc80e".into());
+    let (server, told) = observed(memory([web])).await;
+    let address = server.address();
+    let plan = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
+    call(address, "GET", plan).await;
+    call(address, "POST", &format!("{POST}?dryRun=true")).await;
+    call(address, "POST", POST).await;
+    call(address, "POST", POST).await;
+    call(address, "DELETE", "/api/hold/shop/deploy/web").await;
+    call(address, "GET", "/secret").await;
+    call_with(address, "POST", POST, &["Origin: http://evil.example"]).await;
+    assert_eq!(
+        told.lines(),
+        [
+            "anonymous: /api/candidates/{image} DryRun upgrade",
+            "anonymous: /api/image/{image} DryRun upgrade",
+            "anonymous: /api/image/{image} Commit upgrade",
+            "anonymous: /api/image/{image} Commit equal",
+            "anonymous: /api/hold/{namespace}/{kind}/{name} removed 1 marks of shop/Deployment/web",
+            "anonymous: none refused: unknown-route",
+            "nobody: /api/image/{image} refused: browser",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn each_job_is_told_to_observers() {
+    let mut cluster = MockClusterPort::new();
+    cluster
+        .expect_run_job()
+        .returning(|job, _| match &job.source {
+            JobSource::CronJob { name, .. } if &**name.name() == "nightly" => {
+                let name = JobName::new("shop", "nightly-1").expect("a name");
+                Ok(JobCreated::new(name, "1"))
+            }
+            _ => Err(ClusterError::Forbidden("no".into())),
+        });
+    cluster.expect_delete_job().returning(|_| Ok(()));
+    let (server, told) = observed(Arc::new(cluster)).await;
+    let address = server.address();
+    call(address, "POST", "/api/job/shop/from/nightly?dryRun=true").await;
+    call(address, "POST", "/api/job/shop/from/other").await;
+    call(address, "DELETE", "/api/job/shop/nightly-1").await;
+    let route = "anonymous: /api/job/{namespace}/from/{cronjob}";
+    assert_eq!(
+        told.lines(),
+        [
+            format!("{route} DryRun job shop/nightly-1"),
+            format!("{route} Commit no job: not allowed: no"),
+            format!("{route} refused: job-forbidden"),
+            "anonymous: /api/job/{namespace}/{name} deleted shop/nightly-1".to_owned(),
         ]
     );
 }

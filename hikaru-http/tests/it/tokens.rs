@@ -2,14 +2,31 @@
 
 use std::sync::Arc;
 
-use hikaru_core::MemoryCluster;
-use hikaru_http::{Authentication, BindError, Bound, Limits, Serving, Token, Tokens};
+use async_trait::async_trait;
+use hikaru_core::{Caller, JobCreated, JobName, JobSource, MemoryCluster, MockClusterPort, Rights};
+use hikaru_http::{
+    AuthRequest, Authentication, Authenticator, BindError, Bound, Denied, Limits, Serving, Token,
+    Tokens,
+};
 use tokio::net::TcpListener;
 
 use crate::{
-    client::{Client, LONG, call, call_with},
+    client::{Client, LONG, call, call_with, call_with_body},
     cluster::{BEFORE, POSTED, runs, serve_with, shop, works},
 };
+
+/// Lets in a caller whose body ends with a word, as a signature would be checked.
+struct LastWord;
+
+#[async_trait]
+impl Authenticator for LastWord {
+    async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Denied> {
+        match request.body.bytes().await?.ends_with(b"swordfish") {
+            true => Ok(Caller::new("a webhook", Rights::All)),
+            false => Err(Denied::BadCredentials),
+        }
+    }
+}
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
@@ -153,11 +170,7 @@ async fn a_huge_token_is_refused_and_told_so() {
     client.send(head).await;
     client.try_send("x".repeat(1024 * 1024)).await;
     client.try_send("\r\n\r\n").await;
-    let answer = client.answer().await;
-    assert_eq!(
-        (answer.status, &*answer.problem().0),
-        (431, "header-too-large")
-    );
+    assert_eq!(client.answer().await.status, 431);
     assert!(client.is_closed().await);
     works(server.address()).await;
 }
@@ -207,4 +220,36 @@ async fn without_a_token_only_loopback_is_listened_on() {
     let mut draining = server.drain();
     let over = tokio::time::timeout(LONG, draining.finished()).await;
     over.expect("a server that nobody called is over at once");
+}
+
+#[tokio::test]
+async fn an_authenticator_can_ask_for_the_body_and_the_route_reads_it_all_the_same() {
+    let mut cluster = MockClusterPort::new();
+    cluster.expect_run_job().returning(|job, _| {
+        let JobSource::Json(text) = &job.source else {
+            panic!("JSON");
+        };
+        assert_eq!(&**text, r#"{"swordfish"#);
+        let name = JobName::new("shop", "migrate").expect("a name");
+        Ok(JobCreated::new(name, "1"))
+    });
+    let bound = Bound::new(
+        crate::cluster::listener().await,
+        Arc::new(cluster),
+        crate::cluster::still_clock(),
+        LastWord,
+    );
+    let server = bound.expect("a server").serve();
+    let json = ["Content-Type: application/json"];
+    for (body, status) in [("{}", 401), (r#"{"swordfish"#, 201)] {
+        let answer = call_with_body(server.address(), "/api/job", &json, body).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert_eq!(answer.header("connection"), None, "the body was read");
+    }
+    // A body that is passed over elsewhere is whole, too, once the authenticator has read it.
+    let answer = call_with_body(server.address(), "/api/job/shop", &[], "swordfish").await;
+    assert_eq!((answer.status, answer.header("connection")), (405, None));
+    let long = "x".repeat(65537);
+    let answer = call_with_body(server.address(), "/api/job/shop", &[], long).await;
+    assert_eq!(answer.problem().0, "body-too-large");
 }

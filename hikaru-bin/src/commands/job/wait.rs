@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobCreated, JobState, JobStatus, Patience};
+use hikaru_core::{ClusterError, ClusterPort, JobCreated, JobState, JobStatus};
+use hikaru_http::wire::Patience;
 use tokio::time::sleep;
 
 use crate::terminal::Progress;

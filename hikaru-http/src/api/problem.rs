@@ -9,9 +9,9 @@ use hyper::{
     header::{ALLOW, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use crate::wire;
+use crate::{auth::Denied, body::BodyError, wire};
 
-/// When to ask again if nobody knows better.
+/// `Retry-After` where the cluster does not say when to ask again.
 const RETRY_SECONDS: u64 = 5;
 
 /// A kind of problem. docs/http-api.md lists them all, and a test holds it to that.
@@ -38,12 +38,10 @@ pub(crate) enum Kind {
     JobExists,
     JobFailed,
     BodyTooLarge,
-    UriTooLong,
     UnsupportedMedia,
     NoBuild,
     InvalidJob,
     Refused,
-    HeaderTooLarge,
     Internal,
     Unsupported,
     Incomplete,
@@ -59,7 +57,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -81,12 +79,10 @@ impl Kind {
         Self::JobExists,
         Self::JobFailed,
         Self::BodyTooLarge,
-        Self::UriTooLong,
         Self::UnsupportedMedia,
         Self::NoBuild,
         Self::InvalidJob,
         Self::Refused,
-        Self::HeaderTooLarge,
         Self::Internal,
         Self::Unsupported,
         Self::Incomplete,
@@ -101,7 +97,7 @@ impl Kind {
     ];
 
     /// Its name after `urn:hikaru:problem:`, its status, its title.
-    pub(crate) fn facts(self) -> (&'static str, StatusCode, &'static str) {
+    fn facts(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
             Self::BadRequest => ("bad-request", S::BAD_REQUEST, "Malformed request"),
@@ -135,7 +131,6 @@ impl Kind {
             Self::JobExists => ("job-exists", S::CONFLICT, "There is such a Job"),
             Self::JobFailed => ("job-failed", S::CONFLICT, "The Job failed"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
-            Self::UriTooLong => ("uri-too-long", S::URI_TOO_LONG, "URI too long"),
             Self::UnsupportedMedia => (
                 "unsupported-media-type",
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -144,11 +139,6 @@ impl Kind {
             Self::NoBuild => ("no-build", S::UNPROCESSABLE_ENTITY, "Tag not readable"),
             Self::InvalidJob => ("invalid-job", S::UNPROCESSABLE_ENTITY, "Job refused"),
             Self::Refused => ("refused", S::UNPROCESSABLE_ENTITY, "The cluster refuses"),
-            Self::HeaderTooLarge => (
-                "header-too-large",
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "Header too large",
-            ),
             Self::Internal => (
                 "internal",
                 S::INTERNAL_SERVER_ERROR,
@@ -171,8 +161,17 @@ impl Kind {
         }
     }
 
+    /// Its stable name.
+    pub(crate) fn name(self) -> &'static str {
+        self.facts().0
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        self.facts().1
+    }
+
     pub(crate) fn urn(self) -> String {
-        format!("urn:hikaru:problem:{}", self.facts().0)
+        format!("urn:hikaru:problem:{}", self.name())
     }
 }
 
@@ -187,7 +186,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Box<Self> {
-        let header = (kind.facts().1 == StatusCode::SERVICE_UNAVAILABLE)
+        let header = (kind.status() == StatusCode::SERVICE_UNAVAILABLE)
             .then(|| (RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
         Box::new(Self {
             kind,
@@ -204,9 +203,11 @@ impl Refusal {
     }
 
     /// 405 says what is allowed (RFC 9110, 15.5.6).
-    pub(crate) fn method(allowed: &'static str) -> Box<Self> {
+    pub(crate) fn method(allowed: &str) -> Box<Self> {
         let mut refusal = Self::new(Kind::MethodNotAllowed, format!("expected {allowed}"));
-        refusal.header = Some((ALLOW, HeaderValue::from_static(allowed)));
+        // The names of methods are letters.
+        let value = HeaderValue::from_str(allowed).ok();
+        refusal.header = value.map(|value| (ALLOW, value));
         refusal
     }
 
@@ -215,21 +216,6 @@ impl Refusal {
         let mut refusal = Self::new(Kind::UnsupportedMedia, detail);
         let name = HeaderName::from_static("accept-post");
         refusal.header = Some((name, HeaderValue::from_static(accepted)));
-        refusal
-    }
-
-    /// 401 with the challenge of RFC 6750, 3: no error code where nothing was sent.
-    pub(crate) fn unauthorized(sent: bool) -> Box<Self> {
-        let (challenge, detail) = if sent {
-            ("Bearer error=\"invalid_token\"", "the token is not valid")
-        } else {
-            (
-                "Bearer",
-                "expected the header `Authorization: Bearer` and a token",
-            )
-        };
-        let mut refusal = Self::new(Kind::Unauthorized, detail);
-        refusal.header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         refusal
     }
 
@@ -243,6 +229,39 @@ impl Refusal {
             request_id: request_id.to_owned(),
             members: self.members,
         }
+    }
+}
+
+impl From<Denied> for Box<Refusal> {
+    fn from(denied: Denied) -> Self {
+        let kind = match &denied {
+            Denied::NoCredentials | Denied::BadCredentials => Kind::Unauthorized,
+            Denied::TwoCredentials => Kind::BadRequest,
+            Denied::ForeignHost => Kind::ForeignHost,
+            Denied::Browser => Kind::Browser,
+            Denied::Body(error) => return error.clone().into(),
+        };
+        let mut refusal = Refusal::new(kind, denied.to_string());
+        // The challenge of RFC 6750, 3: no error code where nothing was sent.
+        let challenge = match denied {
+            Denied::NoCredentials => Some("Bearer"),
+            Denied::BadCredentials => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        };
+        let challenge = challenge.map(HeaderValue::from_static);
+        refusal.header = challenge.map(|value| (WWW_AUTHENTICATE, value));
+        refusal
+    }
+}
+
+impl From<BodyError> for Box<Refusal> {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::TooLarge(_) => Kind::BodyTooLarge,
+            BodyError::Late(_) => Kind::BodyTimeout,
+            BodyError::CutOff { .. } | BodyError::Broken(_) => Kind::BadBody,
+        };
+        Refusal::new(kind, error.to_string())
     }
 }
 

@@ -1,49 +1,52 @@
-//! One connection: hyper on a socket, with the limits, until it is over or the server is. Its bytes are in `transport`.
+//! One connection: hyper on a socket, with the limits, until it is over or the server is. Its bytes are in `socket`.
 
 use std::{convert::Infallible, future::pending, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
 use hyper::{body::Body as _, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpStream,
     sync::watch,
     time::{Interval, Sleep, interval, sleep},
 };
 
-use crate::{
-    api::{self, Origin},
-    limits::HEADERS,
+use super::{
     places::Place,
-    problem::Kind,
-    server::{Shared, Stage},
-    transport::{Progress, Transport},
+    socket::{Progress, Socket},
+};
+use crate::{
+    api::{self, Answer, Api, Origin},
+    life::{Stage, reached},
+    limits::HEADERS,
 };
 
 /// hyper's least buffer.
 const LEAST_BUFFER: usize = 8 * 1024;
-/// How long a connection that is one too many may take to send its request.
+/// How long a connection that is one more than the limit may take to send its request.
 const CROWDED_TIME: Duration = Duration::from_secs(2);
-/// How long a draining server waits for a connection on which nothing moves: neither is a request in hand nor a byte of
+/// How long a draining server waits for a connection on which nothing moves: neither is a request worked on nor a byte of
 /// an answer taken.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STILL_TIME: Duration = Duration::from_secs(5);
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
+pub(super) async fn serve(
+    api: Arc<Api>,
     stream: TcpStream,
     origin: Origin,
     place: Place,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let limits = shared.limits;
-    // An answer is written whole: nothing is won by waiting for more. Where it cannot be set, it is just slower.
+    let limits = *api.limits();
+    // An answer is written in one piece, so there is nothing to wait for. Where this cannot be set, answers are just slower.
     let _ = stream.set_nodelay(true);
     let progress = Arc::new(Progress::new(place));
-    let transport = Transport::new(stream, origin.peer, shared.clone(), progress.clone());
+    let socket = Socket::new(stream, progress.clone(), limits.write_time);
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let working = progress.begin(!request.body().is_end_stream());
-        let answer = api::answer(shared.clone(), origin, request);
+        let answer = api::answer(api.clone(), origin, request);
         answer.map(|answer| {
             working.answered(answer.body().size_hint().exact());
             Ok::<_, Infallible>(answer)
@@ -62,29 +65,31 @@ pub(crate) async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(header_time)
         .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
-        // What is asked after the drain began is answered once.
+        // After the drain began one more request is answered.
         .keep_alive(!origin.crowded && *stage.borrow() == Stage::Serving)
-        .serve_connection(TokioIo::new(transport), service);
+        .serve_connection(TokioIo::new(socket), service);
     let mut drain = match *stage.borrow() {
         Stage::Serving => Drain::NotYet,
-        _ => Drain::patient(&progress),
+        _ => Drain::watched(&progress),
     };
     let ended = loop {
         let awaited = drain.awaits();
         tokio::select! {
             biased;
             ended = &mut connection => break ended,
-            stage = reached(&mut stage, awaited) => match stage {
-                Stage::Aborted => return,
-                _ => drain = Drain::Soon(Box::pin(sleep(progress.head_start()))),
+            () = reached(&mut stage, awaited) => match awaited {
+                Stage::Draining if *stage.borrow() == Stage::Draining => {
+                    drain = Drain::Soon(Box::pin(sleep(progress.head_start())));
+                }
+                _ => return,
             },
             () = drain.tick() => match &mut drain {
                 Drain::NotYet => {}
                 Drain::Soon(_) => {
                     Pin::new(&mut connection).graceful_shutdown();
-                    drain = Drain::patient(&progress);
+                    drain = Drain::watched(&progress);
                 }
-                Drain::Patient(_, before) => {
+                Drain::Watched(_, before) => {
                     let sent = progress.sent();
                     if *before == sent && !progress.is_working() {
                         return;
@@ -97,35 +102,59 @@ pub(crate) async fn serve(
     if let Err(error) = ended {
         tracing::debug!(peer = %origin.peer, %error, "a connection ended early");
         if error.is_timeout() && progress.is_heard() {
-            let mut transport = connection.into_parts().io.into_inner();
-            let detail = format!("expected the whole header within {header_time:?}");
-            transport.refuse(Kind::HeaderTimeout, &detail);
-            transport.close().await;
+            let mut socket = connection.into_parts().io.into_inner();
+            let answer = api::header_timeout(&api, origin.peer, header_time);
+            // The client may be gone.
+            let _ = socket.write_all(&bytes_of(answer).await).await;
+            let _ = socket.shutdown().await;
         }
     }
+}
+
+/// An answer as it is sent on a connection that hyper has given up; it is closed after it.
+async fn bytes_of(answer: Answer) -> Vec<u8> {
+    let (head, body) = answer.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(never) => match never {},
+    };
+    let mut bytes = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let end = format!(
+        "content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    bytes.extend_from_slice(end.as_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
 }
 
 /// How far a connection is in the drain of its server.
 enum Drain {
     NotYet,
-    /// Closed at the end of this time, or of the request that is in hand then.
+    /// It is closed at the end of this time, or of the request that is worked on then.
     Soon(Pin<Box<Sleep>>),
     /// No request follows. How many bytes had been sent at the last look.
-    Patient(Interval, u64),
+    Watched(Interval, u64),
 }
 
 impl Drain {
-    fn patient(progress: &Progress) -> Self {
-        let mut ticks = interval(PATIENCE);
+    fn watched(progress: &Progress) -> Self {
+        let mut ticks = interval(STILL_TIME);
         ticks.reset();
-        Self::Patient(ticks, progress.sent())
+        Self::Watched(ticks, progress.sent())
     }
 
     /// The next stage that matters: once the drain has begun, only the abort does.
     fn awaits(&self) -> Stage {
         match self {
             Self::NotYet => Stage::Draining,
-            Self::Soon(_) | Self::Patient(..) => Stage::Aborted,
+            Self::Soon(_) | Self::Watched(..) => Stage::Aborted,
         }
     }
 
@@ -133,18 +162,9 @@ impl Drain {
         match self {
             Self::NotYet => pending().await,
             Self::Soon(time) => time.await,
-            Self::Patient(ticks, _) => {
+            Self::Watched(ticks, _) => {
                 ticks.tick().await;
             }
         }
-    }
-}
-
-/// A stage, once the server has reached it or a later one.
-async fn reached(stage: &mut watch::Receiver<Stage>, awaited: Stage) -> Stage {
-    match stage.wait_for(|stage| *stage >= awaited).await {
-        Ok(stage) => *stage,
-        // Whoever holds the server is gone.
-        Err(_) => Stage::Aborted,
     }
 }

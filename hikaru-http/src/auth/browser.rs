@@ -1,4 +1,4 @@
-//! What keeps browsers out where no token does: a web page could otherwise post with the rights of whoever runs hikaru.
+//! What keeps browsers out where no token does: a web page could otherwise post with the rights of the user who runs hikaru.
 //! The rules are those of docs/http-api.md, "Browsers".
 
 use std::net::IpAddr;
@@ -8,13 +8,13 @@ use hyper::{
     header::{HOST, HeaderName, HeaderValue, ORIGIN},
 };
 
-use crate::problem::{Kind, Refusal};
+use super::Denied;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether the request names this machine: a name that an attacker's DNS points at 127.0.0.1 does not. Both the header
 /// and the authority of an absolute-form target have to, where they are.
-pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<(), Box<Refusal>> {
+pub(super) fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
     let header = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     let authority = uri.authority().map(|a| a.as_str().as_bytes());
     let mut names = header.chain(authority).peekable();
@@ -23,22 +23,16 @@ pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<(), Box<Refus
     if named && local {
         Ok(())
     } else {
-        Err(Refusal::new(
-            Kind::ForeignHost,
-            "without a token hikaru answers only to localhost and loopback addresses in `Host`",
-        ))
+        Err(Denied::ForeignHost)
     }
 }
 
 /// Whether a browser sent it for a web page: any `Origin`, or a `Sec-Fetch-Site` other than what the user's own typing
 /// and the server's own pages give.
-pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Box<Refusal>> {
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Denied> {
     let own = |site: &HeaderValue| site == "same-origin" || site == "none";
     if headers.contains_key(ORIGIN) || !headers.get_all(&SEC_FETCH_SITE).iter().all(own) {
-        Err(Refusal::new(
-            Kind::Browser,
-            "without a token hikaru refuses what a browser sends for a web page (`Origin`, `Sec-Fetch-Site`)",
-        ))
+        Err(Denied::Browser)
     } else {
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What the log has of a request: one line at its end (who asked for what, what came of it, how long it took), and one for
-//! each change that it has made. Never a secret, never a text of unbounded length.
+//! What the log has of a request: one line at its end with who asked for what, what came of it and how long it took. Never a
+//! secret, never a text of unbounded length. The lines of changes are in `change_log`.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -10,26 +10,19 @@ use std::{
     },
 };
 
-use hikaru_core::{
-    Build, Code, Escaped, JobName, Mode, Outcome, Report, Reported, Text, Verdict, WorkloadName,
-};
+use hikaru_core::{Caller, Escaped, JobName, Report, Text, Verdict, WorkloadName};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
-
 use tokio::time::Instant;
 
-use crate::{Metrics, authentication::Caller};
+use crate::Metrics;
 
 /// The header of a request's id.
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Why nothing is deployed, in one sentence, where the answer itself has no place for it.
-pub(crate) static X_HIKARU_NOTE: HeaderName = HeaderName::from_static("x-hikaru-note");
 
 /// The longest id that is taken from a caller, in bytes: a UUID has 36.
 const LONGEST_ID: usize = 64;
-/// The longest quotation, in characters: the longest reference that is usual is shorter.
-const LONGEST_IMAGE: usize = 300;
-/// The longest sentence about a workload, in characters.
-const LONGEST_SENTENCE: usize = 1000;
+/// The longest image in a line, in characters: the longest reference that is usual is shorter.
+pub(crate) const LONGEST_IMAGE: usize = 300;
 
 /// Makes ids of requests: not to be guessed from one another, and different in each process.
 #[derive(Debug, Default)]
@@ -41,12 +34,7 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(crate) fn next(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let id = self.secret.hash_one(count);
-        let mut digits = [0; 16];
-        for (at, digit) in digits.iter_mut().enumerate() {
-            *digit = b"0123456789abcdef"[(id >> (60 - 4 * at) & 0xf) as usize];
-        }
-        String::from_utf8_lossy(&digits).into_owned()
+        format!("{:016x}", self.secret.hash_one(count))
     }
 
     /// The caller's own id if it is one short word, so that it can be followed through proxies; else a new one.
@@ -63,7 +51,7 @@ impl RequestIds {
 }
 
 /// What is known of a request. It is logged when this is dropped, so a request whose client hung up has its line too.
-pub(crate) struct RequestLine {
+pub(crate) struct AccessLog {
     /// The request's id.
     pub(crate) id: String,
     method: Option<Method>,
@@ -75,13 +63,13 @@ pub(crate) struct RequestLine {
     /// Who called, once it is known.
     pub(crate) caller: Option<Caller>,
     image: Option<Text>,
-    /// The Job that it is about, once its name is known to be one.
+    /// The Job that it is about, once its name has been read.
     pub(crate) job: Option<JobName>,
-    /// The workload that it is about, once its name is known to be one.
+    /// The workload that it is about, once its name has been read.
     pub(crate) workload: Option<WorkloadName>,
     counts: Option<Counts>,
     status: Option<StatusCode>,
-    /// Something of the request is not read: it would stand between this request and the next one.
+    /// Bytes of the request may still come, so its connection cannot be used for another one.
     pub(crate) unread: bool,
     /// It was answered only when a Job had ended, or the time for it was over.
     pub(crate) waited: bool,
@@ -97,8 +85,8 @@ struct Counts {
     failed: usize,
 }
 
-impl RequestLine {
-    /// `metrics` receives the figures of this request. Boxed, because the line is moved often.
+impl AccessLog {
+    /// The record of a request that has just come. `metrics` receives its figures.
     pub(crate) fn new(
         id: String,
         method: Option<Method>,
@@ -123,138 +111,24 @@ impl RequestLine {
         })
     }
 
-    /// The image that is asked for, quoted: it may be anything.
+    /// The text that is asked for as an image. It may be anything.
     pub(crate) fn image(&mut self, image: &str) {
         self.image = Some(quoted(image, LONGEST_IMAGE).into());
     }
 
-    /// The build that is asked for: its image is known to be one, and hardly ever long.
-    pub(crate) fn build(&mut self, build: &Build) {
-        let image = build.image();
-        if image.len() <= LONGEST_IMAGE {
-            self.image = Some(image.clone());
-        } else {
-            self.image(image);
-        }
-    }
-
-    /// What came of it; each container's code at debug level.
-    pub(crate) fn report(&mut self, report: &Report, mode: Mode) {
-        if let Some(metrics) = &self.metrics {
-            metrics.reported(self.route, report, mode);
-        }
+    /// How many workloads of a report have which verdict.
+    pub(crate) fn count(&mut self, report: &Report) {
         let mut counts = Counts::default();
         for reported in &report.entries {
-            let entry = &reported.entry;
-            match (reported.outcome.failure(), entry.verdict()) {
+            match (reported.outcome.failure(), reported.entry.verdict()) {
                 (Some(_), _) => counts.failed += 1,
                 (None, Verdict::Upgrade) => counts.upgrade += 1,
                 (None, Verdict::Equal) => counts.equal += 1,
                 (None, Verdict::Obsolete) => counts.obsolete += 1,
                 (None, Verdict::Skipped) => counts.skipped += 1,
             }
-            for judged in &entry.containers {
-                let container = entry.workload.containers.get(judged.container);
-                tracing::debug!(
-                    request_id = %self.id,
-                    workload = %entry.workload.id,
-                    container = container.map(|c| &*c.name),
-                    code = judged.reason.code().as_str(),
-                    error = reported.outcome.failure(),
-                    "judged"
-                );
-            }
-        }
-        for fault in &report.faults {
-            tracing::debug!(request_id = %self.id, place = &*fault.place, message = fault.message, "not read");
         }
         self.counts = Some(counts);
-    }
-
-    /// A line for each container that the call has upgraded, would have upgraded or could not upgrade, and one for each
-    /// warning of its workload.
-    pub(crate) fn changes(&self, report: &Report, mode: Mode) {
-        for reported in &report.entries {
-            let failure = reported.outcome.failure();
-            if failure.is_some() || reported.outcome == Outcome::Upgraded {
-                self.change(report, reported, failure.as_deref(), mode);
-            }
-        }
-    }
-
-    fn change(&self, report: &Report, reported: &Reported, failure: Option<&str>, mode: Mode) {
-        let entry = &reported.entry;
-        let id = &entry.workload.id;
-        let caller = self.caller.map(Caller::as_str);
-        let shown = quoted(&id.to_string(), LONGEST_SENTENCE);
-        let (outcome, past) = match (&reported.outcome, failure, mode) {
-            (Outcome::Unknown { .. }, ..) => ("unknown", "may be upgraded or not"),
-            (_, Some(_), _) => ("failed", "could not be upgraded"),
-            (_, None, Mode::Commit) => ("upgraded", "was upgraded"),
-            (_, None, Mode::DryRun) => ("would-upgrade", "would be upgraded"),
-        };
-        for judged in &entry.containers {
-            let container = entry.workload.containers.get(judged.container);
-            let Some(container) = container.filter(|_| judged.code() == Code::Upgrade) else {
-                continue;
-            };
-            let name = quoted(&container.name, LONGEST_IMAGE);
-            let from = quoted(&container.image, LONGEST_IMAGE);
-            // What is written keeps the workload's own spelling of the repository.
-            let to = quoted(&entry.image_for(report.build(), judged), LONGEST_IMAGE);
-            // An event's level is part of its callsite.
-            macro_rules! line {
-                ($level:ident) => {
-                    tracing::$level!(
-                        request_id = self.id.as_str(),
-                        caller,
-                        namespace = &*id.namespace,
-                        kind = &*id.kind,
-                        name = &*id.name,
-                        file = id.origin.as_deref(),
-                        container = name,
-                        from,
-                        to,
-                        outcome,
-                        error = failure,
-                        "the container {name} of {shown} {past} from {from} to {to}"
-                    )
-                };
-            }
-            match failure {
-                Some(_) => line!(warn),
-                None => line!(info),
-            }
-        }
-        for warning in &entry.warnings {
-            tracing::warn!(
-                request_id = self.id.as_str(),
-                caller,
-                namespace = &*id.namespace,
-                kind = &*id.kind,
-                name = &*id.name,
-                file = id.origin.as_deref(),
-                "{shown}: {}",
-                quoted(&warning.to_string(), LONGEST_SENTENCE)
-            );
-        }
-    }
-
-    /// A line for each high-water mark that the call has removed.
-    pub(crate) fn unheld(&self, workload: &WorkloadName, removed: &[(Text, Text)]) {
-        for (container, mark) in removed {
-            tracing::info!(
-                request_id = self.id.as_str(),
-                caller = self.caller.map(Caller::as_str),
-                namespace = &**workload.namespace(),
-                kind = &**workload.kind(),
-                name = &**workload.name(),
-                container = &**container,
-                mark = &**mark,
-                outcome = "unheld",
-                "the high-water mark {mark} of the container {container} of {workload} was removed"
-            );
-        }
     }
 
     /// The request is answered.
@@ -267,7 +141,7 @@ impl RequestLine {
     }
 }
 
-impl Drop for RequestLine {
+impl Drop for AccessLog {
     fn drop(&mut self) {
         let Self {
             id,
@@ -286,7 +160,7 @@ impl Drop for RequestLine {
             metrics: _,
         } = self;
         let counts = counts.as_ref();
-        // A macro, because an event's level is part of its callsite. Probes come every few seconds: nobody reads them.
+        // A macro, because an event's level is part of its callsite.
         macro_rules! line {
             ($level:ident, $message:literal) => {
                 tracing::$level!(
@@ -294,7 +168,7 @@ impl Drop for RequestLine {
                     method = method.as_ref().map(Method::as_str),
                     route,
                     peer = %peer,
-                    caller = caller.map(Caller::as_str),
+                    caller = caller.as_ref().map(|caller| &*caller.name),
                     image = image.as_deref(),
                     job = job.as_ref().map(tracing::field::display),
                     workload = workload.as_ref().map(tracing::field::display),
@@ -310,10 +184,11 @@ impl Drop for RequestLine {
             };
         }
         match status {
+            // Probes and readers of metrics come every few seconds.
             Some(_) if matches!(*route, "/livez" | "/readyz" | "/metrics") => {
                 line!(debug, "answered")
             }
-            // Anybody can leave a request unfinished, over and over: the log is not theirs to fill.
+            // Everybody can leave requests unfinished, and would fill the log.
             Some(StatusCode::REQUEST_TIMEOUT) if caller.is_none() => line!(debug, "answered"),
             Some(_) => line!(info, "answered"),
             None => line!(
@@ -324,8 +199,8 @@ impl Drop for RequestLine {
     }
 }
 
-/// A text of somebody's in a line of the log: cut, and escaped.
-fn quoted(text: &str, longest: usize) -> String {
+/// A text from outside in a line of the log: at most so many characters of it, escaped.
+pub(crate) fn quoted(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         None => Escaped(text).to_string(),
         Some((end, _)) => format!("{}…", Escaped(&text[..end])),
@@ -372,7 +247,7 @@ mod tests {
     #[test]
     fn an_image_is_quoted_and_cut() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut line = RequestLine::new("x".into(), None, peer, None);
+        let mut line = AccessLog::new("x".into(), None, peer, None);
         line.image("a\n\u{1b}[31mb");
         assert_eq!(line.image.as_deref(), Some("a\\n\\u{1b}[31mb"));
         line.image(&"x".repeat(5000));

@@ -12,10 +12,10 @@ use tokio::task::AbortHandle;
 use crate::Limits;
 
 /// The connections of one listener.
-pub(crate) struct Places {
+pub(super) struct Places {
     /// How many connections there are at most.
     most: usize,
-    /// How many more are accepted to be told that there are too many.
+    /// How many more are accepted, to be answered that there are too many.
     extra: usize,
     /// How many bytes of heads of requests are held that are not whole yet, all together.
     heads: usize,
@@ -42,7 +42,7 @@ struct Table {
 /// An open connection.
 #[derive(Default)]
 struct Open {
-    /// It is one too many.
+    /// It is one more than the limit.
     crowded: bool,
     /// Since when it has neither a request in hand nor an answer to send.
     awaiting: Option<u64>,
@@ -122,8 +122,8 @@ impl Table {
 }
 
 impl Places {
-    /// With so many places, and so many more for those who are told that there are too many.
-    pub(crate) fn new(most: usize, extra: usize, limits: &Limits) -> Arc<Self> {
+    /// With so many places, and so many more for connections that are answered that there are too many.
+    pub(super) fn new(most: usize, extra: usize, limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             most: most.max(1),
             extra,
@@ -137,8 +137,8 @@ impl Places {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a new connection, and whether it is one too many. `None`: all are busy with requests.
-    pub(crate) fn take(self: &Arc<Self>) -> Option<(Place, bool)> {
+    /// A place for a new connection, and whether it is one more than the limit. `None`: all are busy with requests.
+    pub(super) fn take(self: &Arc<Self>) -> Option<(Place, bool)> {
         let mut table = self.table();
         let crowded = !table.has_place(false, self.most);
         if crowded && !table.has_place(true, self.extra) {
@@ -159,12 +159,12 @@ impl Places {
     }
 
     /// Closes a connection that waits for its client, if there is one: there are no file descriptors left.
-    pub(crate) fn make_room(&self) -> bool {
+    pub(super) fn make_room(&self) -> bool {
         self.table().close_oldest(false)
     }
 
     /// The task that serves the connection of a place, so that it can be ended.
-    pub(crate) fn served_by(&self, id: u64, task: AbortHandle) {
+    pub(super) fn served_by(&self, id: u64, task: AbortHandle) {
         if let Some(open) = self.table().open.get_mut(&id) {
             open.task = Some(task);
             return;
@@ -175,13 +175,13 @@ impl Places {
 }
 
 /// The place of one connection, free again when it is dropped.
-pub(crate) struct Place {
+pub(super) struct Place {
     places: Arc<Places>,
     id: u64,
 }
 
 impl Place {
-    pub(crate) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> u64 {
         self.id
     }
 
@@ -195,7 +195,7 @@ impl Place {
     }
 
     /// A whole head of a request has come.
-    pub(crate) fn request_begun(&self) {
+    pub(super) fn request_begun(&self) {
         self.with(|open, _| {
             open.awaiting = None;
             open.unread = 0;
@@ -204,7 +204,7 @@ impl Place {
 
     /// So many bytes have come of a head that is not whole yet. Where all of those together are too many now, the
     /// connections are closed that have waited the longest for theirs.
-    pub(crate) fn head_grows(&self, bytes: usize) {
+    pub(super) fn head_grows(&self, bytes: usize) {
         self.with(|open, _| open.unread += bytes);
         let mut table = self.places.table();
         while table.unread > self.places.heads && self.cut(&mut table, |table| &table.awaiting) {}
@@ -212,7 +212,7 @@ impl Place {
 
     /// An answer of so many bytes is to be sent. Where all answers together are too many bytes now, the connections whose
     /// clients have been taking theirs the longest are closed.
-    pub(crate) fn answer_made(&self, bytes: usize) {
+    pub(super) fn answer_made(&self, bytes: usize) {
         self.with(|open, now| {
             open.sending.get_or_insert(now);
             open.unsent += bytes;
@@ -238,12 +238,12 @@ impl Place {
     }
 
     /// So many bytes of an answer are on their way.
-    pub(crate) fn bytes_sent(&self, bytes: usize) {
+    pub(super) fn bytes_sent(&self, bytes: usize) {
         self.with(|open, _| open.unsent = open.unsent.saturating_sub(bytes));
     }
 
     /// The client has taken all that there was to send, and no request is in hand.
-    pub(crate) fn answer_sent(&self) {
+    pub(super) fn answer_sent(&self) {
         self.with(|open, now| {
             open.sending = None;
             open.unsent = 0;

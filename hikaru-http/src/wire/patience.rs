@@ -1,21 +1,22 @@
-//! How long somebody is ready to wait, as people write it: `90s`, `10m`, `1h30m`.
+//! How long a caller is ready to wait, as people write it: `90s`, `10m`, `1h30m`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::Excerpt;
+use hikaru_core::Excerpt;
+use jiff::SignedDuration;
 
-/// The longest wait: a day. CI has shorter limits of its own.
+/// The longest wait, in seconds: a day. CI has shorter limits.
 const LONGEST: u64 = 24 * 60 * 60;
 
 /// How long to wait, in whole seconds: hours, minutes and seconds, each at most once, in this order.
 ///
 /// ```
-/// use hikaru_core::Patience;
+/// use hikaru_http::wire::Patience;
 /// let patience: Patience = "1h30m".parse()?;
 /// assert_eq!(patience.get().as_secs(), 5400);
 /// assert_eq!(patience.to_string(), "1h30m");
 /// assert!("10".parse::<Patience>().is_err());
-/// # Ok::<(), hikaru_core::PatienceError>(())
+/// # Ok::<(), hikaru_http::wire::PatienceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Patience(u64);
@@ -38,28 +39,17 @@ impl FromStr for Patience {
     type Err = PatienceError;
 
     fn from_str(text: &str) -> Result<Self, PatienceError> {
-        let wrong = || PatienceError {
-            found: Excerpt::of(text),
-        };
-        let (mut rest, mut seconds, mut units) =
-            (text, 0_u64, &[('h', 3600), ('m', 60), ('s', 1)][..]);
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-            let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-            let unit = rest[digits..].chars().next().ok_or_else(wrong)?;
-            let at = units
-                .iter()
-                .position(|(known, _)| *known == unit)
-                .ok_or_else(wrong)?;
-            let worth = number.checked_mul(units[at].1).ok_or_else(wrong)?;
-            seconds = seconds.checked_add(worth).ok_or_else(wrong)?;
-            units = &units[at + 1..];
-            rest = &rest[digits + unit.len_utf8()..];
-        }
-        if (1..=LONGEST).contains(&seconds) {
-            Ok(Self(seconds))
-        } else {
-            Err(wrong())
+        // jiff reads more than this, such as `1.5h`, `PT1H` and `2 days`.
+        let is_plain = text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"hms".contains(&b));
+        let time = text.parse::<SignedDuration>().ok().filter(|_| is_plain);
+        let seconds = time.and_then(|time| u64::try_from(time.as_secs()).ok());
+        match seconds {
+            Some(seconds @ 1..=LONGEST) => Ok(Self(seconds)),
+            _ => Err(PatienceError {
+                found: Excerpt::of(text),
+            }),
         }
     }
 }
@@ -84,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
+    fn hours_minutes_and_seconds_in_order_up_to_a_day() {
         for (text, seconds) in [
             ("1s", 1),
             ("90s", 90),

@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
-use hikaru_core::{Build, Excerpt, Force, Patience, Request, Text, WorkloadName, check_namespace};
+use hikaru_core::{Build, Excerpt, Force, Request, Text, WorkloadName, check_namespace};
 
-use crate::{
+use super::{
+    path::decode,
     problem::{Kind, Refusal},
-    route::decode,
 };
+use crate::wire::Patience;
 
 /// What may be asked for with a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

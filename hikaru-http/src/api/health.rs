@@ -1,0 +1,38 @@
+//! Probes and metrics.
+
+use hikaru_core::Freshness;
+use hyper::HeaderMap;
+
+use super::{
+    Api,
+    answer::{Outcome, json, of_bytes},
+    problem::{Kind, Refusal},
+    routes,
+};
+use crate::{MetricsFormat, life::Stage, wire};
+
+/// The process is alive.
+pub(super) fn live() -> Outcome {
+    json(&wire::Health { status: "alive" })
+}
+
+/// The cluster is known completely and up to date, and the server is not draining.
+pub(super) fn ready(api: &Api) -> Outcome {
+    let not_ready = |why: &str| Err(Refusal::new(Kind::NotReady, why));
+    if api.life.stage() != Stage::Serving {
+        return not_ready("draining");
+    }
+    match api.cluster.freshness() {
+        Freshness::Fresh => json(&wire::Health { status: "ready" }),
+        other => not_ready(&other.to_string()),
+    }
+}
+
+/// The figures, in the format that is asked for.
+pub(super) fn metrics(api: &Api, headers: &HeaderMap) -> Outcome {
+    let Some(metrics) = &api.metrics else {
+        return Err(Refusal::new(Kind::UnknownRoute, routes::expected(|_| true)));
+    };
+    let format = MetricsFormat::of(headers);
+    Ok(of_bytes(format.media(), metrics.text(format).into()))
+}

@@ -1,0 +1,51 @@
+//! Permits: how many calls of a kind are worked on at once. The others wait.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::problem::{Kind, Refusal};
+use crate::Limits;
+
+/// The permits of a server.
+pub(crate) struct Permits {
+    /// To upgrade.
+    pub(crate) upgrades: Arc<Semaphore>,
+    /// To send the definition of a Job and create it.
+    pub(crate) jobs: Arc<Semaphore>,
+    /// To read the cluster and hold all that is found.
+    pub(crate) reads: Arc<Semaphore>,
+    /// To hold an answer with logs.
+    pub(crate) job_logs: Arc<Semaphore>,
+}
+
+impl Permits {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let permits = |count: usize| Arc::new(Semaphore::new(count.max(1)));
+        Self {
+            upgrades: permits(limits.upgrades),
+            jobs: permits(limits.jobs),
+            reads: permits(limits.reads),
+            job_logs: permits(limits.job_logs),
+        }
+    }
+}
+
+/// A permit, in the order of arrival.
+///
+/// # Errors
+/// There is none within that time: `busy`, with this sentence.
+pub(crate) async fn acquire(
+    permits: &Arc<Semaphore>,
+    within: Duration,
+    busy: &str,
+) -> Result<OwnedSemaphorePermit, Box<Refusal>> {
+    match timeout(within, permits.clone().acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        // The semaphore is never closed, so the time is over.
+        _ => Err(Refusal::new(Kind::Busy, busy)),
+    }
+}

@@ -1,0 +1,91 @@
+//! Who may call: the port that says who sent a request. Tokens and the rules without one are its first implementation, in
+//! `authentication`; what a caller is and may do is a value of hikaru-core.
+
+mod authentication;
+mod browser;
+mod tokens;
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use hikaru_core::Caller;
+use hyper::{HeaderMap, Method, Uri};
+
+pub use authentication::Authentication;
+pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
+
+use crate::body::{BodyError, RequestBody};
+
+/// Says who sent a request. Probes are answered without it.
+///
+/// ```
+/// use hikaru_core::{Caller, Rights};
+/// use hikaru_http::{AuthRequest, Authenticator, Denied};
+///
+/// /// Lets in what ends with a word that only the sender knows: a signature would be checked alike.
+/// struct LastWord(&'static [u8]);
+///
+/// #[async_trait::async_trait]
+/// impl Authenticator for LastWord {
+///     async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Denied> {
+///         match request.body.bytes().await?.ends_with(self.0) {
+///             true => Ok(Caller::new("a webhook", Rights::All)),
+///             false => Err(Denied::BadCredentials),
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Authenticator: Send + Sync {
+    /// Who calls. It is asked before anything else is read of a request, and before the route is looked up.
+    ///
+    /// # Errors
+    /// Why the caller is not let in.
+    async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Denied>;
+
+    /// Whether the server may listen on loopback addresses only.
+    fn needs_loopback(&self) -> bool {
+        false
+    }
+}
+
+/// A request, as far as it can say who sent it.
+#[non_exhaustive]
+pub struct AuthRequest<'r> {
+    /// Its method.
+    pub method: &'r Method,
+    /// Its target.
+    pub uri: &'r Uri,
+    /// Its header.
+    pub headers: &'r HeaderMap,
+    /// The other end of its connection.
+    pub peer: SocketAddr,
+    /// Its body, which is read only if an authenticator asks for it.
+    pub body: &'r mut RequestBody,
+}
+
+/// Why a caller is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// It sent nothing that says who it is.
+    #[error("expected the header `Authorization: Bearer` and a token")]
+    NoCredentials,
+    /// What it sent is not valid.
+    #[error("the token is not valid")]
+    BadCredentials,
+    /// Two headers say who it is: a proxy may read them in another way.
+    #[error("expected one header `Authorization`, found more")]
+    TwoCredentials,
+    /// The request does not name this machine.
+    #[error("without a token hikaru answers only to localhost and loopback addresses in `Host`")]
+    ForeignHost,
+    /// A browser sent it for a web page.
+    #[error(
+        "without a token hikaru refuses what a browser sends for a web page (`Origin`, `Sec-Fetch-Site`)"
+    )]
+    Browser,
+    /// Its body was asked for and cannot be had.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}

@@ -1,0 +1,144 @@
+//! The lines of the log for what hikaru changes: one for each container that is upgraded or could not be, for each high-water
+//! mark that is removed, and for each warning. The line of the request itself is in `access_log`.
+
+use hikaru_core::{
+    Code, Event, Happening, Mode, Observer, Outcome, Report, Reported, Text, WorkloadName,
+};
+
+use crate::access_log::{LONGEST_IMAGE, quoted};
+
+/// The longest sentence about a workload, in characters.
+const LONGEST_SENTENCE: usize = 1000;
+
+/// Writes the changes to the log, by the crate tracing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChangeLog;
+
+impl Observer for ChangeLog {
+    fn observe(&self, event: &Event<'_>) {
+        match event.what {
+            Happening::Reported { report, mode } => {
+                verdicts(event, report);
+                for reported in &report.entries {
+                    let failure = reported.outcome.failure();
+                    if failure.is_some() || reported.outcome == Outcome::Upgraded {
+                        change(event, report, reported, failure.as_deref(), mode);
+                    }
+                }
+            }
+            Happening::MarksRemoved { workload, removed } => {
+                marks_removed(event, workload, removed)
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The code of each container, and what could not be read, at debug level.
+fn verdicts(event: &Event<'_>, report: &Report) {
+    for reported in &report.entries {
+        let entry = &reported.entry;
+        for judged in &entry.containers {
+            let container = entry.workload.containers.get(judged.container);
+            tracing::debug!(
+                request_id = event.request_id,
+                workload = %entry.workload.id,
+                container = container.map(|c| &*c.name),
+                code = judged.reason.code().as_str(),
+                error = reported.outcome.failure(),
+                "judged"
+            );
+        }
+    }
+    for fault in &report.faults {
+        tracing::debug!(
+            request_id = event.request_id,
+            place = &*fault.place,
+            message = fault.message,
+            "not read"
+        );
+    }
+}
+
+fn caller<'e>(event: &Event<'e>) -> Option<&'e str> {
+    event.caller.map(|caller| &*caller.name)
+}
+
+fn change(
+    event: &Event<'_>,
+    report: &Report,
+    reported: &Reported,
+    failure: Option<&str>,
+    mode: Mode,
+) {
+    let entry = &reported.entry;
+    let id = &entry.workload.id;
+    let shown = quoted(&id.to_string(), LONGEST_SENTENCE);
+    let (outcome, past) = match (&reported.outcome, failure, mode) {
+        (Outcome::Unknown { .. }, ..) => ("unknown", "may be upgraded or not"),
+        (_, Some(_), _) => ("failed", "could not be upgraded"),
+        (_, None, Mode::Commit) => ("upgraded", "was upgraded"),
+        (_, None, Mode::DryRun) => ("would-upgrade", "would be upgraded"),
+    };
+    for judged in &entry.containers {
+        let container = entry.workload.containers.get(judged.container);
+        let Some(container) = container.filter(|_| judged.code() == Code::Upgrade) else {
+            continue;
+        };
+        let name = quoted(&container.name, LONGEST_IMAGE);
+        let from = quoted(&container.image, LONGEST_IMAGE);
+        // What is written keeps the workload's own spelling of the repository.
+        let to = quoted(&entry.image_for(report.build(), judged), LONGEST_IMAGE);
+        // An event's level is part of its callsite.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = event.request_id,
+                    caller = caller(event),
+                    namespace = &*id.namespace,
+                    kind = &*id.kind,
+                    name = &*id.name,
+                    file = id.origin.as_deref(),
+                    container = name,
+                    from,
+                    to,
+                    outcome,
+                    error = failure,
+                    "the container {name} of {shown} {past} from {from} to {to}"
+                )
+            };
+        }
+        match failure {
+            Some(_) => line!(warn),
+            None => line!(info),
+        }
+    }
+    for warning in &entry.warnings {
+        tracing::warn!(
+            request_id = event.request_id,
+            caller = caller(event),
+            namespace = &*id.namespace,
+            kind = &*id.kind,
+            name = &*id.name,
+            file = id.origin.as_deref(),
+            "{shown}: {}",
+            quoted(&warning.to_string(), LONGEST_SENTENCE)
+        );
+    }
+}
+
+fn marks_removed(event: &Event<'_>, workload: &WorkloadName, removed: &[(Text, Text)]) {
+    for (container, mark) in removed {
+        tracing::info!(
+            request_id = event.request_id,
+            caller = caller(event),
+            namespace = &**workload.namespace(),
+            kind = &**workload.kind(),
+            name = &**workload.name(),
+            container = &**container,
+            mark = &**mark,
+            outcome = "unheld",
+            "the high-water mark {mark} of the container {container} of {workload} was removed"
+        );
+    }
+}
