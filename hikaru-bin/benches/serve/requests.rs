@@ -145,7 +145,7 @@ pub(crate) fn ours(url: &str) {
         )
         .expect("bound");
         println!("{}", bound.address());
-        let _serving = bound.metrics(figures).serve();
+        let _serving = bound.metrics(figures.clone()).observer(figures).serve();
         std::future::pending::<()>().await;
     });
 }
