@@ -4,7 +4,9 @@
 pub(crate) mod clock;
 pub mod contract;
 pub(crate) mod memory;
+pub(crate) mod memory_jobs;
 
 pub use crate::port::{MockClusterPort, MockJobPort};
 pub use clock::StillClock;
 pub use memory::MemoryCluster;
+pub use memory_jobs::MemoryJobs;

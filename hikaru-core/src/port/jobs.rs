@@ -59,7 +59,8 @@ pub trait JobPort: Send + Sync {
     /// Deletes a Job with its pods. With a uid: the Job that has it, and it stays until its pods are gone.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when there is none, [`ClusterError::Lost`] when it may have been deleted or not.
+    /// [`ClusterError::NotFound`] when there is none, or none with this uid; [`ClusterError::Lost`] when it may have been deleted or
+    /// not.
     async fn delete<'a>(
         &'a self,
         name: &'a JobName,

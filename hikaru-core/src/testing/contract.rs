@@ -43,7 +43,10 @@
 //! [`MemoryCluster`]: crate::MemoryCluster
 
 mod cases;
+mod jobs;
 mod threads;
+
+pub use jobs::{JobSubject, run_jobs};
 
 use std::fmt;
 

@@ -10,6 +10,7 @@ mod contract;
 mod examples;
 mod fuzz_corpus;
 mod guarantee;
+mod jobs;
 mod marks;
 mod overridden;
 mod plans;

@@ -1,0 +1,518 @@
+//! Running Jobs and waiting for them, over a port that refuses, loses answers and is changed by people in between; and the clauses
+//! about Jobs, which planted faults break.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use hikaru_core::{
+    Clock, ClusterError, ContainerTrouble, JobCreated, JobDemand, JobFacts, JobName, JobPolicy,
+    JobRequest, JobSource, JobState, JobStatus, Mode, StillClock,
+    contract::{JobSubject, run_jobs},
+    jobs::{JobDefinition, JobList, JobLog, Jobs, JudgedJob},
+    port::{JobPort, Troubles},
+    testing::{MemoryJobs, MockJobPort},
+};
+
+fn name() -> JobName {
+    "shop/migrate".parse().expect("a name")
+}
+
+fn request() -> JobRequest {
+    JobRequest::new(JobSource::Yaml("shop/migrate".into()))
+}
+
+fn replacing() -> JobRequest {
+    let mut request = request();
+    request.replace = true;
+    request
+}
+
+fn policy() -> JobPolicy {
+    let mut policy = JobPolicy::default();
+    policy.namespaces = Some(vec!["shop".into()]);
+    policy
+}
+
+fn unavailable() -> ClusterError {
+    ClusterError::Unavailable {
+        message: "no connection".into(),
+        retry_after: None,
+    }
+}
+
+/// Memory, where the next answers of a verb can be planted, and the deletions are counted.
+#[derive(Default)]
+struct Planted {
+    memory: MemoryJobs,
+    creates: Mutex<VecDeque<Result<(), ClusterError>>>,
+    deletes: Mutex<VecDeque<Result<(), ClusterError>>>,
+    gets: Mutex<VecDeque<Option<ClusterError>>>,
+    deleted: Mutex<Vec<Option<String>>>,
+}
+
+fn next<T>(of: &Mutex<VecDeque<T>>) -> Option<T> {
+    of.lock().expect("no panic").pop_front()
+}
+
+#[async_trait]
+impl JobPort for Planted {
+    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.memory.read(request).await
+    }
+
+    async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
+        if mode == Mode::Commit
+            && let Some(Err(error)) = next(&self.creates)
+        {
+            return Err(error);
+        }
+        self.memory.create(job, mode).await
+    }
+
+    async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
+        match next(&self.gets).flatten() {
+            Some(error) => Err(error),
+            None => self.memory.get(name).await,
+        }
+    }
+
+    async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
+        self.memory.list(namespace).await
+    }
+
+    async fn delete<'a>(
+        &'a self,
+        name: &'a JobName,
+        uid: Option<&'a str>,
+    ) -> Result<(), ClusterError> {
+        let told = uid.map(ToOwned::to_owned);
+        self.deleted.lock().expect("no panic").push(told);
+        match next(&self.deletes) {
+            Some(Err(error)) => Err(error),
+            _ => self.memory.delete(name, uid).await,
+        }
+    }
+
+    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
+        self.memory.troubles(job).await
+    }
+
+    async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.memory.logs(name).await
+    }
+}
+
+fn jobs_on(port: Arc<dyn JobPort>) -> (Jobs, Arc<StillClock>) {
+    let clock = Arc::new(StillClock::default());
+    (Jobs::new(port, policy(), clock.clone()), clock)
+}
+
+/// Nothing waits here for anything but the clock, which does not.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("it does not wait")
+}
+
+#[test]
+fn a_replacement_deletes_the_old_job_by_its_uid_and_then_creates_the_new_one() {
+    let port = Arc::new(Planted::default());
+    let (jobs, _) = jobs_on(port.clone());
+    let old = now(jobs.run(&request(), Mode::Commit)).expect("created");
+    let exists = now(jobs.run(&request(), Mode::Commit));
+    assert!(matches!(exists, Err(ClusterError::Exists(_))), "{exists:?}");
+    let tried = now(jobs.run(&replacing(), Mode::DryRun)).expect("a dry run");
+    assert!(tried.replaces);
+    assert_eq!(port.deleted.lock().expect("no panic").len(), 0);
+    let new = now(jobs.run(&replacing(), Mode::Commit)).expect("replaced");
+    assert_ne!(new.uid, old.uid);
+    let deleted = port.deleted.lock().expect("no panic").clone();
+    assert_eq!(deleted, [Some(old.uid.to_string())]);
+}
+
+#[test]
+fn a_replacement_of_nothing_deletes_nothing() {
+    let port = Arc::new(Planted::default());
+    let (jobs, _) = jobs_on(port.clone());
+    let new = now(jobs.run(&replacing(), Mode::Commit)).expect("created");
+    assert!(!new.replaces);
+    assert_eq!(port.deleted.lock().expect("no panic").len(), 0);
+}
+
+/// What is said of the old Job when the new one is not created, and whether repeating can help.
+#[track_caller]
+fn check_replacement(
+    deletes: impl IntoIterator<Item = Result<(), ClusterError>>,
+    creates: impl IntoIterator<Item = Result<(), ClusterError>>,
+    expected: &str,
+) {
+    let port = Arc::new(Planted::default());
+    let (jobs, clock) = jobs_on(port.clone());
+    now(jobs.run(&request(), Mode::Commit)).expect("created");
+    *port.deletes.lock().expect("no panic") = deletes.into_iter().collect();
+    *port.creates.lock().expect("no panic") = creates.into_iter().collect();
+    let ended = now(jobs.run(&replacing(), Mode::Commit));
+    let found = match &ended {
+        Ok(_) => "created".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(found, expected);
+    assert!(clock.elapsed() < Duration::from_secs(100));
+}
+
+#[test]
+fn a_replacement_says_what_is_known_of_the_old_job() {
+    let lost = || ClusterError::Lost("the connection was cut".into());
+    let refused = || ClusterError::Invalid("no".into());
+    check_replacement([Err(lost()), Ok(())], [], "created");
+    check_replacement([], [Err(unavailable()), Ok(())], "created");
+    check_replacement([Err(refused())], [], "refused: no");
+    check_replacement(
+        [Err(lost()), Err(refused())],
+        [],
+        "refused: whether the old Job shop/migrate was deleted is not known, the new one was not created: no",
+    );
+    check_replacement(
+        [],
+        [Err(refused())],
+        "refused: the old Job shop/migrate was deleted, the new one was not created: no",
+    );
+    check_replacement(
+        std::iter::repeat_with(|| Err(unavailable())).take(1000),
+        [],
+        "unavailable: the Job shop/migrate is not seen to be deleted with its pods after 90 s, so the new one was not \
+         created; repeating the call is safe: unavailable: no connection",
+    );
+    check_replacement(
+        [],
+        std::iter::repeat_with(|| Err(unavailable())).take(1000),
+        "unavailable: the old Job shop/migrate was deleted, the new one was not created: no connection",
+    );
+}
+
+#[test]
+fn what_the_policy_refuses_reaches_no_cluster() {
+    // A mock that expects nothing panics when it is called.
+    let outside = || "edge/migrate".parse::<JobName>().expect("a name");
+    let (jobs, _) = jobs_on(Arc::new(MockJobPort::new()));
+    let mut template = JobRequest::new(JobSource::CronJob {
+        name: outside(),
+        image: None,
+    });
+    let created = JobCreated::new(outside(), "");
+    for refused in [
+        now(jobs.run(&template, Mode::Commit)).map(drop),
+        now(jobs.list("edge")).map(drop),
+        now(jobs.status(&outside())).map(drop),
+        now(jobs.delete(&outside())),
+        now(jobs.logs(&outside())).map(drop),
+        now(jobs.wait(&created, Duration::ZERO, &mut |_| {})).map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(ClusterError::Forbidden(_))),
+            "{refused:?}"
+        );
+    }
+    let mut policy = policy();
+    policy.within = vec!["prod".into()];
+    let clock = Arc::new(StillClock::default());
+    let confined = Jobs::new(Arc::new(MockJobPort::new()), policy, clock);
+    template.namespace = Some("edge".into());
+    let refused = now(confined.run(&template, Mode::Commit));
+    assert!(
+        matches!(refused, Err(ClusterError::Outside(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_job_that_demands_too_much_is_not_created() {
+    let port = Arc::new(MemoryJobs::default());
+    let demand = JobDemand {
+        rule: "host-namespaces",
+        place: "spec.template.spec.hostNetwork".into(),
+        expected: "false".into(),
+        found: "true".into(),
+    };
+    let facts = JobFacts {
+        namespace: Some("shop".into()),
+        service_account: None,
+        demand: Some(demand),
+    };
+    port.define(
+        "text",
+        JobDefinition {
+            name: Some(name()),
+            facts,
+            json: "{}".into(),
+        },
+    );
+    let (jobs, _) = jobs_on(port.clone());
+    let request = JobRequest::new(JobSource::Json("text".into()));
+    let refused = now(jobs.run(&request, Mode::Commit));
+    assert!(
+        matches!(refused, Err(ClusterError::Forbidden(_))),
+        "{refused:?}"
+    );
+    assert_eq!(
+        now(port.get(&name())).map(drop),
+        Err(ClusterError::NotFound)
+    );
+}
+
+#[test]
+fn where_jobs_do_not_run_one_that_is_to_be_waited_for_is_not_created() {
+    let mut port = MockJobPort::new();
+    port.expect_runs_jobs().return_const(false);
+    let (jobs, _) = jobs_on(Arc::new(port));
+    let mut waits = request();
+    waits.wait = true;
+    let refused = now(jobs.run(&waits, Mode::Commit));
+    assert_eq!(refused, Err(ClusterError::Unsupported("waiting for jobs")));
+}
+
+fn trouble() -> ContainerTrouble {
+    ContainerTrouble {
+        pod: "migrate-x".into(),
+        container: "web".into(),
+        reason: "Error".into(),
+        message: "".into(),
+        exit_code: Some(3),
+    }
+}
+
+/// Each state in turn, as a look finds it; the last one stays.
+struct Looks {
+    memory: MemoryJobs,
+    looks: Mutex<VecDeque<Result<JobState, ClusterError>>>,
+}
+
+#[async_trait]
+impl JobPort for Looks {
+    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.memory.read(request).await
+    }
+
+    async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
+        self.memory.create(job, mode).await
+    }
+
+    async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
+        let look = {
+            let mut looks = self.looks.lock().expect("no panic");
+            match looks.len() {
+                1 => looks[0].clone(),
+                _ => looks.pop_front().expect("a look"),
+            }
+        }?;
+        self.memory.set(name, |job| {
+            job.state = look;
+            job.troubles = match look {
+                JobState::Running => vec![trouble()],
+                _ => Vec::new(),
+            };
+        });
+        self.memory.get(name).await
+    }
+
+    async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
+        self.memory.list(namespace).await
+    }
+
+    async fn delete<'a>(
+        &'a self,
+        name: &'a JobName,
+        uid: Option<&'a str>,
+    ) -> Result<(), ClusterError> {
+        self.memory.delete(name, uid).await
+    }
+
+    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
+        self.memory.troubles(job).await
+    }
+
+    async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.memory.logs(name).await
+    }
+}
+
+/// Waits for a minute, and gives what came of it, how long it took, and what was told on the way.
+fn wait(
+    looks: &[Result<JobState, ClusterError>],
+) -> (Result<JobStatus, ClusterError>, Duration, Vec<String>) {
+    let port = Arc::new(Looks {
+        memory: MemoryJobs::default(),
+        looks: Mutex::new(looks.iter().cloned().collect()),
+    });
+    let (jobs, clock) = jobs_on(port);
+    let created = now(jobs.run(&request(), Mode::Commit)).expect("created");
+    let mut told = Vec::new();
+    let mut tell = |words: &str| told.push(words.to_owned());
+    let ended = now(jobs.wait(&created, Duration::from_secs(60), &mut tell));
+    (ended, clock.elapsed(), told)
+}
+
+#[test]
+fn a_wait_lasts_until_the_job_has_ended() {
+    use JobState::{Complete, Failed, Pending, Running};
+    let (ended, took, told) = wait(&[Ok(Pending), Ok(Running), Ok(Complete)]);
+    assert_eq!(ended.map(|status| status.state), Ok(Complete));
+    assert_eq!(took, Duration::from_millis(500));
+    assert_eq!(told.len(), 2, "{told:?}");
+
+    let (failed, ..) = wait(&[Ok(Running), Ok(Failed)]);
+    let failed = failed.expect("its end");
+    assert_eq!(
+        failed.sentence(),
+        "failed: the container web of the pod migrate-x ended with exit code 3 (Error)",
+        "the pod was seen before it went away with the Job"
+    );
+
+    let (goes_on, took, _) = wait(&[Ok(Running)]);
+    assert_eq!(goes_on.map(|status| status.state), Ok(Running));
+    assert_eq!(took, Duration::from_secs(60));
+}
+
+#[test]
+fn a_wait_bears_what_passes_and_ends_for_what_does_not() {
+    use JobState::{Complete, Running};
+    let refused = || ClusterError::Forbidden("cannot get".into());
+    let state = |(ended, ..): (Result<JobStatus, ClusterError>, _, _)| ended.map(|s| s.state);
+    let again = [
+        Err(unavailable()),
+        Ok(Running),
+        Err(refused()),
+        Ok(Complete),
+    ];
+    assert_eq!(state(wait(&again)), Ok(Complete));
+    assert_eq!(state(wait(&[Err(refused())])), Err(refused()));
+    assert_eq!(state(wait(&[Err(unavailable())])), Err(unavailable()));
+    let gone = [Ok(Running), Err(ClusterError::NotFound)];
+    assert_eq!(state(wait(&gone)), Err(ClusterError::NotFound));
+
+    let (unseen, ..) = wait(&[Ok(Running), Err(unavailable())]);
+    let warnings = unseen.expect("the last state that was seen").warnings;
+    let expected = "it could not be looked at again: unavailable: no connection";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn a_wait_ends_when_another_job_takes_the_name() {
+    let port = Arc::new(MemoryJobs::default());
+    let (jobs, _) = jobs_on(port);
+    now(jobs.run(&request(), Mode::Commit)).expect("created");
+    let other = JobCreated::new(name(), "another-uid");
+    let ended = now(jobs.wait(&other, Duration::from_secs(60), &mut |_| {}));
+    assert!(matches!(ended, Err(ClusterError::Exists(_))), "{ended:?}");
+}
+
+#[test]
+fn memory_keeps_the_clauses_about_jobs() {
+    let memory = Arc::new(MemoryJobs::default());
+    assert_eq!(now(run_jobs(&memory)), []);
+}
+
+/// Faults that the clauses have to find.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    ADryRunCreates,
+    ANameIsTakenTwice,
+    AnyUidIsDeleted,
+    NothingIsDeleted,
+    TheListIsEmpty,
+    AnotherUidIsTold,
+}
+
+struct Faulty(Arc<MemoryJobs>, Fault);
+
+#[async_trait]
+impl JobPort for Faulty {
+    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.0.read(request).await
+    }
+
+    async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
+        let mode = match self.1 {
+            Fault::ADryRunCreates => Mode::Commit,
+            _ => mode,
+        };
+        if let (Fault::ANameIsTakenTwice, Some(name)) = (self.1, &job.definition().name) {
+            self.0.remove(name);
+        }
+        let mut created = self.0.create(job, mode).await?;
+        if let Fault::AnotherUidIsTold = self.1 {
+            created.uid = "another".into();
+        }
+        Ok(created)
+    }
+
+    async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
+        self.0.get(name).await
+    }
+
+    async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
+        match self.1 {
+            Fault::TheListIsEmpty => Ok(JobList::default()),
+            _ => self.0.list(namespace).await,
+        }
+    }
+
+    async fn delete<'a>(
+        &'a self,
+        name: &'a JobName,
+        uid: Option<&'a str>,
+    ) -> Result<(), ClusterError> {
+        match self.1 {
+            Fault::AnyUidIsDeleted => self.0.delete(name, None).await,
+            Fault::NothingIsDeleted => self.0.get(name).await.map(drop),
+            _ => self.0.delete(name, uid).await,
+        }
+    }
+
+    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
+        self.0.troubles(job).await
+    }
+
+    async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        self.0.logs(name).await
+    }
+}
+
+struct FaultySubject(Arc<Faulty>);
+
+#[async_trait]
+impl JobSubject for FaultySubject {
+    fn port(&self) -> Arc<dyn JobPort> {
+        self.0.clone()
+    }
+
+    fn definition(&self, name: &JobName) -> JobSource {
+        JobSource::Yaml(name.to_string().into())
+    }
+}
+
+#[test]
+fn each_planted_fault_breaks_the_clauses_about_jobs() {
+    for (fault, clause) in [
+        (Fault::ADryRunCreates, "a_dry_run_creates_nothing"),
+        (Fault::ANameIsTakenTwice, "a_name_is_created_once"),
+        (
+            Fault::AnyUidIsDeleted,
+            "only_the_job_with_the_uid_is_deleted",
+        ),
+        (
+            Fault::NothingIsDeleted,
+            "only_the_job_with_the_uid_is_deleted",
+        ),
+        (Fault::TheListIsEmpty, "a_created_job_is_there"),
+        (Fault::AnotherUidIsTold, "a_created_job_is_there"),
+    ] {
+        let faulty = Faulty(Arc::new(MemoryJobs::default()), fault);
+        let broken = now(run_jobs(&FaultySubject(Arc::new(faulty))));
+        let clauses: Vec<&str> = broken.iter().map(|broken| broken.clause).collect();
+        assert!(clauses.contains(&clause), "{fault:?}: {broken:?}");
+    }
+}
