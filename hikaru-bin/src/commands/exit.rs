@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes, and which of them an error is. README.md has them as a table.
+//! How a command ends: the exit codes, and which of them an error is. docs/command.md has them as a table.
 
 use std::process::ExitCode;
 

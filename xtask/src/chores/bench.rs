@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the benches of all crates, those on the control plane included, and one table of their figures at
-//! the end. What each measures is said in it; the figures of record are in docs/benchmarks.md.
+//! the end. What each measures is said in it; docs/benchmarks.md has the goals.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
 //! Chaos: three replicas that are killed and drained, thousands of posts in any order, a person who works on the same
-//! Deployments; and a judge that holds the audit log against what callers were told. docs/chaos.md says how to run it.
+//! Deployments; and a judge that holds the audit log against what callers were told. docs/testing.md says how to run it.
 
 mod fleet;
 mod history;
@@ -54,7 +54,7 @@ fn variable<T: FromStr>(name: &str) -> Option<T> {
 #[test]
 #[expect(
     clippy::print_stdout,
-    reason = "a run can be repeated by its seed, and its counts are for docs/chaos.md"
+    reason = "a run can be repeated by its seed, and its counts are for docs/testing.md"
 )]
 fn whatever_happens_each_container_ends_at_the_highest_build_that_was_acknowledged() {
     let seed = variable("HIKARU_SEED").unwrap_or_else(|| fastrand::u64(..));
