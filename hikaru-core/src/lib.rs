@@ -139,3 +139,8 @@ use std::sync::Arc;
 
 /// A shared text: an adapter hands out the strings that it has interned, so nothing is copied for a workload.
 pub type Text = Arc<str>;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

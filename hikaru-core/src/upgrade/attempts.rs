@@ -246,16 +246,16 @@ impl Attempts {
 
     /// Ends it if there is nothing to write, or no attempt left.
     fn judged(&mut self) {
-        let lost = self.lost.as_ref();
-        match &self.entry.change {
-            None => self.end(Outcome::Unchanged),
-            Some(_) if self.left == 0 => self.end(Outcome::Contended),
+        if self.entry.change.is_none() {
+            self.end(Outcome::Unchanged);
+        } else if self.left == 0 {
+            self.end(Outcome::Contended);
+        } else if let Some(lost) = &self.lost
+            && lost.writes >= LOST_WRITES
+        {
             // The last reading showed that the cluster applied none of the lost writes.
-            Some(_) if let Some(lost) = lost.filter(|lost| lost.writes >= LOST_WRITES) => {
-                let error = lost.error.clone();
-                self.end(Outcome::Failed(error));
-            }
-            Some(_) => {}
+            let error = lost.error.clone();
+            self.end(Outcome::Failed(error));
         }
     }
 

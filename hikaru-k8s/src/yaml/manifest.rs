@@ -303,7 +303,8 @@ impl<'r> Reader<'r, '_> {
         };
         let mut marks = Marks::new();
         for (key, value) in self.tree.entries(labels, &"metadata.labels", ours)? {
-            let what = format_args!("label {}", excerpt(key));
+            let name = excerpt(key);
+            let what = format_args!("label {name}");
             let place = self.tree.mark(value.node);
             let value: Text = self.value(value, &what)?.into();
             // One label may serve for two of them.
@@ -338,7 +339,8 @@ impl<'r> Reader<'r, '_> {
             .tree
             .entries(annotations, &"metadata.annotations", ours)?
         {
-            let what = format_args!("annotation {}", excerpt(key));
+            let name = excerpt(key);
+            let what = format_args!("annotation {name}");
             let value = self.value(value, &what)?.into();
             setting(hikaru_core::Place::Annotation, key, value, workload);
         }
