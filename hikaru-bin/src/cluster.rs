@@ -1,4 +1,4 @@
-//! Which cluster a command works on: the composition of the adapters. The one used is told.
+//! Which cluster a command works on: the composition of the adapters. The one that is used is told.
 
 use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
@@ -10,7 +10,34 @@ use hikaru_k8s::{
 
 use crate::{args::Cluster, terminal};
 
-/// The variable of kinds that are looked at besides those of Kubernetes.
+/// What variables without a flag say of every cluster.
+pub(crate) struct Settings {
+    /// The kinds that are looked at beside Kubernetes' own.
+    kinds: Vec<AddedKind>,
+    /// The namespaces that everything is confined to; none: all.
+    namespaces: Vec<Text>,
+}
+
+impl Settings {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// A sentence that names the variable that cannot be read.
+    pub(crate) fn read() -> Result<Self, String> {
+        Ok(Self {
+            kinds: list(KINDS, &variable, |kind| kind.parse())?,
+            namespaces: watch_namespaces(&variable)?,
+        })
+    }
+
+    /// The names of the kinds that are looked at beside Kubernetes' own.
+    pub(crate) fn kind_names(&self) -> Vec<Text> {
+        let names = self.kinds.iter().map(|kind| kind.name().clone());
+        names.collect()
+    }
+}
+
+/// The variable of kinds that are looked at beside those of Kubernetes.
 const KINDS: &str = "HIKARU_KINDS";
 
 /// The variable of the namespaces that everything is confined to, and the name that it had.
@@ -23,14 +50,17 @@ const JOB_SERVICE_ACCOUNTS: &str = "HIKARU_JOB_SERVICE_ACCOUNTS";
 const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 
 /// The cluster that a single command asks.
-pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, String> {
-    let namespaces = watch_namespaces(&variable)?;
+pub(crate) async fn connect(
+    args: &Cluster,
+    settings: &Settings,
+) -> Result<Arc<dyn ClusterPort>, String> {
+    let namespaces = settings.namespaces.clone();
     if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir, &namespaces)?;
+        let folder = folder(args, dir, settings)?;
         terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
         return Ok(Arc::new(Confined::new(Arc::new(folder), namespaces)));
     }
-    let (live, connection) = live(args, &namespaces).await?;
+    let (live, connection) = live(args, settings).await?;
     terminal::tell(&format!("cluster: {connection}"));
     if let Some(warning) = connection.warning() {
         terminal::tell(&format!("warning: {warning}"));
@@ -39,17 +69,17 @@ pub(crate) async fn connect(args: &Cluster) -> Result<Arc<dyn ClusterPort>, Stri
 }
 
 /// The cluster that a service works on: a live one is watched.
-pub(crate) async fn watch(args: &Cluster) -> Result<Watched, String> {
-    let namespaces = watch_namespaces(&variable)?;
+pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched, String> {
+    let namespaces = settings.namespaces.clone();
     if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir, &namespaces)?;
+        let folder = folder(args, dir, settings)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
         return Ok(Watched {
             port: Arc::new(Confined::new(Arc::new(folder), namespaces)),
             view: None,
         });
     }
-    let (live, connection) = live(args, &namespaces).await?;
+    let (live, connection) = live(args, settings).await?;
     tracing::info!(cluster = %connection, "cluster");
     if let Some(warning) = connection.warning() {
         tracing::warn!("{warning}");
@@ -141,21 +171,15 @@ fn job_policy(
     Ok(policy)
 }
 
-/// The names of the kinds that `HIKARU_KINDS` adds to Kubernetes' own.
-pub(crate) fn added_kinds() -> Result<Vec<Text>, String> {
-    let kinds: Vec<AddedKind> = list(KINDS, &variable, |kind| kind.parse())?;
-    Ok(kinds.iter().map(|kind| kind.name().clone()).collect())
-}
-
-fn folder(args: &Cluster, dir: &Path, namespaces: &[Text]) -> Result<Folder, String> {
+fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<Folder, String> {
     let mut settings = FolderSettings::from(args.keys());
     settings.jobs = job_policy(&variable, None)?;
-    settings.jobs.within = namespaces.to_vec();
-    settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
+    settings.jobs.within = shared.namespaces.clone();
+    settings.kinds = shared.kinds.clone();
     Folder::open(dir, settings).map_err(|error| error.to_string())
 }
 
-async fn live(args: &Cluster, namespaces: &[Text]) -> Result<(LiveCluster, Connection), String> {
+async fn live(args: &Cluster, shared: &Settings) -> Result<(LiveCluster, Connection), String> {
     let options = ConnectionOptions::new(args.kubeconfig.clone(), args.context.clone());
     let connection = Connection::choose(&options, &variable).await;
     let connection = connection.map_err(|error| match error {
@@ -165,10 +189,10 @@ async fn live(args: &Cluster, namespaces: &[Text]) -> Result<(LiveCluster, Conne
         error => error.to_string(),
     })?;
     let mut settings = LiveSettings::new(args.keys(), Arc::new(SystemTime::now));
-    settings.kinds = list(KINDS, &variable, |kind| kind.parse())?;
-    settings.namespaces = namespaces.to_vec();
+    settings.kinds = shared.kinds.clone();
+    settings.namespaces = shared.namespaces.clone();
     settings.jobs = job_policy(&variable, Some(connection.namespace()))?;
-    settings.jobs.within = namespaces.to_vec();
+    settings.jobs.within = shared.namespaces.clone();
     let live = LiveCluster::new(&connection, settings)
         .await
         .map_err(|e| e.to_string())?;

@@ -18,7 +18,8 @@ use serde::Serialize;
 
 use crate::{
     args::{Args, Cluster, Command, Output},
-    cluster, terminal,
+    cluster::{self, Settings},
+    terminal,
 };
 
 /// The variable that names the tag formats.
@@ -50,23 +51,30 @@ fn run_command(command: Command) -> Result<End, Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Job(args) => job::run(&args.command),
         Command::Unhold(args) => {
-            upgrade::check_kinds("unhold", std::slice::from_ref(&args.workload))?;
-            on(&args.cluster, async |port| unhold::run(&args, port).await)
+            let settings = Settings::read()?;
+            upgrade::check_kinds("unhold", std::slice::from_ref(&args.workload), &settings);
+            on(&args.cluster, &settings, async |port| {
+                unhold::run(&args, port).await
+            })
         }
-        // What cannot be read is told before a cluster is looked for.
+        // An image that cannot be read is told before a cluster is looked for.
         Command::Find(args) => {
             Reference::parse(&args.image).map_err(|e| BuildError::from(e).to_string())?;
-            on(&args.cluster, async |port| find::run(&args, port).await)
+            on(&args.cluster, &Settings::read()?, async |port| {
+                find::run(&args, port).await
+            })
         }
         Command::Upgrade(args) => {
-            let request = upgrade::request("upgrade", &args.request)?;
-            on(&args.request.cluster, async |port| {
+            let settings = Settings::read()?;
+            let request = upgrade::request("upgrade", &args.request, &settings)?;
+            on(&args.request.cluster, &settings, async |port| {
                 upgrade::upgrade(&args, request, port).await
             })
         }
         Command::Candidates(args) => {
-            let request = upgrade::request("candidates", &args.request)?;
-            on(&args.request.cluster, async |port| {
+            let settings = Settings::read()?;
+            let request = upgrade::request("candidates", &args.request, &settings)?;
+            on(&args.request.cluster, &settings, async |port| {
                 upgrade::candidates(&args, request, port).await
             })
         }
@@ -87,6 +95,7 @@ fn formats() -> Result<TagFormats, String> {
 /// Runs a command on the cluster that the arguments name.
 fn on(
     args: &Cluster,
+    settings: &Settings,
     command: impl AsyncFnOnce(&dyn ClusterPort) -> Result<End, Failure>,
 ) -> Result<End, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,10 +103,10 @@ fn on(
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     let end = runtime.block_on(async {
-        let cluster = cluster::connect(args).await?;
+        let cluster = cluster::connect(args, settings).await?;
         command(&*cluster).await
     });
-    // What still runs is the lookup of a name that nobody waits for any more.
+    // The lookup of a host's name may still run in a thread: the program does not wait for it.
     runtime.shutdown_background();
     end
 }

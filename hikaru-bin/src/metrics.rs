@@ -142,7 +142,7 @@ impl Figures {
         );
         registry.register_with_unit(
             "write_duration",
-            "How long a write took, the wait for its turn included",
+            "How long a write took, the wait for its turn and for the others of its post included",
             Unit::Seconds,
             write_seconds.clone(),
         );
@@ -188,7 +188,12 @@ impl Figures {
         }
     }
 
-    fn written(&self, outcome: &Result<hikaru_core::Written, ClusterError>, mode: Mode) {
+    fn written(
+        &self,
+        outcome: &Result<hikaru_core::Written, ClusterError>,
+        mode: Mode,
+        took: Duration,
+    ) {
         let outcome = match outcome {
             Ok(_) => "written",
             Err(error) => outcome_of(error),
@@ -196,6 +201,7 @@ impl Figures {
         let dry_run = dry_run(mode);
         let written = Written { outcome, dry_run };
         self.writes.get_or_create(&written).inc();
+        self.write_seconds.observe(took.as_secs_f64());
     }
 }
 
@@ -377,10 +383,9 @@ impl ClusterPort for Measured {
         let _flight = InFlight::new(&self.figures.in_flight, changes.len());
         let begun = Instant::now();
         let answers = self.cluster.write_all(changes, mode).await;
-        let took = begun.elapsed().as_secs_f64();
-        self.figures.write_seconds.observe(took);
+        let took = begun.elapsed();
         for answer in &answers {
-            self.figures.written(answer, mode);
+            self.figures.written(answer, mode, took);
         }
         answers
     }

@@ -16,6 +16,7 @@ use crate::{
         Output,
         job::{Course, JobCommand, JobFrom, JobList, JobNamed, JobRun},
     },
+    cluster::Settings,
     terminal::{self, cell},
 };
 
@@ -24,22 +25,28 @@ pub(super) fn run(command: &JobCommand) -> Result<End, Failure> {
         // What cannot be read is told before a cluster is looked for.
         JobCommand::Run(args) => {
             let request = of_definition(args)?;
-            on(&args.cluster, async |port| {
+            on(&args.cluster, &Settings::read()?, async |port| {
                 create(request, &args.course, args.output.output, port).await
             })
         }
         JobCommand::From(args) => {
             let request = of_template(args)?;
-            on(&args.cluster, async |port| {
+            on(&args.cluster, &Settings::read()?, async |port| {
                 create(request, &args.course, args.output.output, port).await
             })
         }
-        JobCommand::List(args) => on(&args.cluster, async |port| list(args, port).await),
-        JobCommand::Status(args) => on(&args.cluster, async |port| {
+        JobCommand::List(args) => on(&args.cluster, &Settings::read()?, async |port| {
+            list(args, port).await
+        }),
+        JobCommand::Status(args) => on(&args.cluster, &Settings::read()?, async |port| {
             status(&args.job, args.output.output, port).await
         }),
-        JobCommand::Log(args) => on(&args.cluster, async |port| log(args, port).await),
-        JobCommand::Delete(args) => on(&args.cluster, async |port| delete(args, port).await),
+        JobCommand::Log(args) => on(&args.cluster, &Settings::read()?, async |port| {
+            log(args, port).await
+        }),
+        JobCommand::Delete(args) => on(&args.cluster, &Settings::read()?, async |port| {
+            delete(args, port).await
+        }),
     }
 }
 

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::{End, Exit, Failure};
 use crate::{
     args::{Args, Log, LogFormat, Serve},
-    cluster::{self, Watched},
+    cluster::{self, Settings, Watched},
     metrics::{Figures, Measured},
 };
 
@@ -50,7 +50,8 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         );
         Args::usage_error("serve", &message);
     }
-    let Watched { port, view } = cluster::watch(&args.cluster).await?;
+    let settings = Settings::read()?;
+    let Watched { port, view } = cluster::watch(&args.cluster, &settings).await?;
     let figures = Arc::new(Figures::new(view));
     let cluster = Arc::new(Measured::new(port, figures.clone()));
     let listener = listen(args.listen)?;
@@ -76,7 +77,7 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     .map_err(|error| error.to_string())?
     .formats(formats)
     .limits(limits)
-    .kinds(cluster::added_kinds()?)
+    .kinds(settings.kind_names())
     .metrics(figures.clone())
     .observer(figures);
     if let Some(listener) = probes {

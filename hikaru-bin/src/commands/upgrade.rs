@@ -6,7 +6,8 @@ use hikaru_k8s::SystemClock;
 use super::{End, Failure, report};
 use crate::{
     args::{Args, Candidates, Request, Upgrade},
-    cluster, terminal,
+    cluster::Settings,
+    terminal,
 };
 
 pub(super) async fn upgrade(
@@ -55,19 +56,22 @@ pub(super) async fn candidates(
 
 /// Ends the process as for bad arguments if one of these workloads, which the arguments of this subcommand name, is of a kind
 /// that is not looked at.
-pub(super) fn check_kinds(subcommand: &str, workloads: &[WorkloadName]) -> Result<(), Failure> {
-    let added = cluster::added_kinds()?;
+pub(super) fn check_kinds(subcommand: &str, workloads: &[WorkloadName], settings: &Settings) {
+    let added = settings.kind_names();
     for workload in workloads {
         if let Err(error) = workload.check_kind(&added) {
             Args::usage_error(subcommand, &error.to_string());
         }
     }
-    Ok(())
 }
 
 /// What the arguments of this subcommand ask for.
-pub(super) fn request(subcommand: &str, args: &Request) -> Result<hikaru_core::Request, Failure> {
-    check_kinds(subcommand, &args.workload)?;
+pub(super) fn request(
+    subcommand: &str,
+    args: &Request,
+    settings: &Settings,
+) -> Result<hikaru_core::Request, Failure> {
+    check_kinds(subcommand, &args.workload, settings);
     let build = Build::parse(&args.image, &super::formats()?).map_err(|e| e.to_string())?;
     let mut request = hikaru_core::Request::new(build);
     request.namespaces = args.namespace.clone();

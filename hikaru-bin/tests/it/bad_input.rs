@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{command, folder, hikaru, run};
+use super::{folder, hikaru, hikaru_with};
 
 const NEW: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
 
@@ -194,10 +194,10 @@ fn a_variable_with_a_bad_value_is_named() {
             "'--namespace <NS>': expected a namespace",
         ),
     ] {
-        let ran = run(command(args).env(variable, value)).exits(2);
+        let ran = hikaru_with(&[(variable, value)], args).exits(2);
         assert!(ran.err.contains(told), "{variable}={value}: {}", ran.err);
     }
     let both = [("HIKARU_MANIFESTS", "."), ("HIKARU_CONTEXT", "test")];
-    let ran = run(command(&["find", NEW]).envs(both)).exits(2);
+    let ran = hikaru_with(&both, &["find", NEW]).exits(2);
     ran.tells(&["HIKARU_MANIFESTS and HIKARU_KUBECONFIG or HIKARU_CONTEXT exclude each other"]);
 }

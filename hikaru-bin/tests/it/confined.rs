@@ -1,6 +1,6 @@
 //! `HIKARU_WATCH_NAMESPACES` confines what is read and written, by each command and route, Jobs included.
 
-use crate::{command, example, files, run, serve::Server};
+use crate::{example, files, hikaru_with, serve::Server};
 
 const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
 const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop}\nspec:\n  template:\n    spec:\n      \
@@ -13,9 +13,7 @@ const VARIABLES: [(&str, &str); 2] = [
 /// What a command says to these variables, which ends with this exit code.
 #[track_caller]
 fn ends(args: &[&str], variables: &[(&str, &str)], code: i32) -> String {
-    let mut command = command(args);
-    command.envs(variables.iter().copied());
-    run(&mut command).exits(code).err
+    hikaru_with(variables, args).exits(code).err
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `hikaru job`: what is told before a cluster is asked, and Jobs in a folder of manifests. Jobs that run are in
 //! `live/jobs`.
 
-use std::{fs, io::Write as _, process::Stdio};
+use std::fs;
 
-use super::{command, files, folder, hikaru, serve::Server};
+use super::{command, files, folder, hikaru, hikaru_with, run_with_input, serve::Server};
 
 const JOB: &str = "apiVersion: batch/v1
 kind: Job
@@ -79,11 +79,8 @@ fn bad_flags_and_arguments() {
 fn a_typed_flag_wins_over_a_variable_and_an_empty_one_is_none() {
     let (_guard, dir) = folder(&[("a.yaml", "")]);
     let run = |variable: (&str, &str), args: &[&str]| {
-        let mut command = command(args);
-        command.env(variable.0, variable.1);
-        let output = command.output().expect("hikaru runs");
-        let err = String::from_utf8(output.stderr).expect("UTF-8");
-        (output.status.code(), err)
+        let ran = hikaru_with(&[variable], args);
+        (Some(ran.code), ran.err)
     };
     let args = ["job", "list", "shop", "--manifests", &dir];
     let (_, err) = run(("HIKARU_CONTEXT", "x"), &args);
@@ -164,13 +161,8 @@ fn the_policy_is_read_and_told() {
             "HIKARU_JOB_PRIVILEGED: expected true or false, found `yes`",
         ),
     ] {
-        let mut command = command(&["job", "list", "shop", "--manifests", &dir]);
-        let output = command.env(name, value).output().expect("hikaru runs");
-        let err = String::from_utf8(output.stderr).expect("UTF-8");
-        assert!(
-            output.status.code() == Some(1) && err.contains(told),
-            "{err}"
-        );
+        let list = ["job", "list", "shop", "--manifests", &dir];
+        hikaru_with(&[(name, value)], &list).exits(1).tells(&[told]);
     }
 }
 
@@ -189,12 +181,10 @@ fn a_namespace_that_is_not_allowed_is_named_by_each_command() {
         ),
     ] {
         for args in [["list", "edge"], ["status", "edge/a"], ["delete", "edge/a"]] {
-            let mut command = command(&[&["job"], &args[..], &["--manifests", &dir]].concat());
-            let output = command.env(variable, "prod").output().expect("it runs");
-            let err = String::from_utf8(output.stderr).expect("UTF-8");
-            assert_eq!(output.status.code(), Some(3), "{args:?}: {err}");
-            assert!(err.contains(told), "{args:?}: {err}");
-            assert!(output.stdout.is_empty(), "{args:?}");
+            let args = [&["job"], &args[..], &["--manifests", &dir]].concat();
+            let ran = hikaru_with(&[(variable, "prod")], &args).exits(3);
+            let ran = ran.tells(&[told]);
+            assert!(ran.out.is_empty(), "{args:?}");
         }
     }
 }
@@ -204,27 +194,7 @@ fn a_job_is_written_to_a_folder() {
     let (guard, dir) = folder(&[("nightly.yaml", CRON_JOB)]);
     let run = |args: &[&str]| {
         let mut command = command(&[&["job"], args, &["--manifests", &dir]].concat());
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("hikaru runs");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        // One that reads nothing has gone already.
-        let _ = stdin.write_all(JOB.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().expect("its end");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(!err.contains("panicked"), "{err}");
-        let ran = super::Ran {
-            code: output.status.code().expect("an exit code"),
-            out,
-            err,
-        };
-        ran.check(args);
-        ran
+        run_with_input(&mut command, JOB)
     };
     run(&["list", "shop"]).exits(0).tells(&["no Jobs in shop"]);
     run(&["run", "-f", "-", "--namespace", "shop", "--dry-run"])

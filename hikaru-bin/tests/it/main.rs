@@ -14,8 +14,9 @@ mod tag;
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -39,7 +40,8 @@ impl Ran {
         // wanted.
         let help = *code == 2 && count == 0 && err.contains("Usage: ");
         assert!(help || count == usize::from(*code != 0), "{code}: {err}");
-        if *code != 2 && args.ends_with(&["--output", "json"]) {
+        let wants_json = args.windows(2).any(|pair| pair == ["--output", "json"]);
+        if *code != 2 && wants_json {
             assert!(self.json().is_array() || self.json().is_object(), "{out}");
         }
     }
@@ -106,16 +108,46 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
+/// Runs hikaru with these arguments to its end.
+#[track_caller]
 fn hikaru(args: &[&str]) -> Ran {
     run(&mut command(args))
 }
 
+/// Runs hikaru with these variables, too.
+#[track_caller]
+fn hikaru_with(variables: &[(&str, &str)], args: &[&str]) -> Ran {
+    run(command(args).envs(variables.iter().copied()))
+}
+
+/// Runs a command to its end, and checks what all runs have in common.
+#[track_caller]
 fn run(command: &mut Command) -> Ran {
+    let output = command.output().expect("hikaru runs");
+    ran(command, output)
+}
+
+/// The same with this text on standard input.
+#[track_caller]
+fn run_with_input(command: &mut Command, input: &str) -> Ran {
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("hikaru runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A command that reads nothing has ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("its end");
+    ran(command, output)
+}
+
+#[track_caller]
+fn ran(command: &Command, output: Output) -> Ran {
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().expect("hikaru runs");
+    } = output;
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (out, err) = (text(stdout), text(stderr));
     let code = status.code().expect("an exit code");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{command, example, files, folder, hikaru};
+use super::{command, example, files, folder, hikaru, hikaru_with, run};
 
 const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
 
@@ -231,10 +231,10 @@ fn kinds_may_be_short_and_an_unknown_one_is_a_usage_error() {
     }
     let added = [("HIKARU_KINDS", "argoproj.io/v1alpha1/Rollout=spec.template")];
     let told = format!("{kinds}, Rollout, found `depl`");
-    with(&added, &[&plan[..], &["shop/depl/web"]].concat())
+    hikaru_with(&added, &[&plan[..], &["shop/depl/web"]].concat())
         .exits(2)
         .tells(&[&told]);
-    with(&added, &[&plan[..], &["shop/rollout/web"]].concat()).exits(0);
+    hikaru_with(&added, &[&plan[..], &["shop/rollout/web"]].concat()).exits(0);
 }
 
 #[test]
@@ -319,19 +319,16 @@ fn find_says_who_uses_an_image() {
 #[test]
 fn variables_mirror_the_flags() {
     let (_guard, shop) = example("shop");
-    let mut command = command(&["upgrade", NEW]);
-    command
-        .env("HIKARU_MANIFESTS", &shop)
-        .env("HIKARU_DRY_RUN", "true")
-        .env("HIKARU_NAMESPACE", "shop-preview");
-    let output = command.output().expect("hikaru runs");
-    let out = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        out.contains("shop-preview/Deployment/preview") && !out.contains("storefront"),
-        "{out}"
-    );
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("dry run"), "{err}");
+    let variables = [
+        ("HIKARU_MANIFESTS", &*shop),
+        ("HIKARU_DRY_RUN", "true"),
+        ("HIKARU_NAMESPACE", "shop-preview"),
+    ];
+    let ran = hikaru_with(&variables, &["upgrade", NEW]);
+    let ran = ran
+        .prints(&["shop-preview/Deployment/preview"])
+        .tells(&["dry run"]);
+    assert!(!ran.out.contains("storefront"), "{}", ran.out);
 }
 
 #[test]
@@ -395,26 +392,11 @@ fn unhold_refuses_in_a_folder_and_names_file_and_line() {
     );
 }
 
-/// Runs with these variables.
-fn with(variables: &[(&str, &str)], args: &[&str]) -> super::Ran {
-    let output = command(args)
-        .envs(variables.iter().copied())
-        .output()
-        .expect("hikaru runs");
-    let ran = super::Ran {
-        code: output.status.code().expect("an exit code"),
-        out: String::from_utf8(output.stdout).expect("UTF-8"),
-        err: String::from_utf8(output.stderr).expect("UTF-8"),
-    };
-    ran.check(args);
-    ran
-}
-
 #[test]
 fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
     let (_guard, shop) = example("shop");
     let plan = ["candidates", NEW, "--manifests", &shop];
-    with(&[("HIKARU_CONTEXT", "prod")], &plan).exits(0);
+    hikaru_with(&[("HIKARU_CONTEXT", "prod")], &plan).exits(0);
     let empty = [
         "FORCE",
         "NAMESPACE",
@@ -425,15 +407,15 @@ fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
         "LABEL_OWNER",
     ];
     for name in empty {
-        with(&[(&format!("HIKARU_{name}"), "")], &plan)
+        hikaru_with(&[(&format!("HIKARU_{name}"), "")], &plan)
             .exits(0)
             .prints(&["5 workloads"]);
     }
     let mian = NEW.replace("_main_", "_mian_");
     let allowed = ["upgrade", &mian, "--manifests", &shop, "--allow-none"];
-    with(&[("HIKARU_STRICT", "false")], &allowed).exits(0);
-    with(&[("HIKARU_STRICT", "true")], &allowed).exits(0);
-    with(
+    hikaru_with(&[("HIKARU_STRICT", "false")], &allowed).exits(0);
+    hikaru_with(&[("HIKARU_STRICT", "true")], &allowed).exits(0);
+    hikaru_with(
         &[("HIKARU_STRICT", "true"), ("HIKARU_ALLOW_NONE", "true")],
         &allowed[..4],
     )
@@ -449,10 +431,10 @@ fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
 #[test]
 fn formats_of_ones_own() {
     let formats = [("HIKARU_TAG_FORMATS", "o_r_b_v_c_s,v")];
-    with(&formats, &["tag", "web:1.4.2"])
+    hikaru_with(&formats, &["tag", "web:1.4.2"])
         .exits(0)
         .prints(&["version    1.4.2"]);
-    with(&[("HIKARU_TAG_FORMATS", "o_r")], &["tag", "web:1.4.2"])
+    hikaru_with(&[("HIKARU_TAG_FORMATS", "o_r")], &["tag", "web:1.4.2"])
         .exits(1)
         .tells(&["HIKARU_TAG_FORMATS: tag format `o_r`: expected a version (v)"]);
 }
@@ -464,16 +446,9 @@ fn a_result_that_cannot_be_written_is_no_success() {
         .write(true)
         .open("/dev/full")
         .expect("/dev/full");
-    let output = command(&["candidates", NEW, "--manifests", &shop, "--output", "json"])
-        .stdout(full)
-        .output()
-        .expect("hikaru runs");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        told.contains("the result cannot be written: No space left"),
-        "{told}"
-    );
-    assert_eq!(output.status.code(), Some(1));
+    run(command(&["candidates", NEW, "--manifests", &shop]).stdout(full))
+        .exits(1)
+        .tells(&["the result cannot be written: No space left"]);
     // A reader who goes away early is fine.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -497,27 +472,13 @@ spec: {template: {spec: {containers: [{name: web, image: ghcr.io/acme/shop:lates
     let (guard, path) = folder(&[("rollout.yaml", rollout)]);
     let upgrade = ["upgrade", NEW, "--manifests", &path];
     hikaru(&upgrade).exits(1).tells(&["nothing matched"]);
-    let with = |kinds: &str| {
-        let mut command = command(&upgrade);
-        command
-            .env("HIKARU_KINDS", kinds)
-            .output()
-            .expect("it runs")
-    };
-    let odd = with("Rollout");
-    assert_eq!(odd.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&odd.stderr).into_owned();
-    assert!(
-        told.contains("HIKARU_KINDS: expected GROUP/VERSION/KIND=PATH"),
-        "{told}"
-    );
-    let upgraded = with("argoproj.io/v1alpha1/Rollout=spec.template");
-    assert_eq!(upgraded.status.code(), Some(0));
-    let printed = String::from_utf8_lossy(&upgraded.stdout).into_owned();
-    assert!(
-        printed.contains("Rollout/web") && printed.contains("1 workload: 1 upgraded\n"),
-        "{printed}"
-    );
+    let with_kinds = |kinds: &str| hikaru_with(&[("HIKARU_KINDS", kinds)], &upgrade);
+    with_kinds("Rollout")
+        .exits(1)
+        .tells(&["HIKARU_KINDS: expected GROUP/VERSION/KIND=PATH"]);
+    with_kinds("argoproj.io/v1alpha1/Rollout=spec.template")
+        .exits(0)
+        .prints(&["Rollout/web", "1 workload: 1 upgraded\n"]);
     let image = "image: ghcr.io/acme/shop:latest";
     let expected = rollout.replacen(image, &format!("image: {NEW}"), 1);
     assert_eq!(files(guard.path())[0].1, expected);

@@ -8,19 +8,13 @@ use std::{
 use xtask::{Cluster, Component};
 
 use super::scene::{LABELS, Scene, image, workload};
-use crate::{Ran, command, serve::Server};
+use crate::{Ran, command, run, serve::Server};
 
 /// `hikaru find` in the shared cluster with these variables.
 fn find(variables: &[(&str, &str)]) -> Ran {
     let mut find = command(&["find", &image(1)]);
     find.env("K8S_URL", Cluster::shared().url());
-    let output = find.envs(variables.iter().copied()).output();
-    let output = output.expect("hikaru runs");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    assert!(!err.contains("panicked"), "{err}");
-    let code = output.status.code().expect("an exit code");
-    Ran { code, out, err }
+    run(find.envs(variables.iter().copied()))
 }
 
 #[test]

@@ -18,15 +18,7 @@ fn hikaru(scene: &Scene, args: &[&str]) -> crate::Ran {
     let mut command = crate::command(args);
     command.arg("--kubeconfig").arg(scene.cluster.kubeconfig());
     command.env("HIKARU_JOB_NAMESPACES", &scene.namespace);
-    let output = command.output().expect("hikaru runs");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let ran = crate::Ran {
-        code: output.status.code().expect("an exit code"),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    };
-    ran.check(args);
-    ran
+    crate::run(&mut command)
 }
 
 #[test]

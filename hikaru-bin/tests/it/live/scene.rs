@@ -9,7 +9,7 @@ use hikaru_core::{Reference, TagFormats};
 use serde_json::Value;
 use xtask::{AuditEvent, Cluster, ClusterOptions};
 
-use crate::{Ran, command, serve::Server};
+use crate::{Ran, command, run, serve::Server};
 
 /// For what takes seconds on a quiet machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -138,14 +138,7 @@ impl Scene {
     pub(super) fn hikaru(&self, args: &[&str]) -> Ran {
         let mut command = command(args);
         command.arg("--kubeconfig").arg(self.cluster.kubeconfig());
-        let output = command.output().expect("hikaru runs");
-        let ran = Ran {
-            code: output.status.code().expect("an exit code"),
-            out: String::from_utf8(output.stdout).expect("UTF-8"),
-            err: String::from_utf8(output.stderr).expect("UTF-8"),
-        };
-        ran.check(args);
-        ran
+        run(&mut command)
     }
 
     /// A service on the cluster.

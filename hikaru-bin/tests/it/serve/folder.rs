@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Server, request};
-use crate::{command, example, files};
+use crate::{example, files, hikaru, hikaru_with};
 
 const NEW: &str = "ghcr.io/acme/shop:acme_shop_main_1.4.0_7_9f3c2ab1";
 
@@ -105,16 +105,10 @@ fn the_form_of_the_log_can_be_chosen() {
     // It ends since the address is taken, when its first line is written.
     let log = |flags: &[&str], variable: &str| {
         let serve = ["serve", "--manifests", &shop, "--listen", &address];
-        let mut serve = command(&[&serve[..], flags].concat());
-        let output = serve.env("HIKARU_LOG_FORMAT", variable).output();
-        let output = output.expect("hikaru runs");
-        let text = String::from_utf8(output.stderr).expect("UTF-8");
-        let errors = text.lines().filter(|line| line.starts_with("error: "));
-        assert_eq!(
-            (output.status.code(), errors.count()),
-            (Some(1), 1),
-            "{text}"
-        );
+        let variables = [("HIKARU_LOG_FORMAT", variable)];
+        let text = hikaru_with(&variables, &[&serve[..], flags].concat())
+            .exits(1)
+            .err;
         let first = text.lines().next().expect("a line").to_owned();
         let json = serde_json::from_str::<serde_json::Value>(&first).is_ok();
         assert!(first.contains("the manifests in"), "{first}");
@@ -130,16 +124,11 @@ fn the_form_of_the_log_can_be_chosen() {
 #[test]
 fn a_token_that_can_be_guessed_is_refused() {
     let (_guard, shop) = example("shop");
-    let mut serve = command(&["serve", "--manifests", &shop, "--listen", "127.0.0.1:0"]);
-    let output = serve.env("HIKARU_API_TOKEN", "fifteen-letters").output();
-    let output = output.expect("hikaru runs");
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        told.contains("the token has 15 bytes: expected at least 16"),
-        "{told}"
-    );
-    assert!(!told.contains("fifteen-letters"), "{told}");
+    let serve = ["serve", "--manifests", &shop, "--listen", "127.0.0.1:0"];
+    let ran = hikaru_with(&[("HIKARU_API_TOKEN", "fifteen-letters")], &serve)
+        .exits(1)
+        .tells(&["the token has 15 bytes: expected at least 16"]);
+    assert!(!ran.err.contains("fifteen-letters"), "{}", ran.err);
 }
 
 #[test]
@@ -190,10 +179,7 @@ fn without_a_token_only_this_machine_may_call() {
     ] {
         let mut args = vec!["serve", "--manifests", &shop];
         args.extend(flags);
-        let output = command(&args).output().expect("hikaru runs");
-        assert_eq!(output.status.code(), Some(2));
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(told.contains(expected), "{told}");
+        hikaru(&args).exits(2).tells(&[expected]);
     }
     let server = Server::start(&["--manifests", &shop], &[]);
     let path = format!("/api/candidates/{NEW}");
