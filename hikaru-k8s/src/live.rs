@@ -31,8 +31,7 @@ use client::{ApiClient, Expected, refusal};
 pub use clock::TimeOfDay;
 pub use connect::{
     connection::{Connection, ConnectionOptions, Variable},
-    error::{ConnectionError, KubeconfigFault},
-    token::TokenError,
+    error::{ConnectionError, KubeconfigFault, TokenError},
 };
 use error::RequestError;
 use read::{

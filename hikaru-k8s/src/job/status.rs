@@ -1,7 +1,12 @@
-//! What became of a Job, read from its object and its pods as the API server sends them: partial structs, as elsewhere.
+//! What became of a Job, read from its object and its pods as the API server sends them. The types of the objects are
+//! k8s-openapi's.
 
 use hikaru_core::{
     ContainerTrouble, Fault, JobCondition, JobName, JobState, JobStatus, Severity, Text,
+};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -79,251 +84,137 @@ struct Metadata {
     name: String,
     #[serde(default, deserialize_with = "nullable")]
     namespace: String,
-    #[serde(default, deserialize_with = "nullable")]
-    uid: String,
 }
 
-/// A Job as it is read.
-#[derive(Deserialize)]
-pub(crate) struct Job {
-    metadata: Metadata,
-    #[serde(default, deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(default, deserialize_with = "nullable")]
-    status: Status,
+/// `namespace/name` of an object, be those names or not.
+pub(crate) fn place(metadata: &ObjectMeta) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{}/{}", text(&metadata.namespace), text(&metadata.name))
 }
 
-#[derive(Default, Deserialize)]
-struct Spec {
-    #[serde(default, deserialize_with = "nullable")]
-    suspend: bool,
+/// The status of a Job, as far as its object tells.
+///
+/// # Errors
+/// The Job's name or namespace is not a valid name.
+pub(crate) fn status_of(job: Job) -> Result<JobStatus, String> {
+    let metadata = job.metadata;
+    let (namespace, name) = (metadata.namespace, metadata.name);
+    let name = JobName::new(&namespace.unwrap_or_default(), &name.unwrap_or_default());
+    let name = name.map_err(|error| error.to_string())?;
+    let status = job.status.unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let is = |kind: &str| {
+        let mut conditions = conditions.iter();
+        conditions.any(|c| c.type_ == kind && c.status == "True")
+    };
+    let is_suspended = job.spec.and_then(|spec| spec.suspend).unwrap_or_default();
+    let mut told = JobStatus::new(name, metadata.uid.unwrap_or_default());
+    told.state = if is("Failed") {
+        JobState::Failed
+    } else if is("Complete") {
+        JobState::Complete
+    } else if is_suspended {
+        JobState::Suspended
+    } else if status.start_time.is_some() {
+        JobState::Running
+    } else {
+        JobState::Pending
+    };
+    let number = |number: Option<i32>| number.and_then(|n| n.try_into().ok()).unwrap_or_default();
+    (told.active, told.succeeded, told.failed) = (
+        number(status.active),
+        number(status.succeeded),
+        number(status.failed),
+    );
+    let time = |time: Option<Time>| time.map(|time| Text::from(time.0.to_string()));
+    told.started = time(status.start_time);
+    told.completed = time(status.completion_time);
+    let conditions = conditions.into_iter().map(|c| JobCondition {
+        kind: c.type_.into(),
+        status: c.status.into(),
+        reason: c.reason.unwrap_or_default().into(),
+        message: c.message.unwrap_or_default().into(),
+        since: time(c.last_transition_time).unwrap_or_default(),
+    });
+    told.conditions = conditions.collect();
+    Ok(told)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    #[serde(default, deserialize_with = "nullable")]
-    active: u32,
-    #[serde(default, deserialize_with = "nullable")]
-    succeeded: u32,
-    #[serde(default, deserialize_with = "nullable")]
-    failed: u32,
-    #[serde(default)]
-    start_time: Option<String>,
-    #[serde(default)]
-    completion_time: Option<String>,
-    #[serde(default, deserialize_with = "nullable")]
-    conditions: Vec<Condition>,
+/// The name of a pod.
+pub(crate) fn name_of(pod: &Pod) -> &str {
+    pod.metadata.name.as_deref().unwrap_or_default()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Condition {
-    #[serde(rename = "type", default, deserialize_with = "nullable")]
-    kind: String,
-    #[serde(default, deserialize_with = "nullable")]
-    status: String,
-    #[serde(default, deserialize_with = "nullable")]
-    reason: String,
-    #[serde(default, deserialize_with = "nullable")]
-    message: String,
-    #[serde(default, deserialize_with = "nullable")]
-    last_transition_time: String,
+/// The names of a pod's containers, in the order in which they run.
+pub(crate) fn containers_of(pod: &Pod) -> impl Iterator<Item = &str> {
+    let spec = pod.spec.iter();
+    let containers = spec.flat_map(|spec| {
+        let init = spec.init_containers.iter().flatten();
+        init.chain(&spec.containers)
+    });
+    containers.map(|container| &*container.name)
 }
 
-impl Job {
-    /// What it is called, be that a name or not.
-    pub(crate) fn place(&self) -> String {
-        format!("{}/{}", self.metadata.namespace, self.metadata.name)
-    }
-
-    /// Its status, as far as the object itself tells.
-    ///
-    /// # Errors
-    /// The Job's name or namespace is not a valid name.
-    pub(crate) fn status(self) -> Result<JobStatus, String> {
-        let Self {
-            metadata,
-            spec,
-            status,
-        } = self;
-        let name = JobName::new(&metadata.namespace, &metadata.name);
-        let name = name.map_err(|error| error.to_string())?;
-        let mut told = JobStatus::new(name, metadata.uid);
-        let is = |kind: &str| {
-            let mut conditions = status.conditions.iter();
-            conditions.any(|c| c.kind == kind && c.status == "True")
+/// What a pod is troubled by. A pod that only waits for its first container is not.
+fn troubles_of(pod: &Pod) -> Vec<ContainerTrouble> {
+    let Some(status) = &pod.status else {
+        return Vec::new();
+    };
+    let text = |text: &Option<String>| Text::from(text.as_deref().unwrap_or_default());
+    let trouble = |container: &str, reason: Text, message: Text, exit_code| ContainerTrouble {
+        pod: name_of(pod).into(),
+        container: container.into(),
+        reason,
+        message,
+        exit_code,
+    };
+    let mut troubles = Vec::new();
+    let init = status.init_container_statuses.iter().flatten();
+    for container in init.chain(status.container_statuses.iter().flatten()) {
+        let Some(state) = &container.state else {
+            continue;
         };
-        told.state = if is("Failed") {
-            JobState::Failed
-        } else if is("Complete") {
-            JobState::Complete
-        } else if spec.suspend {
-            JobState::Suspended
-        } else if status.start_time.is_some() {
-            JobState::Running
-        } else {
-            JobState::Pending
-        };
-        (told.active, told.succeeded, told.failed) =
-            (status.active, status.succeeded, status.failed);
-        told.started = status.start_time.map(Text::from);
-        told.completed = status.completion_time.map(Text::from);
-        let conditions = status.conditions.into_iter().map(|c| JobCondition {
-            kind: c.kind.into(),
-            status: c.status.into(),
-            reason: c.reason.into(),
-            message: c.message.into(),
-            since: c.last_transition_time.into(),
-        });
-        told.conditions = conditions.collect();
-        Ok(told)
-    }
-}
-
-/// A pod as it is read.
-#[derive(Deserialize)]
-pub(crate) struct Pod {
-    metadata: Metadata,
-    #[serde(default, deserialize_with = "nullable")]
-    spec: PodSpec,
-    #[serde(default, deserialize_with = "nullable")]
-    status: PodStatus,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodSpec {
-    #[serde(default, deserialize_with = "nullable")]
-    containers: Vec<Named>,
-    #[serde(default, deserialize_with = "nullable")]
-    init_containers: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodStatus {
-    #[serde(default, deserialize_with = "nullable")]
-    phase: String,
-    #[serde(default, deserialize_with = "nullable")]
-    reason: String,
-    #[serde(default, deserialize_with = "nullable")]
-    message: String,
-    #[serde(default, deserialize_with = "nullable")]
-    conditions: Vec<Condition>,
-    #[serde(default, deserialize_with = "nullable")]
-    container_statuses: Vec<ContainerStatus>,
-    #[serde(default, deserialize_with = "nullable")]
-    init_container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize)]
-struct ContainerStatus {
-    name: String,
-    #[serde(default, deserialize_with = "nullable")]
-    state: ContainerState,
-}
-
-#[derive(Default, Deserialize)]
-struct ContainerState {
-    #[serde(default)]
-    waiting: Option<Waiting>,
-    #[serde(default)]
-    terminated: Option<Terminated>,
-}
-
-#[derive(Deserialize)]
-struct Waiting {
-    #[serde(default, deserialize_with = "nullable")]
-    reason: String,
-    #[serde(default, deserialize_with = "nullable")]
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Terminated {
-    #[serde(default, deserialize_with = "nullable")]
-    exit_code: i32,
-    #[serde(default, deserialize_with = "nullable")]
-    reason: String,
-    #[serde(default, deserialize_with = "nullable")]
-    message: String,
-}
-
-impl Pod {
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.metadata.name
-    }
-
-    /// Its containers, those that run first first.
-    pub(crate) fn containers(&self) -> impl Iterator<Item = &str> {
-        let spec = &self.spec;
-        let containers = spec.init_containers.iter().chain(&spec.containers);
-        containers.map(|container| &*container.name)
-    }
-
-    /// What it is troubled by. A pod that waits for its first container only is not.
-    fn troubles(&self) -> Vec<ContainerTrouble> {
-        let status = &self.status;
-        let trouble = |container: &str, reason: &str, message: &str, exit_code| ContainerTrouble {
-            pod: self.name().into(),
-            container: container.into(),
-            reason: reason.into(),
-            message: message.into(),
-            exit_code,
-        };
-        let mut troubles = Vec::new();
-        let statuses = status.init_container_statuses.iter();
-        for container in statuses.chain(&status.container_statuses) {
-            let ContainerState {
-                waiting,
-                terminated,
-            } = &container.state;
-            if let Some(ended) = terminated.as_ref().filter(|ended| ended.exit_code != 0) {
-                let code = Some(ended.exit_code);
-                let reason = if ended.reason.is_empty() {
-                    "Error"
-                } else {
-                    &ended.reason
-                };
-                troubles.push(trouble(&container.name, reason, &ended.message, code));
-            } else if let Some(waits) = waiting
-                && !["", "ContainerCreating", "PodInitializing"].contains(&&*waits.reason)
-            {
-                troubles.push(trouble(
-                    &container.name,
-                    &waits.reason,
-                    &waits.message,
-                    None,
-                ));
+        if let Some(ended) = state
+            .terminated
+            .as_ref()
+            .filter(|ended| ended.exit_code != 0)
+        {
+            let reason = match text(&ended.reason) {
+                none if none.is_empty() => "Error".into(),
+                reason => reason,
+            };
+            let (message, code) = (text(&ended.message), Some(ended.exit_code));
+            troubles.push(trouble(&container.name, reason, message, code));
+        } else if let Some(waits) = &state.waiting {
+            let reason = text(&waits.reason);
+            if !["", "ContainerCreating", "PodInitializing"].contains(&&*reason) {
+                troubles.push(trouble(&container.name, reason, text(&waits.message), None));
             }
         }
-        if troubles.is_empty() {
-            let unscheduled = status
-                .conditions
-                .iter()
-                .find(|condition| condition.kind == "PodScheduled" && condition.status == "False");
-            if let Some(condition) = unscheduled {
-                troubles.push(trouble("", &condition.reason, &condition.message, None));
-            } else if status.phase == "Failed" && !status.reason.is_empty() {
-                troubles.push(trouble("", &status.reason, &status.message, None));
-            }
-        }
-        troubles
     }
+    if troubles.is_empty() {
+        let mut conditions = status.conditions.iter().flatten();
+        let unscheduled = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False");
+        let has_failed = status.phase.as_deref() == Some("Failed");
+        if let Some(condition) = unscheduled {
+            let (reason, message) = (text(&condition.reason), text(&condition.message));
+            troubles.push(trouble("", reason, message, None));
+        } else if has_failed && !text(&status.reason).is_empty() {
+            troubles.push(trouble(
+                "",
+                text(&status.reason),
+                text(&status.message),
+                None,
+            ));
+        }
+    }
+    troubles
 }
 
 /// What a Job's pods are troubled by, the most telling first: what ended with an error, what cannot start, what cannot
 /// be scheduled.
 pub(crate) fn troubles(pods: &[Pod]) -> Vec<ContainerTrouble> {
-    let mut troubles: Vec<_> = pods.iter().flat_map(Pod::troubles).collect();
+    let mut troubles: Vec<_> = pods.iter().flat_map(troubles_of).collect();
     troubles.sort_by_key(|trouble| (trouble.exit_code.is_none(), trouble.container.is_empty()));
     troubles
 }
@@ -336,7 +227,7 @@ mod tests {
 
     fn status(object: Value) -> JobStatus {
         let job: Job = serde_json::from_value(object).expect("a Job");
-        job.status().expect("a status")
+        status_of(job).expect("a status")
     }
 
     #[test]
@@ -398,7 +289,7 @@ mod tests {
         let pods: Items<Pod> = list.read("");
         assert_eq!(pods.faults, []);
         let pods = pods.read;
-        assert_eq!(pods[0].containers().collect::<Vec<_>>(), ["i", "c"]);
+        assert_eq!(containers_of(&pods[0]).collect::<Vec<_>>(), ["i", "c"]);
         let told: Vec<String> = troubles(&pods).iter().map(ToString::to_string).collect();
         assert_eq!(
             told,

@@ -12,13 +12,14 @@ use hikaru_core::{
     ClusterError, JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus, Mode,
 };
 use http::{Method, Request, header};
+use k8s_openapi::api::batch::v1::Job;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::job::{
     Definition, from_cron_job,
-    status::{Job, troubles},
+    status::{status_of, troubles},
 };
 
 use super::{
@@ -159,7 +160,7 @@ impl LiveCluster {
         let unreadable = |why: String| RequestError::Unreadable(why);
         let job: Job =
             serde_json::from_slice(&answer.body).map_err(|error| unreadable(error.to_string()))?;
-        let status = job.status().map_err(unreadable)?;
+        let status = status_of(job).map_err(unreadable)?;
         let name = &status.name;
         let asked = match (definition.name(), definition.generate_name()) {
             (Some(asked), _) => &**name.name() == asked,
@@ -188,7 +189,7 @@ impl LiveCluster {
     /// A Job as far as its object tells.
     async fn bare_status(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         let job: Job = self.read_json(object(name)).await?;
-        let status = job.status().map_err(unreadable)?;
+        let status = status_of(job).map_err(unreadable)?;
         if status.name != *name || status.uid.is_empty() {
             return Err(unreadable(format!("it is not the Job {name} with its uid")));
         }

@@ -24,6 +24,7 @@ mod jobs;
 mod rig;
 #[cfg(feature = "cluster")]
 mod rights;
+mod rotation;
 mod scripted;
 mod scripted_watch;
 mod stub;

@@ -14,11 +14,11 @@ use http::Uri;
 use kube::config::Config;
 
 use super::{
+    credentials::Credentials,
     error::ConnectionError,
     pem::{Content, Pem},
     plugin::Plugin,
-    tls::Tls,
-    token::{TokenError, TokenFile},
+    token::TokenFile,
 };
 
 /// Where the files of a pod's ServiceAccount are.
@@ -56,17 +56,16 @@ pub type Variable<'v> = &'v (dyn Fn(&str) -> Option<String> + Sync);
 /// How to reach a cluster. `Display` says which one it is; neither that nor `Debug` shows a secret.
 #[derive(Clone)]
 pub struct Connection {
-    /// Without what `tls` holds.
+    /// Without what `credentials` holds.
     pub(in crate::live) config: Config,
-    /// A bearer token that a file holds; then `config` has none.
-    pub(in crate::live) token: Option<TokenFile>,
     /// What gives the credentials; then `config` has none.
     pub(in crate::live) plugin: Option<Plugin>,
-    pub(in crate::live) tls: Tls,
-    /// Who has to have signed the server's certificate, as it is told.
+    /// Certificates, and a token in a file.
+    pub(in crate::live) credentials: Credentials,
+    /// Which CA has to have signed the server's certificate, for messages.
     pub(in crate::live) trust: String,
-    /// Which credentials are used, as it is told.
-    pub(in crate::live) credentials: String,
+    /// Which credentials are used, for messages.
+    pub(in crate::live) credentials_name: String,
     warning: Option<String>,
     origin: Origin,
 }
@@ -158,12 +157,15 @@ impl Connection {
         let what = "the CA of the pod's ServiceAccount,".to_owned();
         let ca = Pem::file(what, Content::Certificates, ca);
         let trust = ca.to_string();
-        let what = "the token of the pod's ServiceAccount,";
-        let tls = Tls {
+        let what = "the token of the pod's ServiceAccount,".to_owned();
+        let token = TokenFile::new(what, token);
+        let credentials_name = token.to_string();
+        let credentials = Credentials {
             ca: Some(ca),
             identity: None,
+            token: Some(token),
         };
-        tls.read()?;
+        credentials.read()?;
         let mut config = plain(url);
         let home = std::fs::read_to_string(root.join("namespace")).unwrap_or_default();
         if hikaru_core::check_namespace(home.trim()).is_ok() {
@@ -171,10 +173,9 @@ impl Connection {
         }
         Ok(Some(Self {
             config,
-            tls,
+            credentials,
+            credentials_name,
             trust,
-            credentials: format!("{what} {}", token.display()),
-            token: Some(open_token(what, token)?),
             plugin: None,
             warning: None,
             origin: Origin::InCluster,
@@ -218,12 +219,12 @@ impl fmt::Debug for Connection {
 /// A configuration without credentials.
 fn plain(url: Uri) -> Config {
     let mut config = Config::new(url);
-    ours(&mut config);
+    without_defaults(&mut config);
     config
 }
 
-/// What kube would do by default, and we do ourselves or not at all: see `client`.
-fn ours(config: &mut Config) {
+/// Turns off what `client` does instead of kube: retries, the connect timeout; and proxies, which are not supported.
+fn without_defaults(config: &mut Config) {
     config.connect_timeout = Some(CONNECT);
     config.default_retry = false;
     config.proxy_url = None;
@@ -233,20 +234,6 @@ fn basic_warning(credentials: &str) -> String {
     format!(
         "{credentials}: kube-apiserver has taken no basic auth since 1.19; only a proxy before it may take it"
     )
-}
-
-fn open_token(what: &str, path: PathBuf) -> Result<TokenFile, ConnectionError> {
-    TokenFile::open(path.clone()).map_err(|error| match error {
-        TokenError::File(reason) => ConnectionError::File {
-            what: what.to_owned(),
-            path,
-            reason,
-        },
-        reason => ConnectionError::Token {
-            place: format!("{what} {}", path.display()),
-            reason,
-        },
-    })
 }
 
 #[cfg(test)]

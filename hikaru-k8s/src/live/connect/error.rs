@@ -2,8 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use super::token::TokenError;
-
 /// Why there is no connection to a cluster. Each names the variable or the file; none shows a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,4 +133,16 @@ pub enum KubeconfigFault {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+/// Why a text is no token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is nothing.
+    #[error("expected a token, found nothing")]
+    Empty,
+    /// No header can hold it.
+    #[error("expected a token of visible ASCII characters, found {0} after {1} of them")]
+    Character(&'static str, usize),
 }

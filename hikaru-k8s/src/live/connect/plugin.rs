@@ -23,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::token;
+use super::{error::TokenError, token};
 use crate::{
     job::BUDGET,
     yaml::{Documents, Piece},
@@ -93,7 +93,7 @@ pub(in crate::live) enum PluginError {
     )]
     Nothing,
     #[error("the token of the plugin for credentials: {0}")]
-    Token(token::TokenError),
+    Token(TokenError),
     #[error(
         "the plugin for credentials wants to know the cluster, of which the kubeconfig says nothing"
     )]

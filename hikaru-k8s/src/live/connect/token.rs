@@ -1,33 +1,11 @@
-//! Bearer tokens: what a token may look like, and tokens in files that rotate. Which file it is, is chosen in
-//! `connection`.
+//! Bearer tokens: what a token may look like, and tokens in files. Which file it is, is chosen in `connection`; when it is read
+//! again is in `transport`.
 
-use std::{
-    fmt, fs, io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, fs, path::PathBuf};
 
-use http::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
 
-/// How long what was read from a file is used before the file is looked at again. Kubernetes rotates a mounted
-/// token at 80 % of its life, which is ten minutes at least.
-pub(in crate::live) const FRESH: Duration = Duration::from_secs(10);
-
-/// Why a text is no token.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenError {
-    /// There is nothing.
-    #[error("expected a token, found nothing")]
-    Empty,
-    /// No header can hold it.
-    #[error("expected a token of visible ASCII characters, found {0} after {1} of them")]
-    Character(&'static str, usize),
-    /// Its file cannot be read.
-    #[error("{0}")]
-    File(#[from] io::Error),
-}
+use super::error::{ConnectionError, TokenError};
 
 /// The token in a text, trimmed, if a header can hold it.
 pub(in crate::live) fn check(text: &str) -> Result<&str, TokenError> {
@@ -53,60 +31,54 @@ pub(in crate::live) fn check(text: &str) -> Result<&str, TokenError> {
     }
 }
 
-/// A token in a file, read again as the file rotates. When that fails, the last one is used on: so does kubectl.
+/// A file that holds a token.
 #[derive(Clone)]
 pub(in crate::live) struct TokenFile {
+    /// What it is, in messages: `K8S_TOKEN_FILE`.
+    what: String,
     path: PathBuf,
-    last: Arc<Mutex<(HeaderValue, Instant)>>,
 }
+
+/// A token that was read.
+#[derive(Clone)]
+pub(in crate::live) struct Token(SecretString);
 
 impl TokenFile {
-    /// Reads the file for the first time.
-    pub(in crate::live) fn open(path: PathBuf) -> Result<Self, TokenError> {
-        let header = read(&path)?;
-        Ok(Self {
-            path,
-            last: Arc::new(Mutex::new((header, Instant::now()))),
-        })
+    /// The file is not read yet.
+    pub(in crate::live) fn new(what: String, path: PathBuf) -> Self {
+        Self { what, path }
     }
 
-    /// The value of the header `Authorization`. Reads the file if that was done some time ago: a small file of a local
-    /// volume, which takes microseconds.
-    pub(in crate::live) fn header(&self) -> HeaderValue {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.1.elapsed() >= FRESH {
-            if let Ok(header) = read(&self.path) {
-                last.0 = header;
-            }
-            last.1 = Instant::now();
-        }
-        last.0.clone()
-    }
-
-    /// Looks at the file at once, because this header was refused: whether another one can be tried.
-    pub(in crate::live) fn changed_since(&self, refused: &HeaderValue) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0 == refused
-            && let Ok(header) = read(&self.path)
-        {
-            *last = (header, Instant::now());
-        }
-        last.0 != refused
+    /// Reads it.
+    pub(in crate::live) fn read(&self) -> Result<Token, ConnectionError> {
+        let text = fs::read_to_string(&self.path).map_err(|reason| ConnectionError::File {
+            what: self.what.clone(),
+            path: self.path.clone(),
+            reason,
+        })?;
+        let token = check(&text).map_err(|reason| ConnectionError::Token {
+            place: self.to_string(),
+            reason,
+        })?;
+        Ok(Token(token.to_owned().into()))
     }
 }
 
-fn read(path: &PathBuf) -> Result<HeaderValue, TokenError> {
-    let text = fs::read_to_string(path)?;
-    let token = check(&text)?;
-    let mut header = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| TokenError::Character("another character", 0))?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-impl fmt::Debug for TokenFile {
+impl fmt::Display for TokenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenFile({})", self.path.display())
+        write!(f, "{} {}", self.what, self.path.display())
+    }
+}
+
+impl Token {
+    pub(in crate::live) fn secret(&self) -> SecretString {
+        self.0.clone()
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
     }
 }
 
@@ -139,28 +111,30 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_file_is_read_again() {
+    fn a_file_is_read_each_time() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
-        fs::write(&path, "one\n").expect("written");
-        let token = TokenFile::open(path.clone()).expect("a token");
-        assert_eq!(token.header(), "Bearer one");
-        fs::write(&path, "two").expect("written");
-        let one = token.header();
-        assert_eq!(one, "Bearer one");
-        assert!(token.changed_since(&one));
-        assert_eq!(token.header(), "Bearer two");
-        // Somebody else's request was sent with the old one, too.
-        assert!(token.changed_since(&one));
-        let two = token.header();
-        assert!(!token.changed_since(&two));
-        for broken in ["", "a\nb"] {
-            fs::write(&path, broken).expect("written");
-            assert!(!token.changed_since(&two));
+        let file = TokenFile::new("K8S_TOKEN_FILE".to_owned(), path.clone());
+        let read = || match file.read() {
+            Ok(token) => token.secret().expose_secret().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let shown = path.display();
+        for (text, expected) in [
+            ("one\n", "one".to_owned()),
+            ("two", "two".to_owned()),
+            (
+                "",
+                format!("K8S_TOKEN_FILE {shown}: expected a token, found nothing"),
+            ),
+        ] {
+            fs::write(&path, text).expect("written");
+            assert_eq!(read(), expected);
         }
         fs::remove_file(&path).expect("removed");
-        assert!(!token.changed_since(&two));
-        assert_eq!(token.header(), "Bearer two");
-        assert!(!format!("{token:?}").contains("two"));
+        assert_eq!(
+            read(),
+            format!("K8S_TOKEN_FILE {shown}: No such file or directory (os error 2)")
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! Sends requests with the credentials of a connection, and keeps those current: tokens, certificates and CAs in files are
-//! looked at again every ten seconds and when the server takes ours no more, and then everything starts anew with them, the
-//! pool of sockets too. What cannot be read, or does not fit together yet, changes nothing. A plugin for credentials is run
-//! again when they expire or are refused.
+//! Sends requests with the credentials of a connection, and keeps those current. Everything that stands in files (certificates,
+//! keys, tokens) is read again every ten seconds, and at once when the server refuses our credentials; a plugin for credentials is
+//! run again before they expire and when they are refused. If something has changed, all starts anew with it, the pool of sockets
+//! too, and a request that was refused is sent once more. What cannot be read, or does not fit together yet, changes nothing.
 //!
-//! TLS and sending credentials are kube's; its defaults are not: see `client`.
+//! TLS and the header with credentials are kube's; its defaults are not: see `client`.
 
 use std::{
     error::Error,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -30,13 +30,17 @@ use tower::{BoxError, ServiceBuilder, ServiceExt as _, service_fn, util::BoxClon
 
 use super::{
     connection::{CONNECT, Connection},
+    credentials::{Credentials, Material},
     error::ConnectionError,
     plugin::Plugin,
     secrets::Secrets,
-    tls::{Fault, Material, Tls},
-    token::{FRESH, TokenFile},
+    tls::HandshakeFault,
 };
 use crate::live::error::{RequestError, chain};
+
+/// How long what was read from files is used before they are read again. Kubernetes rotates a mounted token at 80 % of its
+/// life, which is ten minutes at least.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// How long a server that has never answered may take for the head of its first answer, connecting included. What
 /// accepts connections and says nothing is seldom an API server.
@@ -48,8 +52,7 @@ const EARLY: SignedDuration = SignedDuration::from_secs(60);
 /// How long kube may take to make a client: some old providers of credentials run a command.
 const PROVIDER: Duration = Duration::from_secs(30);
 
-/// What sends a request. Not kube's `Client`, which hands each one over to a task of its own: a POST would wait for two more
-/// turns of the scheduler until its first patch is on the way.
+/// What sends a request. docs/decisions.md says why it is not kube's `Client`.
 type Client = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
 
 /// Cheap to clone; all clones share the sockets.
@@ -59,19 +62,19 @@ pub(in crate::live) struct Transport {
 }
 
 struct Inner {
-    /// Without what `tls` holds.
+    /// Without what `credentials` holds.
     config: Config,
-    tls: Tls,
-    token: Option<TokenFile>,
+    credentials: Credentials,
     plugin: Option<Plugin>,
     /// What requests were sent with.
     secrets: Secrets,
+    /// Which CA we trust and which credentials we have, for messages.
     trust: String,
-    credentials: String,
+    credentials_name: String,
     current: RwLock<Current>,
-    /// When the files of `tls` were last looked at.
-    looked: Mutex<Instant>,
-    /// What the current client was made of; held while another one is made.
+    /// When the files of `credentials` were last read.
+    read: Mutex<Instant>,
+    /// What the current client was made of. Held while another one is made.
     made: tokio::sync::Mutex<Made>,
     answered: AtomicBool,
 }
@@ -89,20 +92,14 @@ struct Made {
     of: Material,
     /// When the plugin was run for the last time.
     run: Instant,
-    /// Why the files could not be used, as it was last told.
+    /// Why the files could not be used, as it was last logged.
     complaint: Option<String>,
-}
-
-/// What one request was sent with.
-struct Sent {
-    generation: u64,
-    token: Option<HeaderValue>,
 }
 
 impl Transport {
     /// Reads certificates and runs a plugin for credentials, where the kubeconfig names one. Connects to nothing yet.
     pub(in crate::live) async fn new(connection: &Connection) -> Result<Self, ConnectionError> {
-        let of = connection.tls.read()?;
+        let of = connection.credentials.read()?;
         let (plugin, secrets) = (connection.plugin.clone(), Secrets::default());
         let made = make(&connection.config, &of, plugin.as_ref(), &secrets).await;
         let (client, expires) = made.map_err(|reason| ConnectionError::Client {
@@ -113,18 +110,17 @@ impl Transport {
         Ok(Self {
             inner: Arc::new(Inner {
                 config: connection.config.clone(),
-                tls: connection.tls.clone(),
-                token: connection.token.clone(),
+                credentials: connection.credentials.clone(),
                 plugin,
                 secrets,
                 trust: connection.trust.clone(),
-                credentials: connection.credentials.clone(),
+                credentials_name: connection.credentials_name.clone(),
                 current: RwLock::new(Current {
                     client,
                     generation: 0,
                     expires,
                 }),
-                looked: Mutex::new(now),
+                read: Mutex::new(now),
                 made: tokio::sync::Mutex::new(Made {
                     of,
                     run: now,
@@ -136,14 +132,15 @@ impl Transport {
     }
 
     /// Sends a request and reads the head of the answer. If our credentials are refused, and there are others by now, it is
-    /// sent once more: nobody has looked at it.
+    /// sent once more: the server has not looked at it.
     pub(in crate::live) async fn send(
         &self,
         request: Request<Bytes>,
     ) -> Result<Response<Incoming>, RequestError> {
         let inner = &self.inner;
-        if inner.tls.has_files() {
-            inner.look(FRESH).await;
+        let can_change = inner.credentials.has_files() || inner.plugin.is_some();
+        if inner.credentials.has_files() {
+            inner.read_again(FRESH).await;
         }
         let Current {
             expires,
@@ -153,17 +150,21 @@ impl Transport {
         if expires.is_some_and(|time| time <= Timestamp::now() + EARLY) {
             inner.run_plugin_again(generation).await;
         }
-        let again = inner.can_change().then(|| request.clone());
-        let (sent, answer) = inner.send_once(request).await;
+        let again = can_change.then(|| request.clone());
+        let (generation, answer) = inner.send_once(request).await;
         let refused = match &answer {
             Ok(answer) => answer.status() == StatusCode::UNAUTHORIZED,
             Err(error) => matches!(
-                Fault::of(error),
-                Some(Fault::Refused(_) | Fault::Stranger | Fault::Expired(_))
+                HandshakeFault::of(error),
+                Some(
+                    HandshakeFault::Refused(_)
+                        | HandshakeFault::UnknownIssuer
+                        | HandshakeFault::Expired(_)
+                )
             ),
         };
         let answer = match again {
-            Some(request) if refused && inner.changed_since(&sent).await => {
+            Some(request) if refused && inner.has_changed(generation).await => {
                 inner.send_once(request).await.1
             }
             _ => answer,
@@ -178,15 +179,15 @@ impl Transport {
 
     /// Which credentials the server does not take.
     pub(in crate::live) fn credentials(&self) -> String {
-        let credentials = &self.inner.credentials;
-        match self.inner.tls.expired() {
-            Some(time) => format!("{credentials}, which expired {time}"),
-            None => credentials.clone(),
+        let name = &self.inner.credentials_name;
+        match self.inner.credentials.expired() {
+            Some(time) => format!("{name}, which expired {time}"),
+            None => name.clone(),
         }
     }
 
     fn failed(&self, error: &kube::Error) -> RequestError {
-        match Fault::of(error) {
+        match HandshakeFault::of(error) {
             // Over TLS 1.3 the server's refusal comes when the request is on its way, but it has read none.
             Some(fault) => RequestError::NotSent(format!(
                 "no connection: {}",
@@ -198,27 +199,19 @@ impl Transport {
 }
 
 impl Inner {
-    fn can_change(&self) -> bool {
-        self.token.is_some() || self.tls.has_files() || self.plugin.is_some()
-    }
-
     fn current(&self) -> Current {
         let current = self.current.read();
         current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Sends a request, and says by the client of which generation.
     async fn send_once(
         &self,
-        mut request: Request<Bytes>,
-    ) -> (Sent, Result<Response<Incoming>, kube::Error>) {
+        request: Request<Bytes>,
+    ) -> (u64, Result<Response<Incoming>, kube::Error>) {
         let Current {
             client, generation, ..
         } = self.current();
-        let token = self.token.as_ref().map(TokenFile::header);
-        if let Some(token) = &token {
-            let headers = request.headers_mut();
-            headers.insert(header::AUTHORIZATION, token.clone());
-        }
         let sending = send(client, request.map(Body::from));
         let answer = if self.answered.load(Ordering::Relaxed) {
             sending.await
@@ -231,38 +224,34 @@ impl Inner {
         if answer.is_ok() {
             self.answered.store(true, Ordering::Relaxed);
         }
-        (Sent { generation, token }, answer)
+        (generation, answer)
     }
 
-    /// Looks for other credentials than those that were refused.
-    async fn changed_since(self: &Arc<Self>, sent: &Sent) -> bool {
-        let token = match (&self.token, &sent.token) {
-            (Some(token), Some(sent)) => token.changed_since(sent),
-            _ => false,
-        };
-        if self.tls.has_files() {
-            self.look(Duration::ZERO).await;
+    /// Looks for other credentials than those of this generation, which were refused.
+    async fn has_changed(self: &Arc<Self>, generation: u64) -> bool {
+        if self.credentials.has_files() {
+            self.read_again(Duration::ZERO).await;
         }
         if self.plugin.is_some() {
-            self.run_plugin_again(sent.generation).await;
+            self.run_plugin_again(generation).await;
         }
-        token || self.current().generation != sent.generation
+        self.current().generation != generation
     }
 
-    /// Looks at the files if that was done longer ago than this, and takes them up if they are others.
-    async fn look(&self, age: Duration) {
-        let fresh = || {
-            let looked = self.looked.lock();
-            looked.unwrap_or_else(PoisonError::into_inner).elapsed() < age
+    /// Reads the files again if that was done longer ago than this, and starts anew if they have changed.
+    async fn read_again(&self, age: Duration) {
+        let is_fresh = || {
+            let read = self.read.lock();
+            read.unwrap_or_else(PoisonError::into_inner).elapsed() < age
         };
-        if fresh() {
+        if is_fresh() {
             return;
         }
         let mut made = self.made.lock().await;
-        if fresh() {
+        if is_fresh() {
             return;
         }
-        let taken = match self.tls.read() {
+        let taken = match self.credentials.read() {
             Ok(of) if of == made.of => Ok(None),
             Ok(of) => {
                 let other = make(&self.config, &of, self.plugin.as_ref(), &self.secrets).await;
@@ -273,7 +262,7 @@ impl Inner {
         match taken {
             Ok(None) => made.complaint = None,
             Ok(Some((other, of))) => {
-                tracing::info!("TLS goes on with the certificates that are in the files now");
+                tracing::info!("the credentials that are in the files now are used");
                 self.install(other);
                 made.of = of;
                 made.complaint = None;
@@ -282,18 +271,17 @@ impl Inner {
                 if made.complaint.as_ref() != Some(&reason) {
                     tracing::warn!(
                         reason,
-                        "certificates in files cannot be used: TLS goes on with the old ones"
+                        "credentials in files cannot be used: the old ones are used on"
                     );
                 }
                 made.complaint = Some(reason);
             }
         }
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        *looked = Instant::now();
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// As kubectl does when a plugin's credentials expire, or the server takes them no more; not more often than files are
-    /// read. In a task of its own: a request that has no time to wait for it does not stop it.
+    /// Runs the plugin again, as kubectl does when its credentials expire or are refused, but not more often than files are
+    /// read. It runs in a task of its own: a request whose time is over does not stop it.
     async fn run_plugin_again(self: &Arc<Self>, generation: u64) {
         let inner = self.clone();
         let run = tokio::spawn(async move {

@@ -3,11 +3,12 @@
 
 use hikaru_core::{ClusterError, Fault, JobList, JobStatus};
 use http::Method;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::core::{Request as Resource, params::ListParams};
 
 use super::{collection, unreadable};
 use crate::{
-    job::status::{Items, Job, Pod, RawList},
+    job::status::{Items, RawList, name_of, place, status_of},
     live::{
         LiveCluster,
         client::{Expected, refusal},
@@ -56,8 +57,8 @@ impl LiveCluster {
             let items: Items<Job> = page.read(namespace);
             list.faults.extend(items.faults);
             for job in items.read {
-                let place = job.place();
-                match job.status() {
+                let place = place(&job.metadata);
+                match status_of(job) {
                     Ok(status) => list.jobs.push(status),
                     Err(why) => list.faults.push(fault(place, why)),
                 }
@@ -102,7 +103,7 @@ impl LiveCluster {
         );
         let page: RawList = self.read_json(target).await?;
         let mut pods: Items<Pod> = page.read(namespace);
-        pods.read.sort_by(|a, b| a.name().cmp(b.name()));
+        pods.read.sort_by(|a, b| name_of(a).cmp(name_of(b)));
         if !page.next().is_empty() {
             let why = format!("left out: the Job has more than {PODS} pods");
             pods.faults.push(fault("the other pods".to_owned(), why));

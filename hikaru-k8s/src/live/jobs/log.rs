@@ -3,9 +3,12 @@
 use hikaru_core::{ClusterError, JobLog, JobName};
 use http::Method;
 
-use crate::live::{
-    LiveCluster,
-    client::{Expected, LOG},
+use crate::{
+    job::status::{containers_of, name_of},
+    live::{
+        LiveCluster,
+        client::{Expected, LOG},
+    },
 };
 
 /// Of each container: its last lines, and at most `LOG` bytes of them.
@@ -25,11 +28,11 @@ impl LiveCluster {
         let mut left = ALL;
         let pods = self.pods(&status).await?;
         for pod in pods.read {
-            for container in pod.containers() {
-                let text = self.log(&status.name, pod.name(), container, left).await;
+            for container in containers_of(&pod) {
+                let text = self.log(&status.name, name_of(&pod), container, left).await;
                 left = left.saturating_sub(text.as_ref().map_or(0, String::len));
                 logs.push(JobLog {
-                    pod: pod.name().into(),
+                    pod: name_of(&pod).into(),
                     container: container.into(),
                     text,
                 });

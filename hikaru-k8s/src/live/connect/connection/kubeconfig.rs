@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Connection, Origin, open_token, ours};
+use super::{Connection, Origin, without_defaults};
 use crate::live::connect::{
-    error::{ConnectionError, KubeconfigFault},
+    credentials::Credentials,
+    error::{ConnectionError, KubeconfigFault, TokenError},
     pem::{Content, Pem},
     plugin::Plugin,
-    tls::Tls,
-    token::{self, TokenError, TokenFile},
+    token::{self, TokenFile},
 };
 
 /// Files merged as kubectl merges them. Of several, those that are missing are passed over.
@@ -62,20 +62,20 @@ pub(super) async fn connection(
         "what this machine trusts ({} is not set)",
         part("certificate-authority")
     );
-    let mut tls = Tls::default();
+    let mut credentials = Credentials::default();
     if let Some(cluster) = cluster {
         let (data, path) = (
             given(cluster.certificate_authority_data.as_ref()),
             given(cluster.certificate_authority.as_ref()),
         );
-        tls.ca = pem(
+        credentials.ca = pem(
             part("certificate-authority"),
             Content::Certificates,
             data,
             path,
         )?;
     }
-    if let Some(ca) = &tls.ca {
+    if let Some(ca) = &credentials.ca {
         trust = ca.to_string();
         // kube would read it, too, with errors that name no file.
         ca.certificates()?;
@@ -87,9 +87,11 @@ pub(super) async fn connection(
     let loaded = Config::from_custom_kubeconfig(merged, &options).await;
     let mut config = loaded.map_err(|error| fault(said(&error)))?;
     let auth = &mut config.auth_info;
-    tls.identity = identity(auth, part)?;
+    credentials.identity = identity(auth, part)?;
     let basic = auth.username.is_some() && auth.password.is_some();
-    let token = if basic { None } else { token_file(auth, part)? };
+    if !basic {
+        credentials.token = token_file(auth, part)?;
+    }
     check_token(auth).map_err(|reason| ConnectionError::Token {
         place: format!("the token of context {name} of {place}"),
         reason,
@@ -97,15 +99,14 @@ pub(super) async fn connection(
     // As for kube: a token or a password that stands there wins, and an old provider over both.
     let idle = basic || auth.token.is_some() || auth.auth_provider.is_some();
     let plugin = auth.exec.take().filter(|_| !idle).map(Plugin::new);
-    tls.read()?;
-    ours(&mut config);
+    credentials.read()?;
+    without_defaults(&mut config);
     Ok(Connection {
         config,
-        token,
         plugin,
-        tls,
+        credentials,
         trust,
-        credentials: format!("those of context {name} of {place}"),
+        credentials_name: format!("those of context {name} of {place}"),
         warning: basic.then(|| super::basic_warning(&part("username and password"))),
         origin: Origin::Context { name, place },
     })
@@ -177,8 +178,9 @@ fn token_file(
     let Some(path) = given(path.as_ref()) else {
         return Ok(None);
     };
-    match open_token(&part("tokenFile"), path.into()) {
-        Ok(file) => {
+    let file = TokenFile::new(part("tokenFile"), path.into());
+    match file.read() {
+        Ok(_) => {
             (auth.token, auth.exec) = (None, None);
             Ok(Some(file))
         }

@@ -4,12 +4,12 @@
 use http::Uri;
 use secrecy::SecretString;
 
-use super::{Connection, Origin, Variable, open_token, plain};
+use super::{Connection, Origin, Variable, plain};
 use crate::live::connect::{
+    credentials::Credentials,
     error::ConnectionError,
     pem::{Content, Pem},
-    tls::Tls,
-    token,
+    token::{self, TokenFile},
 };
 
 /// The variables that mean nothing without `K8S_URL` or `K8S_HOST`.
@@ -56,18 +56,17 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
 
     let mut connection = Connection {
         config: plain(url),
-        token: None,
         plugin: None,
-        tls: Tls::default(),
+        credentials: Credentials::default(),
         origin: Origin::Variable(origin),
         trust: "what this machine trusts (K8S_CA is not set)".to_owned(),
-        credentials: String::new(),
+        credentials_name: String::new(),
         warning: None,
     };
     if let Some(ca) = read("K8S_CA")? {
         let ca = Pem::of_variable("K8S_CA", Content::Certificates, &ca)?;
         connection.trust = ca.to_string();
-        connection.tls.ca = Some(ca);
+        connection.credentials.ca = Some(ca);
     }
     match (token, file, identity, user) {
         (Some(token), ..) => {
@@ -77,12 +76,13 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
                 reason,
             })?;
             connection.config.auth_info.token = Some(token.to_owned().into());
-            connection.credentials = "K8S_TOKEN".to_owned();
+            connection.credentials_name = "K8S_TOKEN".to_owned();
         }
         (_, Some(path), ..) => {
             only_by_tls(&connection.config.cluster_url, TOKEN_BY_TLS)?;
-            connection.credentials = format!("K8S_TOKEN_FILE {path}");
-            connection.token = Some(open_token("K8S_TOKEN_FILE", path.into())?);
+            let file = TokenFile::new("K8S_TOKEN_FILE".to_owned(), path.into());
+            connection.credentials_name = file.to_string();
+            connection.credentials.token = Some(file);
         }
         (.., Some((certificate, key)), _) => {
             if connection.config.cluster_url.scheme_str() == Some("http") {
@@ -94,8 +94,8 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
             }
             let certificate = Pem::of_variable("K8S_CERT", Content::Certificates, &certificate)?;
             let key = Pem::of_variable("K8S_KEY", Content::Key, &key)?;
-            connection.credentials = certificate.to_string();
-            connection.tls.identity = Some((certificate, key));
+            connection.credentials_name = certificate.to_string();
+            connection.credentials.identity = Some((certificate, key));
         }
         (.., Some((user, password))) => {
             only_by_tls(&connection.config.cluster_url, PASSWORD_BY_TLS)?;
@@ -108,14 +108,14 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
             }
             connection.config.auth_info.username = Some(user);
             connection.config.auth_info.password = Some(SecretString::from(password));
-            connection.credentials = "K8S_USERNAME and K8S_PASSWORD".to_owned();
-            connection.warning = Some(super::basic_warning(&connection.credentials));
+            connection.credentials_name = "K8S_USERNAME and K8S_PASSWORD".to_owned();
+            connection.warning = Some(super::basic_warning(&connection.credentials_name));
         }
         _ => {
-            connection.credentials = NO_CREDENTIALS.to_owned();
+            connection.credentials_name = NO_CREDENTIALS.to_owned();
         }
     }
-    connection.tls.read()?;
+    connection.credentials.read()?;
     Ok(Some(connection))
 }
 

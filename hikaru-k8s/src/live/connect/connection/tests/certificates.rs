@@ -32,10 +32,10 @@ async fn a_ca_is_text_or_base64_or_a_path() {
                 "K8S_CA".to_owned()
             };
             assert_eq!(connection.trust, trust);
-            assert_eq!(connection.tls.has_files(), n == 3);
+            assert_eq!(connection.credentials.has_files(), n == 3);
             let mut config = connection.config.clone();
             connection
-                .tls
+                .credentials
                 .read()
                 .expect("certificates")
                 .put_into(&mut config);
@@ -64,13 +64,20 @@ async fn a_certificate_and_its_key_are_text_or_base64_or_paths() {
             for key in forms(&machine, "tls.key", key) {
                 machine = machine.with("K8S_CERT", &certificate).with("K8S-KEY", &key);
                 let connection = machine.choose().await.expect("a connection");
-                let shown = format!("{connection:?} {connection} {}", connection.credentials);
+                let shown = format!(
+                    "{connection:?} {connection} {}",
+                    connection.credentials_name
+                );
                 assert!(
                     !shown.contains("BEGIN") && shown.contains("K8S_CERT"),
                     "{shown}"
                 );
                 let mut config = connection.config.clone();
-                connection.tls.read().expect("a pair").put_into(&mut config);
+                connection
+                    .credentials
+                    .read()
+                    .expect("a pair")
+                    .put_into(&mut config);
                 let chain = config
                     .auth_info
                     .client_certificate_data
@@ -170,9 +177,9 @@ async fn authentication_is_chosen_by_what_is_there() {
     let mut machine = Machine::new().with("K8S_URL", "https://h.example");
     let none = machine.choose().await.expect("a connection");
     assert!(
-        none.credentials.starts_with("none: "),
+        none.credentials_name.starts_with("none: "),
         "{}",
-        none.credentials
+        none.credentials_name
     );
     for (name, value, other, expected) in [
         (
@@ -186,10 +193,10 @@ async fn authentication_is_chosen_by_what_is_there() {
     ] {
         machine = machine.with(name, value).with(other.0, other.1);
         let chosen = machine.choose().await.expect("a connection");
-        assert_eq!(chosen.credentials, expected);
+        assert_eq!(chosen.credentials_name, expected);
         let auth = &chosen.config.auth_info;
         let (basic, token) = (auth.username.is_some(), auth.token.is_some());
-        let identity = chosen.tls.identity.is_some();
+        let identity = chosen.credentials.identity.is_some();
         assert_eq!(
             (basic, identity, token),
             (
@@ -222,7 +229,7 @@ async fn a_kubeconfig_names_files_that_are_read_again() {
     }
     machine.options.kubeconfig = Some(machine.path("given").into());
     let connection = machine.choose().await.expect("a connection");
-    assert!(connection.tls.has_files());
+    assert!(connection.credentials.has_files());
     let trust = "certificate-authority of context a of given ca.crt";
     assert_eq!(connection.trust.replace(&machine.path(""), ""), trust);
 
@@ -251,11 +258,15 @@ async fn a_kubeconfig_names_files_that_are_read_again() {
         &kubeconfig("a", "{tokenFile: token, token: other}"),
     );
     let connection = machine.choose().await.expect("a connection");
-    assert_eq!(connection.token.expect("a file").header(), "Bearer s3cr3t");
+    let mut config = connection.config.clone();
+    let read = connection.credentials.read();
+    read.expect("a token").put_into(&mut config);
+    let token = config.auth_info.token.expect("a token");
+    assert_eq!(token.expose_secret(), "s3cr3t");
     assert!(connection.config.auth_info.token.is_none());
     fs::remove_file(machine.path("token")).expect("removed");
     let connection = machine.choose().await.expect("a connection");
-    assert!(connection.token.is_none() && connection.config.auth_info.token.is_some());
+    assert!(connection.credentials.token.is_none() && connection.config.auth_info.token.is_some());
     let machine = machine.file("given", &kubeconfig("a", "{tokenFile: token}"));
     assert_eq!(
         machine.says().await,
