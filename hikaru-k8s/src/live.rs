@@ -36,8 +36,8 @@ pub use connect::{
 use error::RequestError;
 use read::{
     discovery,
-    list::Most,
     object::{self, Seen},
+    pages::Limit,
     selector,
 };
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
@@ -305,16 +305,16 @@ impl ClusterPort for LiveCluster {
         let keys = self.keys();
         let mut found = match &scope.select {
             Select::Build(build) => match selector::of_build(build, keys) {
-                Some(selector) => self.list(scope, &[Some(selector)], Most::All).await?,
+                Some(selector) => self.list(scope, &[Some(selector)], Limit::All).await?,
                 None => Found::default(),
             },
             Select::Near(build) => {
                 let selectors = selector::near_build(build, keys);
                 let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
-                self.list(scope, &selectors, Most::Courtesy).await?
+                self.list(scope, &selectors, Limit::BestEffort).await?
             }
             Select::Named(ids) => self.find_named(ids).await?,
-            _ => self.list(scope, &[None], Most::All).await?,
+            _ => self.list(scope, &[None], Limit::All).await?,
         };
         found.workloads.retain(|workload| scope.admits(workload));
         Ok(found)

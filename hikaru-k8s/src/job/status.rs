@@ -13,58 +13,39 @@ use serde_json::value::RawValue;
 
 use crate::nullable::nullable;
 
-/// A page of a list, its items unread.
-#[derive(Deserialize)]
-pub(crate) struct RawList {
-    #[serde(default)]
-    metadata: ListMetadata,
-    /// Required: another JSON object would pass for an empty list.
-    #[serde(deserialize_with = "nullable")]
-    items: Vec<Box<RawValue>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMetadata {
-    #[serde(default, rename = "continue", deserialize_with = "nullable")]
-    next: String,
-}
-
 /// The items of a page: those that were read, and a fault for each of the others.
 pub(crate) struct Items<T> {
     pub(crate) read: Vec<T>,
     pub(crate) faults: Vec<Fault>,
 }
 
-impl RawList {
-    /// Where the next page begins. Empty: there is none.
-    pub(crate) fn next(&self) -> &str {
-        &self.metadata.next
-    }
-
-    /// Reads the items, which are to be of this namespace.
-    pub(crate) fn read<T: DeserializeOwned>(&self, namespace: &str) -> Items<T> {
-        let mut items = Items {
-            read: Vec::with_capacity(self.items.len()),
+impl<T: DeserializeOwned> Items<T> {
+    /// Reads the items of a list, which are to be of this namespace.
+    pub(crate) fn read(list: &[&RawValue], namespace: &str) -> Self {
+        let mut items = Self {
+            read: Vec::with_capacity(list.len()),
             faults: Vec::new(),
         };
-        for (index, item) in self.items.iter().enumerate() {
-            let head = serde_json::from_str::<Head>(item.get());
-            let (place, elsewhere) = match &head {
-                Ok(Head { metadata }) => (
-                    format!("{}/{}", metadata.namespace, metadata.name),
-                    metadata.namespace != namespace,
+        for (index, item) in list.iter().enumerate() {
+            let (place, why) = match serde_json::from_str::<Head>(item.get()) {
+                Err(error) => (
+                    format!("item {} of the list", index + 1),
+                    format!("it cannot be read: {error}"),
                 ),
-                Err(_) => (format!("item {} of the list", index + 1), false),
-            };
-            let why = if elsewhere {
-                format!("expected an object of the namespace {namespace}, found another one's")
-            } else {
-                match serde_json::from_str(item.get()) {
-                    Ok(read) => {
-                        items.read.push(read);
-                        continue;
+                Ok(Head { metadata }) => {
+                    let place = format!("{}/{}", metadata.namespace, metadata.name);
+                    if metadata.namespace != namespace {
+                        let why = "expected an object of the namespace";
+                        (place, format!("{why} {namespace}, found another one's"))
+                    } else {
+                        match serde_json::from_str(item.get()) {
+                            Ok(read) => {
+                                items.read.push(read);
+                                continue;
+                            }
+                            Err(error) => (place, format!("it cannot be read: {error}")),
+                        }
                     }
-                    Err(error) => format!("it cannot be read: {error}"),
                 }
             };
             items.faults.push(Fault::new(Severity::Failure, place, why));
@@ -285,8 +266,17 @@ mod tests {
             pod("ended", json!({"initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 0}}}],
                 "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]})),
         ]});
-        let list: RawList = serde_json::from_str(&list.to_string()).expect("a list");
-        let pods: Items<Pod> = list.read("");
+        let items: Vec<String> = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Value::to_string)
+            .collect();
+        let items: Vec<&RawValue> = items
+            .iter()
+            .map(|item| serde_json::from_str(item).expect("JSON"))
+            .collect();
+        let pods: Items<Pod> = Items::read(&items, "");
         assert_eq!(pods.faults, []);
         let pods = pods.read;
         assert_eq!(containers_of(&pods[0]).collect::<Vec<_>>(), ["i", "c"]);

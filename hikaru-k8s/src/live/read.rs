@@ -1,4 +1,4 @@
-//! What is read of a cluster: lists by selector (`selector`, `list`), and objects as the API server sends them (`object`), with
+//! What is read of a cluster: lists by selector, page by page (`selector`, `list`, `pages`), and objects as the API server sends them (`object`), with
 //! their pods (`pod`), rollouts (`rollout`) and owners (`owner`, `applier`). What the server calls a kind is in `discovery`.
 //! What is kept of it for a server that runs on is in `view`.
 
@@ -7,6 +7,7 @@ pub(super) mod discovery;
 pub(super) mod list;
 pub(super) mod object;
 mod owner;
+pub(super) mod pages;
 mod pod;
 mod rollout;
 pub(super) mod selector;

@@ -1,48 +1,24 @@
-//! Lists: all kinds at once, page by page, by selector and namespace. What cannot be read is a fault; the others go on.
+//! Lists of workloads: all kinds at once, by selector and namespace. What cannot be read is a fault; the others go on. How a list
+//! goes from page to page is in `pages`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
-use hikaru_core::{ClusterError, Fault, Found, Scope, Severity, Text, Workload};
-use http::{Request, StatusCode};
-use kube::core::{Request as Resource, params::ListParams};
+use hikaru_core::{ClusterError, Fault, Found, IdentityKeys, Scope, Severity, Text, Workload};
+use http::StatusCode;
 
 use crate::kind::Kind;
 
 use super::{
     discovery,
-    object::{self, Malformed, Page, Seen},
+    object::{self, Malformed, Seen},
+    pages::{Collection, Limit, Page, Pages, Step},
 };
 use crate::live::{
     LiveCluster,
-    client::{ApiClient, Expected, refusal},
+    client::{ApiClient, refusal},
     error::RequestError,
 };
-
-/// Objects a page: at 5 KB each a few megabytes, and well below what a page may take. Where they are so long that a page
-/// is too long to be read it is asked for in smaller ones: two always fit.
-pub(in crate::live) const PAGES: [u32; 3] = [500, 50, 2];
-
-/// How often a list is begun again whose next page the server has forgotten.
-pub(in crate::live) const RESTARTS: usize = 3;
-
-/// How much is read of one list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) enum Most {
-    /// All there is. Kubernetes is made for 150,000 objects of a kind: a list that has not ended after a million never will.
-    All,
-    /// Of what is only said to be helpful: 2,000 objects of a kind are enough to look through.
-    Courtesy,
-}
-
-impl Most {
-    pub(in crate::live) fn objects(self) -> u32 {
-        match self {
-            Self::All => 1_000_000,
-            Self::Courtesy => 2_000,
-        }
-    }
-}
 
 /// What a list is of.
 #[derive(Clone, Debug)]
@@ -53,147 +29,38 @@ pub(in crate::live) struct Listing {
     pub(in crate::live) selector: Option<String>,
 }
 
-/// One page, read.
-pub(in crate::live) struct Read {
+/// The objects of a page.
+pub(in crate::live) struct Objects {
     pub(in crate::live) seen: Vec<Seen>,
     pub(in crate::live) malformed: Vec<Malformed>,
-    /// Where the next page begins. Empty: there is none.
-    pub(in crate::live) next: String,
-    pub(in crate::live) resource_version: String,
 }
 
 impl Listing {
-    fn request(
-        &self,
-        collection: String,
-        limit: u32,
-        next: &str,
-    ) -> Result<Request<Vec<u8>>, RequestError> {
-        let mut params = ListParams::default().limit(limit);
-        if let Some(selector) = &self.selector {
-            params = params.labels(selector);
-        }
-        if !next.is_empty() {
-            params = params.continue_token(next);
-        }
-        let request = Resource::new(collection).list(&params);
-        request.map_err(|error| RequestError::NotSent(error.to_string()))
-    }
-
-    /// Asks for a page that begins there. A first page is of the state at this moment, not of one that the server happens
-    /// to remember.
-    pub(in crate::live) async fn page(
+    /// What is asked of the API server.
+    pub(in crate::live) async fn collection(
         &self,
         api: &ApiClient,
-        keys: &hikaru_core::IdentityKeys,
-        limit: u32,
-        next: &str,
-    ) -> Result<Read, RequestError> {
-        let collection = discovery::collection(api, &self.kind, self.namespace.as_ref()).await?;
-        let request = self.request(collection, limit, next)?;
-        let answer = api.send(request, Expected::Page).await?;
-        let body = answer.body;
-        let unreadable =
-            |error: &dyn std::fmt::Display| RequestError::Unreadable(error.to_string());
-        let text = std::str::from_utf8(&body).map_err(|error| unreadable(&error))?;
-        let page: Page<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
-        let mut read = Read {
+    ) -> Result<Collection, RequestError> {
+        Ok(Collection {
+            path: discovery::collection(api, &self.kind, self.namespace.as_ref()).await?,
+            selector: self.selector.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Reads the objects of a page.
+    pub(in crate::live) fn read(&self, keys: &IdentityKeys, page: &Page<'_>) -> Objects {
+        let mut objects = Objects {
             seen: Vec::with_capacity(page.items.len()),
             malformed: Vec::new(),
-            next: page.metadata.next,
-            resource_version: page.metadata.resource_version,
         };
-        for item in page.items {
+        for item in &page.items {
             match object::read(&self.kind, keys, item.get()) {
-                Ok(seen) => read.seen.push(seen),
-                Err(malformed) => read.malformed.push(*malformed),
+                Ok(seen) => objects.seen.push(seen),
+                Err(malformed) => objects.malformed.push(*malformed),
             }
         }
-        Ok(read)
+        objects
     }
-}
-
-/// A list that is read page by page.
-pub(in crate::live) struct Walk<'l> {
-    listing: &'l Listing,
-    most: Most,
-    /// How many more objects are asked for.
-    left: u32,
-    /// Where the next page begins. `None`: there is none.
-    next: Option<String>,
-    /// Which of `PAGES` are short enough.
-    size: usize,
-    restarts: usize,
-}
-
-/// What a step of a [`Walk`] gives.
-pub(in crate::live) enum Turn {
-    Page(Read),
-    /// The pages so far are of a state that the next ones will not be of: it begins anew.
-    Again,
-}
-
-impl<'l> Walk<'l> {
-    pub(in crate::live) fn new(listing: &'l Listing, most: Most) -> Self {
-        Self {
-            listing,
-            most,
-            left: most.objects(),
-            next: Some(String::new()),
-            size: 0,
-            restarts: 0,
-        }
-    }
-
-    /// The next page. `None`: there is none, or it is enough.
-    pub(in crate::live) async fn step(
-        &mut self,
-        api: &ApiClient,
-        keys: &hikaru_core::IdentityKeys,
-    ) -> Result<Option<Turn>, RequestError> {
-        let Some(at) = self.next.clone() else {
-            return Ok(None);
-        };
-        loop {
-            let limit = PAGES[self.size];
-            if self.left < limit {
-                let endless = format!(
-                    "the list does not end after {} objects",
-                    self.most.objects()
-                );
-                return match self.most {
-                    Most::All => Err(RequestError::Unreadable(endless)),
-                    Most::Courtesy => Ok(None),
-                };
-            }
-            self.left -= limit;
-            return match self.listing.page(api, keys, limit, &at).await {
-                Ok(read) if !at.is_empty() && read.next == at => Err(RequestError::Unreadable(
-                    "the page that follows is the same page".to_owned(),
-                )),
-                Ok(read) => {
-                    self.next = Some(read.next.clone()).filter(|next| !next.is_empty());
-                    Ok(Some(Turn::Page(read)))
-                }
-                Err(RequestError::TooLong(_)) if self.size + 1 < PAGES.len() => {
-                    self.size += 1;
-                    continue;
-                }
-                Err(error) if is_gone(&error) && !at.is_empty() && self.restarts < RESTARTS => {
-                    self.restarts += 1;
-                    self.left = self.most.objects();
-                    self.next = Some(String::new());
-                    Ok(Some(Turn::Again))
-                }
-                Err(error) => Err(error),
-            };
-        }
-    }
-}
-
-/// Whether the server has forgotten the next page, or the version that a watch begins at.
-pub(in crate::live) fn is_gone(error: &RequestError) -> bool {
-    matches!(error, RequestError::Refused(refused) if refused.code == StatusCode::GONE)
 }
 
 /// Why a list could not be read, if it is because the kind is not there or not for us.
@@ -207,8 +74,8 @@ pub(in crate::live) fn is_closed(error: &RequestError) -> bool {
     }
 }
 
-/// Where to ask: in each of these namespaces, or, if there are none, in all at once.
-pub(in crate::live) fn each_or_all(namespaces: &[Text]) -> Vec<Option<Text>> {
+/// Where to ask: in each of these namespaces, or, if there are none, in the whole cluster at once.
+pub(in crate::live) fn namespaces_or_cluster(namespaces: &[Text]) -> Vec<Option<Text>> {
     match namespaces {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
@@ -221,13 +88,13 @@ impl LiveCluster {
         &self,
         scope: &Scope,
         selectors: &[Option<String>],
-        most: Most,
+        limit: Limit,
     ) -> Result<Found, ClusterError> {
         let asked = match &*scope.namespaces {
             [] => &self.inner.settings.namespaces,
             some => some,
         };
-        let namespaces = each_or_all(asked);
+        let namespaces = namespaces_or_cluster(asked);
         let mut listings = Vec::new();
         for kind in self.inner.kinds.iter() {
             let asked = namespaces.iter();
@@ -239,7 +106,7 @@ impl LiveCluster {
                 }));
             }
         }
-        let lists = join_all(listings.iter().map(|l| self.list_one(scope, l, most))).await;
+        let lists = join_all(listings.iter().map(|l| self.list_one(scope, l, limit))).await;
         let answers = listings.into_iter().zip(lists);
         merge(scope, answers.collect())
     }
@@ -248,22 +115,24 @@ impl LiveCluster {
         &self,
         scope: &Scope,
         listing: &Listing,
-        most: Most,
+        limit: Limit,
     ) -> Result<(Vec<Workload>, Vec<Malformed>), RequestError> {
         let (mut workloads, mut malformed) = (Vec::new(), Vec::new());
-        let mut walk = Walk::new(listing, most);
-        while let Some(turn) = walk.step(&self.inner.api, self.keys()).await? {
-            match turn {
-                Turn::Page(read) => {
-                    for seen in read.seen {
+        let api = &self.inner.api;
+        let mut pages = Pages::new(listing.collection(api).await?, limit);
+        let read = |page: &Page<'_>| listing.read(self.keys(), page);
+        while let Some(step) = pages.step(api, read).await? {
+            match step {
+                Step::Page(objects, _) => {
+                    for seen in objects.seen {
                         // Of others nothing is kept, so that a cluster is never held in memory.
                         if scope.admits(&seen.workload) {
                             workloads.push(seen.workload);
                         }
                     }
-                    malformed.extend(read.malformed);
+                    malformed.extend(objects.malformed);
                 }
-                Turn::Again => {
+                Step::Restarted => {
                     workloads.clear();
                     malformed.clear();
                 }

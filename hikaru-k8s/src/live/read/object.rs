@@ -24,25 +24,6 @@ use super::{
     pod, rollout,
 };
 
-/// A page of a list: its objects are read one by one.
-///
-/// An answer without `items` is an error: another object, or a proxy's page, would otherwise be read as an empty list.
-#[derive(Debug, Deserialize)]
-pub(in crate::live) struct Page<'a> {
-    pub(in crate::live) metadata: PageMetadata,
-    #[serde(borrow, deserialize_with = "nullable")]
-    pub(in crate::live) items: Vec<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::live) struct PageMetadata {
-    #[serde(default, rename = "continue", deserialize_with = "nullable")]
-    pub(in crate::live) next: String,
-    #[serde(default, deserialize_with = "nullable")]
-    pub(in crate::live) resource_version: String,
-}
-
 /// The note on a workload whose object has no annotations at all: a patch that adds one has to add the map.
 pub(in crate::live) const NO_ANNOTATIONS: AdapterNote = AdapterNote::new(1);
 

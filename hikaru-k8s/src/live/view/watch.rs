@@ -21,7 +21,7 @@ use super::{index::Index, look::Looks};
 use crate::live::{
     LiveCluster, Removed,
     clock::now,
-    read::list::{Listing, each_or_all},
+    read::list::{Listing, namespaces_or_cluster},
 };
 
 mod source;
@@ -115,7 +115,7 @@ impl WatchedCluster {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(live: LiveCluster, settings: WatchSettings) -> Self {
-        let namespaces = each_or_all(&live.inner.settings.namespaces);
+        let namespaces = namespaces_or_cluster(&live.inner.settings.namespaces);
         let mut listings = Vec::new();
         for kind in live.inner.kinds.iter() {
             listings.extend(namespaces.iter().map(|namespace| Listing {

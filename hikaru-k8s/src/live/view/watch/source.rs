@@ -23,8 +23,9 @@ use crate::live::{
     error::{Refused, RequestError},
     read::{
         discovery,
-        list::{Listing, Most, Turn, Walk, is_closed, is_gone},
+        list::{Listing, is_closed},
         object::{self, Seen},
+        pages::{Limit, Page, Pages, Step, is_gone},
     },
     view::index::{Cause, Index, SourceNumber, Trouble},
 };
@@ -185,24 +186,25 @@ impl Source {
     /// Lists everything, page by page, and gives the version that a watch goes on from.
     async fn list(&self) -> Result<Course, RequestError> {
         let (api, keys) = (&self.view.live.inner.api, self.view.live.keys());
-        let mut walk = Walk::new(&self.listing, Most::All);
         let mut begun = now();
         let mut version = String::new();
         self.view.change(|index| index.begin_list(self.number));
-        while let Some(turn) = walk.step(api, keys).await? {
-            match turn {
-                Turn::Again => {
+        let mut pages = Pages::new(self.listing.collection(api).await?, Limit::All);
+        let read = |page: &Page<'_>| self.listing.read(keys, page);
+        while let Some(step) = pages.step(api, read).await? {
+            match step {
+                Step::Restarted => {
                     tracing::debug!(kind = %self.listing.kind, "the list is begun again");
                     begun = now();
                     self.view.change(|index| index.begin_list(self.number));
                 }
-                Turn::Page(page) => {
+                Step::Page(objects, page) => {
                     version = page.resource_version;
                     self.view.change(|index| {
-                        for seen in page.seen {
+                        for seen in objects.seen {
                             self.put(index, seen);
                         }
-                        for malformed in page.malformed {
+                        for malformed in objects.malformed {
                             tracing::warn!(object = %malformed.id, "{}", malformed.message);
                             index.put_malformed(self.number, malformed);
                         }
@@ -259,8 +261,9 @@ impl Source {
     /// The version of the list at this moment: of one object, not of all.
     async fn version_now(&self) -> Result<Proof, RequestError> {
         let at = now();
-        let (api, keys) = (&self.view.live.inner.api, self.view.live.keys());
-        let page = self.listing.page(api, keys, 1, "").await?;
+        let api = &self.view.live.inner.api;
+        let collection = self.listing.collection(api).await?;
+        let ((), page) = collection.page(api, 1, "", |_| ()).await?;
         let version = number(&page.resource_version);
         let version = version.ok_or_else(|| {
             let found = &page.resource_version;
