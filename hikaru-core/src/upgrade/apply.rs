@@ -1,7 +1,5 @@
 //! Acting on a plan: guarded writes, each judged again when its state has changed, until it is done or no longer due.
 
-use std::time::Duration;
-
 use futures_util::{StreamExt as _, stream};
 
 use super::{
@@ -47,9 +45,10 @@ pub async fn apply(port: &dyn ClusterPort, clock: &dyn Clock, plan: Plan, mode: 
         let (mut now, mut later): (Vec<_>, Vec<_>) = going
             .into_iter()
             .partition(|attempts| attempts.pause().is_zero());
-        if now.is_empty() {
-            let longest = later.iter().map(Attempts::pause).max();
-            clock.sleep(longest.unwrap_or(Duration::ZERO)).await;
+        if now.is_empty()
+            && let Some(longest) = later.iter().map(Attempts::pause).max()
+        {
+            clock.sleep(longest).await;
             now = std::mem::take(&mut later);
         }
         advance(port, &mut now, mode).await;

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::mention::Weight;
+use super::severity::Concern;
 use super::text;
 use super::walk::{Manifest, Walked};
 use crate::yaml::{self, Documents, ImageRule, Piece};
@@ -54,12 +54,12 @@ impl Overrides {
     pub(super) fn read(
         walked: &Walked,
         root: &Path,
-        weight: &Weight<'_>,
+        concern: &Concern<'_>,
         faults: &mut Vec<Fault>,
     ) -> Result<Self, String> {
         let mut sources = Sources::default();
         for manifest in walked.manifests.iter().chain(&walked.kustomizations) {
-            sources.take(manifest, root, weight, faults);
+            sources.take(manifest, root, concern, faults);
         }
         sources.resolve(root, walked)
     }
@@ -126,7 +126,7 @@ impl Sources {
         &mut self,
         manifest: &Manifest,
         root: &Path,
-        weight: &Weight<'_>,
+        concern: &Concern<'_>,
         faults: &mut Vec<Fault>,
     ) {
         let name = manifest.path.file_name().and_then(|name| name.to_str());
@@ -171,7 +171,7 @@ impl Sources {
             };
             if let Err(problem) = taken {
                 let place = text::place(&manifest.file, problem.mark);
-                let severity = weight.weigh(&manifest.file, text.as_bytes());
+                let severity = concern.severity(&manifest.file, text.as_bytes());
                 faults.push(Fault::new(severity, place, problem.message));
             }
         }

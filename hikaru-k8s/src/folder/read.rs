@@ -7,8 +7,8 @@ use std::io::{self, Seek};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::mention::Weight;
 use super::overrides::Overrides;
+use super::severity::Concern;
 use super::text::{self, Unreadable, place};
 use super::walk::Manifest;
 use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Terms};
@@ -67,14 +67,14 @@ pub(super) fn workload(file: &str, object: &Object) -> Workload {
 pub(super) struct Reader<'r> {
     pub(super) terms: &'r Terms,
     pub(super) scope: &'r Scope,
-    pub(super) weight: &'r Weight<'r>,
+    pub(super) concern: &'r Concern<'r>,
     pub(super) overrides: &'r Overrides,
 }
 
 impl Reader<'_> {
     /// The workloads of a file that are looked for, and what is wrong with the rest.
     pub(super) fn manifest(&self, manifest: &Manifest, found: &mut Found) {
-        let (file, weight) = (manifest.file.as_str(), self.weight);
+        let (file, concern) = (manifest.file.as_str(), self.concern);
         let Found {
             workloads, faults, ..
         } = found;
@@ -83,14 +83,14 @@ impl Reader<'_> {
         };
         let (mut said, mut worst) = (0, Severity::Warning);
         // A document with a thousand odd objects is searched once.
-        let mut weighed: Option<((*const u8, usize), Severity)> = None;
+        let mut searched: Option<((*const u8, usize), Severity)> = None;
         let mut odd = |problem: yaml::Problem, part: &str| {
             let this = (part.as_ptr(), part.len());
-            let severity = match weighed {
+            let severity = match searched {
                 Some((known, severity)) if known == this => severity,
-                _ => weight.weigh(file, part.as_bytes()),
+                _ => concern.severity(file, part.as_bytes()),
             };
-            weighed = Some((this, severity));
+            searched = Some((this, severity));
             if said < FAULTS {
                 let place = place(file, problem.mark);
                 faults.push(Fault::new(severity, place, problem.message));
@@ -101,7 +101,7 @@ impl Reader<'_> {
         };
         let mut others = Vec::new();
         let mut see = |tree: &yaml::Tree<'_>, part: &str| {
-            if weight.is_mentioned(part.as_bytes()) {
+            if concern.is_mentioned(part) {
                 others.extend(yaml::other_kinds(tree, self.terms));
             }
         };
@@ -127,7 +127,7 @@ impl Reader<'_> {
 
     /// The text of a file. Where it cannot be had, nobody knows what is in it.
     fn text(&self, manifest: &Manifest, faults: &mut Vec<Fault>) -> Option<String> {
-        let (file, weight) = (manifest.file.as_str(), self.weight);
+        let (file, concern) = (manifest.file.as_str(), self.concern);
         let mut handle = match File::open(&manifest.path) {
             Ok(handle) => handle,
             // Gone since the walk: as if it had never been there.
@@ -138,15 +138,15 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let weigh_stream = |mut handle: &File| {
+        let severity_of = |mut handle: &File| {
             let severity = handle
                 .rewind()
-                .and_then(|()| weight.weigh_stream(file, handle));
+                .and_then(|()| concern.severity_of(file, handle));
             severity.unwrap_or(Severity::Failure)
         };
         if !manifest.named {
             let message = "is not read: its name is not UTF-8; rename it";
-            faults.push(Fault::new(weigh_stream(&handle), file, message));
+            faults.push(Fault::new(severity_of(&handle), file, message));
             return None;
         }
         let unreadable = match text::text(&mut handle) {
@@ -155,9 +155,9 @@ impl Reader<'_> {
         };
         let severity = match &unreadable {
             Unreadable::NotUtf8(bytes, _) | Unreadable::Encoded(bytes, _) => {
-                weight.weigh(file, bytes)
+                concern.severity(file, bytes)
             }
-            Unreadable::TooLarge(_) => weigh_stream(&handle),
+            Unreadable::TooLarge(_) => severity_of(&handle),
             // Nobody knows what is in it.
             Unreadable::Io(_) => Severity::Failure,
         };

@@ -1,19 +1,16 @@
-//! Writing: changes to the workloads of one file, judged against what the file says now, put into
-//! a new file that takes the old one's place in one step. Waiting for a file's turn is `desk`'s
-//! business, and what an edit may touch is `yaml`'s.
+//! Writing: changes to the workloads of one file, judged against what the file says now, put into a new file that takes the
+//! old one's place in one step. What an edit may touch is in `crate::yaml`.
 //!
-//! What holds whatever happens: at each moment the manifest is either the old one or the new one,
-//! whole; a process that is killed leaves at most a hidden temporary file, which no walk takes.
+//! What holds whatever happens: at each moment the manifest is either the old one or the new one, whole; a process that is
+//! killed leaves at most a hidden temporary file, which no walk takes.
 //!
-//! Two hikarus never interleave on one file: each holds an advisory lock on it (`flock`) from
-//! reading to renaming. Editors know no such lock, so the file is read and compared once more
-//! right before the rename. What stays open is an editor that saves between that comparison and
-//! the rename, a few microseconds: its text would be lost. No system call could close that
-//! without the editor's help. File systems without locks (some network shares) are written
-//! without one.
+//! Two processes never interleave on one file: each holds an advisory lock on it (`flock`) from reading to renaming. Editors
+//! know no such lock, so the file is read and compared once more right before the rename. What stays open is an editor that
+//! saves between that comparison and the rename, a few microseconds: its text would be lost. No system call could close that
+//! without the editor's help. File systems without locks (some network shares) are written without one.
 
-use hikaru_core::{Change, ClusterError, Mode};
-use std::collections::HashSet;
+use hikaru_core::{Change, ClusterError, Mode, WorkloadId};
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -24,78 +21,99 @@ use super::read::{self, Document};
 use super::text::{self, Unreadable};
 use crate::yaml::{self, Edit, Object, Place, Terms};
 
-/// How long to wait for another program's lock on a file. Ours hold it for milliseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for another program's lock on a file. hikaru holds it for milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at a lock.
-const NAP: Duration = Duration::from_millis(5);
+const LOCK_POLL: Duration = Duration::from_millis(5);
 
-type Outcome = Result<(), ClusterError>;
+type Answer = Result<(), ClusterError>;
 
-/// Writes changes to one file: each as if it were alone, all of the accepted ones with one
-/// rename. No two of them may be for the same workload. `file` is how people know the file, and
-/// `path` is its real path.
+/// Writes changes to one file: each as if it were alone, all of the accepted ones with one rename. One answer for each. `file`
+/// is how users know the file, and `path` is its real path.
 pub(super) fn write(
     path: &Path,
     file: &str,
     terms: &Terms,
-    changes: &[(&Change, Mode)],
-) -> Vec<Outcome> {
-    let all = |error: ClusterError| changes.iter().map(|_| Err(error.clone())).collect();
+    changes: &[&Change],
+    mode: Mode,
+) -> Vec<Answer> {
     let opened = match Opened::open(path, file) {
         Ok(opened) => opened,
-        Err(error) => return all(error),
+        Err(error) => return vec![Err(error); changes.len()],
     };
-    // Odd objects are nobody's here: what was judged is not among them.
+    let text = &opened.text;
+    // Objects that cannot be read are passed over: what was judged is not among them.
     let wanted: HashSet<usize> = changes
         .iter()
-        .filter_map(|(change, _)| Some(place(change)?.document()))
+        .filter_map(|change| Some(place(change)?.document()))
         .collect();
     let wanted = |number: usize| wanted.contains(&number);
     let (mut pass, mut see) = (|_, _: &str| {}, |_: &yaml::Tree<'_>, _: &str| {});
-    let documents = read::documents(&opened.text, terms, &wanted, &mut pass, &mut see);
-    let batch = Batch {
-        file,
-        terms,
-        text: &opened.text,
-        documents: &documents,
-    };
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(changes.len());
-    let mut planned: Vec<Planned<'_>> = Vec::new();
-    for (index, (change, mode)) in changes.iter().enumerate() {
-        outcomes.push(match batch.plan(change) {
-            Ok(edits) => {
-                planned.push(Planned {
-                    index,
-                    mode: *mode,
-                    edits,
-                });
-                Ok(())
+    let documents = read::documents(text, terms, &wanted, &mut pass, &mut see);
+    let objects = documents.iter().enumerate().flat_map(|(at, document)| {
+        let objects = document.objects.iter();
+        objects.map(move |object| (&object.place, (at, object)))
+    });
+    let objects: HashMap<&Place, (usize, &Object)> = objects.collect();
+
+    let mut answers = vec![Ok(()); changes.len()];
+    // The edits of each document, and the changes that they belong to.
+    let mut edits: Vec<(Vec<Edit<'_>>, Vec<usize>)> = Vec::new();
+    edits.resize_with(documents.len(), Default::default);
+    let mut written: HashSet<&WorkloadId> = HashSet::new();
+    for (index, change) in changes.iter().enumerate() {
+        let planned = match place(change).and_then(|place| objects.get(&place)) {
+            // A second change of one workload was judged on what the first takes away.
+            Some((document, object)) if written.insert(&change.judged().id) => {
+                plan(file, text, object, change).map(|edits| (*document, edits))
             }
-            Err(error) => Err(error),
-        });
+            _ => Err(ClusterError::Stale),
+        };
+        match planned {
+            Ok((document, more)) => {
+                edits[document].0.extend(more);
+                edits[document].1.push(index);
+            }
+            Err(error) => answers[index] = Err(error),
+        }
     }
-    for mode in [Mode::DryRun, Mode::Commit] {
-        let these: Vec<&Planned<'_>> = planned.iter().filter(|plan| plan.mode == mode).collect();
-        if these.is_empty() {
+    let mut new = String::with_capacity(text.len() + 64 * changes.len());
+    let mut at = 0;
+    let mut accepted: Vec<usize> = Vec::new();
+    for (Document { range, objects }, (edits, indices)) in documents.iter().zip(&edits) {
+        if edits.is_empty() {
             continue;
         }
-        let written = batch.edited(&these, &mut outcomes).map_or(Ok(()), |new| {
-            match mode {
-                Mode::Commit => opened.replace(path, file, &new),
-                // Nothing is created, not even for a moment.
-                Mode::DryRun => may_replace(path, file),
+        match yaml::edit(text, range.clone(), objects, edits, terms) {
+            Ok(edited) => {
+                new.push_str(text.get(at..range.start).unwrap_or_default());
+                new.push_str(&edited);
+                at = range.end;
+                accepted.extend(indices);
             }
-        });
-        if let Err(error) = written {
-            for plan in these {
-                let outcome = &mut outcomes[plan.index];
-                if outcome.is_ok() {
-                    *outcome = Err(error.clone());
+            // The document stays as it is.
+            Err(problem) => {
+                for index in indices {
+                    answers[*index] = Err(refused_edit(file, &problem));
                 }
             }
         }
     }
-    outcomes
+    new.push_str(text.get(at..).unwrap_or_default());
+    if accepted.is_empty() {
+        return answers;
+    }
+    let replaced = match mode {
+        Mode::Commit => opened.replace(path, file, &new),
+        // Nothing is created, not even for a moment.
+        Mode::DryRun => may_replace(path, file),
+    };
+    if let Err(error) = replaced {
+        for index in accepted {
+            answers[index] = Err(error.clone());
+        }
+    }
+    answers
 }
 
 /// Where in its file a change's workload stood.
@@ -104,127 +122,45 @@ fn place(change: &Change) -> Option<Place> {
     Place::parse(origin.rsplit_once('#')?.1)
 }
 
-/// A change that fits what the file says, as edits.
-struct Planned<'b> {
-    index: usize,
-    mode: Mode,
-    edits: Vec<Planted<'b>>,
-}
-
-/// An edit and the document that it is in, counted from 0.
-struct Planted<'b> {
-    document: usize,
-    object: &'b Object,
-    container: usize,
-    to: hikaru_core::Text,
-}
-
-impl Planted<'_> {
-    fn edit(&self) -> Edit<'_> {
-        Edit {
-            object: self.object,
-            container: self.container,
-            to: &self.to,
+/// The edits of a change, if what it was judged on still holds for the object that stands in its place now.
+fn plan<'o>(
+    file: &str,
+    text: &str,
+    object: &'o Object,
+    change: &'o Change,
+) -> Result<Vec<Edit<'o>>, ClusterError> {
+    let mut now = read::workload(file, object);
+    // What other files decide was looked at when it was judged; this writes one file, and tests that.
+    for container in &mut now.containers {
+        if let Some(judged) = change.judged().container(&container.name) {
+            container.overridden = judged.overridden.clone();
         }
     }
-}
-
-struct Batch<'b> {
-    file: &'b str,
-    terms: &'b Terms,
-    text: &'b str,
-    documents: &'b [Document],
-}
-
-impl<'b> Batch<'b> {
-    /// Judges a change against what the file says now.
-    fn plan(&self, change: &Change) -> Result<Vec<Planted<'b>>, ClusterError> {
-        let place = place(change).ok_or(ClusterError::NotFound)?;
-        let document = place.document().wrapping_sub(1);
-        let object = self
-            .documents
-            .get(document)
-            .and_then(|document| document.objects.iter().find(|object| object.place == place))
-            .ok_or(ClusterError::Stale)?;
-        let mut now = read::workload(self.file, object);
-        // What other files decide was looked at when it was judged; this writes one file, and tests that.
-        for container in &mut now.containers {
-            if let Some(judged) = change.judged().container(&container.name) {
-                container.overridden = judged.overridden.clone();
-            }
-        }
-        // Another workload in its place: documents have moved.
-        if now.id != change.judged().id || !change.holds_for(&now) {
-            return Err(ClusterError::Stale);
-        }
-        let mut edits = Vec::new();
-        for (judged, edit) in change.edited() {
-            let container = now
-                .containers
-                .iter()
-                .position(|container| container == judged)
-                .ok_or(ClusterError::Stale)?;
-            let planted = Planted {
-                document,
-                object,
-                container,
-                to: edit.to().clone(),
-            };
-            yaml::check(self.text, &planted.edit()).map_err(|problem| self.refused(&problem))?;
-            edits.push(planted);
-        }
-        Ok(edits)
+    // Another workload in its place: documents have moved.
+    if now.id != change.judged().id || !change.holds_for(&now) {
+        return Err(ClusterError::Stale);
     }
-
-    fn refused(&self, problem: &yaml::Problem) -> ClusterError {
-        let place = text::place(self.file, problem.mark);
-        ClusterError::Invalid(format!("{place}: {}", problem.message))
-    }
-
-    /// The text after these changes; `None` if none of them can be made. A document in which they
-    /// cannot be made stays as it is.
-    fn edited(&self, plans: &[&Planned<'_>], outcomes: &mut [Outcome]) -> Option<String> {
-        let mut new = String::with_capacity(self.text.len() + 64 * plans.len());
-        let mut at = 0;
-        let mut touched = false;
-        // Plans by document, in the order of the file.
-        let mut order: Vec<(usize, &Planned<'_>)> = plans
+    let mut edits = Vec::new();
+    for (judged, edit) in change.edited() {
+        let container = now
+            .containers
             .iter()
-            .filter_map(|plan| Some((plan.edits.first()?.document, *plan)))
-            .collect();
-        order.sort_by_key(|(document, _)| *document);
-        for group in order.chunk_by(|a, b| a.0 == b.0) {
-            let Some(document) = group.first().and_then(|(at, _)| self.documents.get(*at)) else {
-                continue;
-            };
-            let edits: Vec<Edit<'_>> = group
-                .iter()
-                .flat_map(|(_, plan)| plan.edits.iter().map(Planted::edit))
-                .collect();
-            let objects: Vec<&Object> = document.objects.iter().collect();
-            match yaml::edit(
-                self.text,
-                document.range.clone(),
-                &objects,
-                &edits,
-                self.terms,
-            ) {
-                Ok(text) => {
-                    new.push_str(self.text.get(at..document.range.start)?);
-                    new.push_str(&text);
-                    at = document.range.end;
-                    touched = true;
-                }
-                Err(problem) => {
-                    for (_, plan) in group {
-                        outcomes[plan.index] = Err(self.refused(&problem));
-                    }
-                }
-            }
-        }
-        new.push_str(self.text.get(at..)?);
-        touched.then_some(new)
+            .position(|container| container == judged)
+            .ok_or(ClusterError::Stale)?;
+        let edit = Edit {
+            object,
+            container,
+            to: edit.to(),
+        };
+        yaml::check(text, &edit).map_err(|problem| refused_edit(file, &problem))?;
+        edits.push(edit);
     }
+    Ok(edits)
+}
+
+fn refused_edit(file: &str, problem: &yaml::Problem) -> ClusterError {
+    let place = text::place(file, problem.mark);
+    ClusterError::Invalid(format!("{place}: {}", problem.message))
 }
 
 /// A file that is locked, and what it said then.
@@ -245,15 +181,15 @@ impl Opened {
             };
             match handle.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
-                    std::thread::sleep(NAP);
+                Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => {
+                    std::thread::sleep(LOCK_POLL);
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(ClusterError::Unavailable {
                         message: format!(
                             "{file}: another program has locked it for more than {} s",
-                            PATIENCE.as_secs()
+                            LOCK_TIMEOUT.as_secs()
                         ),
                         retry_after: None,
                     });
@@ -267,7 +203,7 @@ impl Opened {
             // Whoever had the lock before may have put a new file in its place.
             match fs::metadata(path) {
                 Ok(now) if same_file(&metadata, &now) => {}
-                Ok(_) if start.elapsed() < PATIENCE => continue,
+                Ok(_) if start.elapsed() < LOCK_TIMEOUT => continue,
                 Ok(_) => return Err(ClusterError::Stale),
                 Err(error) => return Err(gone_or(error, file, "read")),
             }

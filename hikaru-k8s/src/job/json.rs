@@ -94,7 +94,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number without end"))?;
+        let number = Number::from_f64(value)
+            .ok_or_else(|| E::custom("a number that is infinite or not a number"))?;
         Ok(Value::Number(number))
     }
 

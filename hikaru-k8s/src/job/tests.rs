@@ -122,7 +122,7 @@ fn what_is_no_job_says_so() {
         ),
         (
             &job.replace("name: a", "name: a, b: .inf"),
-            "found a number without end: .inf",
+            "found a number that is infinite or not a number: .inf",
         ),
         (&job.replace("name: a", "name: *b"), "line 3, column "),
         ("{{ .Values.job }}", "{{"),

@@ -4,10 +4,11 @@
 //! and compared before anybody sees it. Which image goes where is decided elsewhere.
 
 use granit_parser::ScalarStyle;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::documents::{Documents, Piece};
-use super::manifest::{self, Object, Spot, Terms};
+use super::manifest::{self, Object, Place, Spot, Terms};
 use super::path::Detour;
 use super::scalar::{Plain, plain};
 use super::{Problem, tree};
@@ -30,14 +31,14 @@ struct Splice {
 }
 
 /// Writes images into a document. Returns the document's new text; `range` is the document's
-/// place in `text`, and `objects` is all that was read from it.
+/// place in `text`, and `objects` is all that was read from it. Linear in the document's size.
 ///
 /// # Errors
 /// An image that must not or cannot be written in its place, and what a person can do about it.
 pub(crate) fn edit(
     text: &str,
     range: Range<usize>,
-    objects: &[&Object],
+    objects: &[Object],
     edits: &[Edit<'_>],
     terms: &Terms,
 ) -> Result<String, Problem> {
@@ -199,12 +200,7 @@ fn verify(old: &str, new: &str, start: usize, splices: &[Splice]) -> Result<(), 
 }
 
 /// The new text reads as the old one did, but for the images that were to be written.
-fn compare(
-    new: &str,
-    objects: &[&Object],
-    edits: &[Edit<'_>],
-    terms: &Terms,
-) -> Result<(), String> {
+fn compare(new: &str, objects: &[Object], edits: &[Edit<'_>], terms: &Terms) -> Result<(), String> {
     let mut pieces = Documents::new(new);
     let tree = match (pieces.next(), pieces.next()) {
         (Some(Piece::Document(tree)), None) => tree,
@@ -219,12 +215,13 @@ fn compare(
     if found.len() != objects.len() {
         return Err("other objects would have changed".to_owned());
     }
+    let mut edits_of: HashMap<&Place, Vec<&Edit<'_>>> = HashMap::new();
+    for edit in edits {
+        edits_of.entry(&edit.object.place).or_default().push(edit);
+    }
     for (before, after) in objects.iter().zip(&found) {
         let mut expected = before.workload.clone();
-        for edit in edits
-            .iter()
-            .filter(|edit| edit.object.place == before.place)
-        {
+        for edit in edits_of.get(&before.place).into_iter().flatten() {
             if let Some(container) = expected.containers.get_mut(edit.container) {
                 container.image = edit.to.into();
             }

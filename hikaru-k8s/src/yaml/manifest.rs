@@ -45,7 +45,7 @@ const CONTAINERS: usize = 1_000;
 pub(crate) type Marks = BTreeMap<Text, (Text, Mark)>;
 
 /// Which object of a file: the document from 1, then, in a list, the item from 1: `2`, `1.3`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place(Vec<usize>);
 
 impl Place {

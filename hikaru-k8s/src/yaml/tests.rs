@@ -8,6 +8,7 @@ mod edits;
 mod hostile;
 mod objects;
 mod properties;
+mod second_opinion;
 
 /// What is read from a text, a line an object or problem, in the order of the text:
 /// `PLACE namespace/Kind/name [owner/repo/branch] {setting=value} container=image@line:column`.
@@ -118,7 +119,6 @@ fn upgrade(text: &str, container: &str, to: &str) -> Result<String, String> {
                 });
             }
         }
-        let objects: Vec<&Object> = objects.iter().collect();
         let range = tree.range.clone();
         new.push_str(&text[at..range.start]);
         new.push_str(

@@ -146,7 +146,9 @@ impl Writer<'_, '_> {
                     super::scalar::Numeric::Signed(n) => Some(Number::from(n)),
                     super::scalar::Numeric::Float(n) => Number::from_f64(n),
                 });
-                let number = number.ok_or_else(|| self.no_json(node, "a number without end"))?;
+                let number = number.ok_or_else(|| {
+                    self.no_json(node, "a number that is infinite or not a number")
+                })?;
                 Ok(Value::Number(number))
             }
             Plain::Text => {
