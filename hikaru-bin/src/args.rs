@@ -27,8 +27,8 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the arguments and variables of this process; help and errors end it. An empty variable is none, as CI sets
-    /// those of absent expressions. Where flags exclude each other, one that was typed wins over a variable.
+    /// Reads the arguments and variables of this process; help and errors end it. An empty variable counts as not set, because
+    /// CI sets the variables of absent expressions so. Where flags exclude each other, one that was typed wins over a variable.
     pub(crate) fn read() -> Self {
         let empty = |arg: &clap::Arg| {
             let variable = arg.get_env().and_then(std::env::var_os);

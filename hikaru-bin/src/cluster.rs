@@ -44,7 +44,7 @@ const KINDS: &str = "HIKARU_KINDS";
 const WATCH_NAMESPACES: &str = "HIKARU_WATCH_NAMESPACES";
 const OLD_NAMESPACES: &str = "HIKARU_NAMESPACES";
 
-/// The variables of who may run what.
+/// The variables of the policy for Jobs.
 const JOB_NAMESPACES: &str = "HIKARU_JOB_NAMESPACES";
 const JOB_SERVICE_ACCOUNTS: &str = "HIKARU_JOB_SERVICE_ACCOUNTS";
 const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
@@ -94,7 +94,7 @@ pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched
 /// The cluster of a service.
 pub(crate) struct Watched {
     pub(crate) port: Arc<dyn ClusterPort>,
-    /// What is known of a live one, for its figures.
+    /// The view of a live cluster, for its figures.
     pub(crate) view: Option<WatchedCluster>,
 }
 
@@ -144,7 +144,7 @@ fn names_or_all<E: Display>(
     Ok(Some(names).filter(|names| !names.is_empty()).map(Some))
 }
 
-/// Who may run which Jobs. By default: in the connection's own namespace, or in all where there is none, as the
+/// The policy for Jobs. By default: in the connection's own namespace, or in all where there is none, as the
 /// ServiceAccount `default`, nothing privileged.
 fn job_policy(
     variable: &dyn Fn(&str) -> Option<String>,

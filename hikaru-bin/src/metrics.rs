@@ -80,7 +80,7 @@ pub(crate) struct Figures {
     view: Option<View>,
 }
 
-/// What is known of a live cluster, asked when somebody reads the figures.
+/// What is known of a live cluster, asked when the figures are read.
 struct View {
     cluster: WatchedCluster,
     objects: Gauge,
@@ -331,7 +331,7 @@ impl Measured {
     }
 }
 
-/// So many writes are in flight until this is dropped, also when nobody waits for them any more.
+/// So many writes are in flight until this is dropped, also when their caller has gone.
 struct InFlight<'f> {
     gauge: &'f Gauge,
     writes: i64,

@@ -1,5 +1,5 @@
 //! What the kernel says of this process, under the names that Prometheus' client libraries have agreed on: `process_…`. Read
-//! from /proc when somebody reads the figures; where there is no /proc, there are no such figures.
+//! from /proc when the figures are read; where there is no /proc, there are no such figures.
 
 use std::{fmt, fs};
 
@@ -136,7 +136,7 @@ impl Figures {
     }
 }
 
-/// The number behind a name at the beginning of a line. Of `unlimited` there is none.
+/// The number behind a name at the beginning of a line. `None` for `unlimited`.
 fn first_number(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

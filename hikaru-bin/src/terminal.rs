@@ -9,7 +9,7 @@ use hikaru_core::Escaped;
 /// The longest line of progress, in characters: terminals are seldom narrower.
 const WIDTH: usize = 79;
 
-/// Writes a result to standard output. A reader who has gone away is no error: `hikaru … | head` is fine.
+/// Writes a result to standard output. A reader that closes the pipe is no error: `hikaru … | head` is fine.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     write_out(&format!("{}\n", text.trim_end()))
 }
@@ -50,7 +50,7 @@ impl Progress {
         Self { shown: false }
     }
 
-    /// Whether anybody would see it.
+    /// Whether it is shown: standard error is a terminal.
     pub(crate) fn is_seen() -> bool {
         io::stderr().is_terminal()
     }

@@ -44,8 +44,8 @@ pub struct Limits {
     /// least 1.
     pub job_logs: usize,
     /// How long a request may take until it is answered; then the answer is 504, while an upgrade that was begun goes on.
-    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. Who waits for a Job to end
-    /// has the time that was asked for besides.
+    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. A caller that waits for a Job to end
+    /// has the time that it asked for besides.
     pub answer: Duration,
     /// How long a client may take until it has a whole answer; then its connection is closed. Default 60 s: an answer of a
     /// megabyte in that time is a slow line.

@@ -1,4 +1,4 @@
-//! What a server tells whoever keeps its figures, and in which format they are asked for. The registry, and what is measured
+//! What a server tells the keeper of its figures, and in which format they are asked for. The registry, and what is measured
 //! elsewhere, belong to the keeper. Decisions and Jobs are told by the port `Observer` of hikaru-core.
 
 use std::time::Duration;

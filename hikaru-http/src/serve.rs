@@ -121,7 +121,7 @@ impl Bound {
     }
 }
 
-/// The life of a server in the hands of whoever can end it: dropped, the server is aborted.
+/// The life of a server, held by the value that can end it: dropped, the server is aborted.
 struct Owned(Arc<Life>);
 
 impl Drop for Owned {
@@ -167,7 +167,7 @@ impl Draining {
 
     /// Drops what is still under way. Gives the number of upgrades, removals of marks and creations of Jobs that were not
     /// finished: each of their writes was applied whole or not at all. Repeating an upgrade is safe; before a Job is created
-    /// again somebody should look whether it is there.
+    /// again a person should look whether it is there.
     pub fn abort(self) -> usize {
         self.life.0.under_way()
     }

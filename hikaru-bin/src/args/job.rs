@@ -102,7 +102,7 @@ pub(crate) struct JobFrom {
     pub(crate) cluster: Cluster,
 }
 
-/// Whether a Job is created at all, and whether somebody waits for its end.
+/// Whether a Job is created at all, and whether the command waits for its end.
 #[derive(Debug, Group)]
 pub(crate) struct Course {
     /// Test everything, create nothing

@@ -1,5 +1,5 @@
-//! `hikaru job`: runs Jobs, waits for them, tells of them. Where a definition comes from is in `definition`, how somebody
-//! waits in `wait`.
+//! `hikaru job`: runs Jobs, waits for them, tells of them. Where a definition comes from is in `definition`, how the
+//! end of a Job is waited for in `wait`.
 
 mod definition;
 mod wait;

@@ -1,4 +1,4 @@
-//! A report as a table or as JSON, and what is told beside it.
+//! A report as a table or as JSON on standard output, and warnings, faults and near misses on standard error.
 
 use std::collections::BTreeMap;
 

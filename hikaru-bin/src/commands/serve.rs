@@ -123,7 +123,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// How many connections are served at once: the usual number, or the share of the file descriptors that the process may
-/// have: a half, an eighth. What is left is for the cluster and for files.
+/// have: a half, an eighth. The others are for the cluster and for files.
 fn share(descriptors: Option<u64>, part: u64, usual: usize) -> usize {
     let share = descriptors.map(|all| usize::try_from(all / part).unwrap_or(usize::MAX));
     share.unwrap_or(usual).clamp(1, usual)
@@ -165,7 +165,7 @@ fn log(level: Log, format: Option<LogFormat>) {
         Log::Info => tracing::Level::INFO,
         Log::Debug => tracing::Level::DEBUG,
     };
-    // Libraries below us speak at debug of their own business.
+    // Libraries write lines at debug level that say nothing of hikaru.
     let ours = tracing_subscriber::filter::Targets::new()
         .with_default(level.min(tracing::Level::WARN))
         .with_targets([
@@ -203,7 +203,7 @@ fn log(level: Log, format: Option<LogFormat>) {
         .init();
 }
 
-/// Who may call, by the variables and flags.
+/// How callers are recognized, by the variables and flags.
 fn authentication(
     args: &Serve,
     variable: &dyn Fn(&str) -> Option<String>,

@@ -81,7 +81,7 @@ fn duplicate_keys_are_told_by_file_and_line() {
 }
 
 #[test]
-fn a_deployment_without_a_name_is_told_and_one_without_containers_is_none() {
+fn a_deployment_without_a_name_is_told_and_one_without_containers_is_passed_over() {
     check(
         &good().replace("  name: good\n", ""),
         1,
@@ -140,7 +140,7 @@ fn an_alias_bomb_is_harmless() {
 }
 
 #[test]
-fn folders_that_are_none() {
+fn paths_that_are_no_folder_are_errors() {
     hikaru(&["upgrade", NEW, "--manifests", "/nowhere/at/all"])
         .exits(1)
         .tells(&["error: ", "/nowhere/at/all"]);

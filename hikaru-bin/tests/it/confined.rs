@@ -76,7 +76,7 @@ fn another_namespace_is_neither_read_nor_written() {
 
 /// It confined less, and to pass it over would confine nothing at all.
 #[test]
-fn the_name_that_the_variable_had_is_an_error() {
+fn the_old_name_of_the_variable_is_an_error() {
     let (_guard, shop) = example("shop");
     for args in [
         &["upgrade", NEW, "--manifests", &shop][..],

@@ -84,7 +84,7 @@ fn variables_that_are_wrong_are_named() {
 }
 
 #[test]
-fn both_spellings_of_a_variable_are_heard() {
+fn both_spellings_of_a_variable_are_read() {
     // A shell cannot set it, but env can, and so can a pod.
     let url = nobody();
     let mut env = Command::new("env");

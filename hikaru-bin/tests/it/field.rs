@@ -212,7 +212,7 @@ fn two_builds_in_one_pod_fail_a_strict_call() {
 }
 
 #[test]
-fn one_wrong_post_is_told_of() {
+fn a_build_that_is_higher_than_the_posted_one_is_named() {
     let wrong = one("ghcr.io/acme/shop:acme_shop_main_999999999.0.0_1_deadbeef");
     let (ran, _) = upgrade(&wrong, POSTED, &[]);
     ran.exits(0).tells(&[

@@ -76,7 +76,7 @@ fn bad_flags_and_arguments() {
 }
 
 #[test]
-fn a_typed_flag_wins_over_a_variable_and_an_empty_one_is_none() {
+fn a_typed_flag_wins_over_a_variable_and_an_empty_one_does_not_count() {
     let (_guard, dir) = folder(&[("a.yaml", "")]);
     let run = |variable: (&str, &str), args: &[&str]| {
         let ran = hikaru_with(&[variable], args);

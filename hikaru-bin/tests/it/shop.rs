@@ -393,7 +393,7 @@ fn unhold_refuses_in_a_folder_and_names_file_and_line() {
 }
 
 #[test]
-fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
+fn a_typed_flag_wins_over_a_variable_and_an_empty_variable_does_not_count() {
     let (_guard, shop) = example("shop");
     let plan = ["candidates", NEW, "--manifests", &shop];
     hikaru_with(&[("HIKARU_CONTEXT", "prod")], &plan).exits(0);
@@ -429,7 +429,7 @@ fn what_is_typed_wins_over_a_variable_and_an_empty_variable_is_none() {
 }
 
 #[test]
-fn formats_of_ones_own() {
+fn other_formats_read_other_tags() {
     let formats = [("HIKARU_TAG_FORMATS", "o_r_b_v_c_s,v")];
     hikaru_with(&formats, &["tag", "web:1.4.2"])
         .exits(0)

@@ -69,7 +69,7 @@ fn other_tags_have_a_reason_and_no_build() {
 }
 
 #[test]
-fn what_is_no_image_has_an_error_and_no_repository() {
+fn a_text_that_is_no_image_has_an_error_and_no_repository() {
     for (image, error) in [
         ("", "expected an image reference, found an empty text"),
         (

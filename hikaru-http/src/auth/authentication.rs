@@ -13,11 +13,11 @@ use super::{AuthRequest, Authenticator, Denied, browser, tokens::Tokens};
 /// Who may call.
 #[derive(Clone, Debug)]
 pub enum Authentication {
-    /// Who has one of these bearer tokens (RFC 6750).
+    /// Callers with one of these bearer tokens (RFC 6750).
     Tokens(Tokens),
-    /// Everybody on this machine, browsers kept out: the server has to listen on a loopback address.
+    /// All callers on this machine, except browsers: the server has to listen on a loopback address.
     Loopback,
-    /// Everybody who reaches the server, on any address; only what a browser sends for a web page is refused. For
+    /// All callers that reach the server, on any address; only requests that a browser sends for a web page are refused. For
     /// networks that are protected by other means.
     Insecure,
 }

@@ -222,7 +222,7 @@ impl AsyncWrite for Socket {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
-        // More may come of a header that hyper refused, and of a body that nobody reads.
+        // More may come of a header that hyper refused, and of a body that is not read.
         let has_unread_body = self.progress.has_unread_body.load(Ordering::Relaxed);
         if has_unread_body || self.progress.is_heard() {
             ready!(self.poll_linger(cx))?;

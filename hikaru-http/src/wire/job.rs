@@ -24,7 +24,7 @@ pub enum DefinitionError {
     /// No UTF-8.
     #[error("expected UTF-8, found another byte at byte {at}")]
     NotUtf8 {
-        /// The offset of the first byte that is none, from 0.
+        /// The offset of the first byte that is not UTF-8, from 0.
         at: usize,
     },
     /// Another encoding, by its byte order mark.
@@ -87,7 +87,7 @@ pub struct Created {
     /// What its sender should know, in the server's words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What became of it, where somebody waited.
+    /// What became of it, if the call waited for its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
 }
@@ -105,7 +105,7 @@ impl Created {
         }
     }
 
-    /// As it would have been: the uid of a dry run is nobody's.
+    /// As it would have been: no object has the uid of a dry run.
     pub fn dry(created: &JobCreated) -> Self {
         Self {
             uid: None,

@@ -518,7 +518,7 @@ async fn a_plain_answer_has_the_warnings_there_are() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_read_makes_an_answer_incomplete() {
+async fn workloads_that_cannot_be_read_make_an_answer_incomplete() {
     let found = |severity| {
         move || {
             let web = workload("shop", "Deployment", "web", &[("web", POSTED)]);

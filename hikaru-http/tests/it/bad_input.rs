@@ -8,7 +8,7 @@ use crate::{
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
 #[tokio::test]
-async fn images_that_are_none() {
+async fn texts_that_are_no_image_are_refused() {
     let cluster = shop();
     let server = serve(cluster.clone()).await;
     let long = "x".repeat(5000);
@@ -92,7 +92,7 @@ async fn images_that_are_none() {
 }
 
 #[tokio::test]
-async fn parameters_that_nobody_knows() {
+async fn unknown_parameters_are_refused_by_name() {
     let cluster = shop();
     let server = serve(cluster.clone()).await;
     for (method, target, query, sentence) in [
@@ -144,7 +144,7 @@ async fn parameters_that_nobody_knows() {
 }
 
 #[tokio::test]
-async fn routes_and_methods() {
+async fn unknown_routes_are_404_and_other_methods_405() {
     let server = serve(shop()).await;
     for target in [
         "/",
@@ -198,7 +198,7 @@ async fn routes_and_methods() {
 }
 
 #[tokio::test]
-async fn what_is_no_http() {
+async fn bytes_that_are_no_http_are_answered_400_and_the_connection_is_closed() {
     let server = serve(shop()).await;
     for (bytes, status) in [
         (&b"\r\n\r\nGET\r\n\r\n"[..], 400),

@@ -34,7 +34,7 @@ async fn check(head: &str, local: Option<&str>, insecure: Option<&str>) {
 }
 
 #[tokio::test]
-async fn hosts() {
+async fn only_names_of_this_machine_are_answered() {
     let foreign = Some("foreign-host");
     for (host, local) in [
         ("localhost", None),
@@ -80,7 +80,7 @@ async fn the_authority_of_an_absolute_target_counts() {
 }
 
 #[tokio::test]
-async fn origins() {
+async fn requests_of_web_pages_are_refused() {
     let browser = Some("browser");
     for (headers, expected) in [
         ("Origin: https://evil.example", browser),

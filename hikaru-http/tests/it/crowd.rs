@@ -37,7 +37,7 @@ async fn status(to: SocketAddr, method: &str, target: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn who_asks_is_answered_among_two_thousand_who_never_finish_their_heads() {
+async fn requests_are_answered_among_two_thousand_clients_that_never_finish_their_headers() {
     let mut limits = Limits::default();
     limits.connections = 64;
     limits.probe_connections = 8;
@@ -218,7 +218,7 @@ async fn a_client_that_takes_its_answer_too_slowly_is_cut_off() {
 }
 
 #[tokio::test]
-async fn heads_that_are_not_whole_cannot_hold_more_than_so_many_bytes() {
+async fn unfinished_headers_hold_a_bounded_number_of_bytes() {
     let mut limits = Limits::default();
     limits.heads_bytes = 64 * 1024;
     let server = serve_with(shop(), Authentication::Loopback, limits).await;
@@ -240,7 +240,7 @@ async fn heads_that_are_not_whole_cannot_hold_more_than_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn slow_clients_cannot_hold_more_than_so_many_bytes_of_answers() {
+async fn answers_to_slow_clients_hold_a_bounded_number_of_bytes() {
     let mut limits = Limits::default();
     limits.answers_bytes = 256 * 1024;
     let server = serve_with(large(), Authentication::Loopback, limits).await;

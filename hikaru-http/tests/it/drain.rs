@@ -115,7 +115,7 @@ async fn a_drain_closes_what_is_idle() {
 }
 
 #[tokio::test]
-async fn who_has_connected_when_the_drain_begins_is_answered() {
+async fn clients_that_connected_before_the_drain_are_answered() {
     let server = serve(shop()).await;
     let address = server.address();
     let mut accepted = Client::connect(address).await;
@@ -134,7 +134,7 @@ async fn who_has_connected_when_the_drain_begins_is_answered() {
 }
 
 #[tokio::test]
-async fn while_balancers_look_elsewhere_probes_say_draining() {
+async fn during_the_drain_delay_readyz_says_draining() {
     let gate = Gate::new(shop());
     let mut limits = Limits::default();
     limits.drain_delay = LONG;

@@ -244,7 +244,7 @@ async fn a_job_is_created_from_a_cronjob() {
 }
 
 #[tokio::test]
-async fn what_the_cluster_refuses() {
+async fn each_error_of_the_cluster_has_its_status_and_sentence() {
     use ClusterError as E;
     let unavailable = E::Unavailable {
         message: "429".into(),
@@ -443,7 +443,7 @@ async fn logs_are_handed_out() {
 }
 
 #[tokio::test]
-async fn names_that_are_none() {
+async fn texts_that_are_no_names_are_refused() {
     let server = mocked(|_| {}).await;
     for (part, sentence) in [
         ("", "expected a namespace"),

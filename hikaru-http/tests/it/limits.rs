@@ -71,7 +71,7 @@ async fn a_long_body_is_refused_unread() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_ends() {
+async fn a_body_without_end_is_cut_off() {
     let server = serve(shop()).await;
     let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
     let mut client = Client::connect(server.address()).await;
@@ -106,7 +106,7 @@ async fn an_answer_arrives_although_a_body_is_still_sent() {
 }
 
 #[tokio::test]
-async fn headers_without_end_end() {
+async fn headers_without_end_are_431() {
     let server = serve(shop()).await;
     let mut client = Client::connect(server.address()).await;
     client
@@ -127,7 +127,7 @@ async fn headers_without_end_end() {
 }
 
 #[tokio::test]
-async fn too_many_headers() {
+async fn more_headers_than_the_limit_are_431() {
     let server = limited(|limits| limits.headers = 10).await;
     for (count, status) in [(9, 200), (10, 431)] {
         let mut head = "GET /livez HTTP/1.1\r\nHost: localhost\r\n".to_owned();
@@ -142,7 +142,7 @@ async fn too_many_headers() {
 }
 
 #[tokio::test]
-async fn a_uri_that_is_too_long() {
+async fn a_uri_that_is_too_long_is_414() {
     let server = limited(|limits| limits.header_bytes = 128 * 1024).await;
     let answer = call(
         server.address(),
@@ -155,7 +155,7 @@ async fn a_uri_that_is_too_long() {
 }
 
 #[tokio::test]
-async fn a_header_that_takes_too_long() {
+async fn a_header_that_takes_too_long_is_408() {
     let server = limited(|limits| limits.header_time = SOON).await;
     let mut client = Client::connect(server.address()).await;
     client.send("GET /livez HTTP/1.1\r\nHo").await;
@@ -200,7 +200,7 @@ async fn upgrades_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long() {
+async fn an_upgrade_that_takes_too_long_is_504_and_goes_on() {
     let gate = Gate::new(shop());
     let mut limits = Limits::default();
     limits.answer = SOON;

@@ -183,7 +183,7 @@ async fn each_job_is_told_to_observers() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_job_is_told_apart() {
+async fn requests_that_wait_for_a_job_are_counted_apart() {
     let mut cluster = MockClusterPort::new();
     let name = || JobName::new("shop", "nightly-1").expect("a name");
     cluster

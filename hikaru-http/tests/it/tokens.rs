@@ -176,7 +176,7 @@ async fn a_huge_token_is_refused_and_told_so() {
 }
 
 #[tokio::test]
-async fn who_sends_is_checked_before_the_body() {
+async fn callers_are_checked_before_the_body() {
     let server = guarded(shop()).await;
     for framing in [
         "Content-Length: 1000",

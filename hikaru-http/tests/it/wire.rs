@@ -78,7 +78,7 @@ async fn a_report_of_near_misses() {
 }
 
 #[test]
-fn what_an_image_says() {
+fn the_parts_of_an_image_as_json() {
     let read = |text| wire::Image::read(text, &TagFormats::default());
     assert_eq!(
         golden(read("web:a_b_c_d_1.0_2_none").expect("an image")),

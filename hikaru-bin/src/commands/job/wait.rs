@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::terminal::Progress;
 
-/// How long the port waits at a time where somebody looks on: as often the progress is written anew.
+/// How long the port waits at a time on a terminal: the line of progress is written anew after each.
 const SLICE: Duration = Duration::from_secs(5);
 /// After an error that may pass.
 const PAUSE: Duration = Duration::from_millis(500);

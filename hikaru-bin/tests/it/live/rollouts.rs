@@ -273,7 +273,7 @@ fn a_dry_run_is_the_servers_and_candidates_are_the_plan() {
 }
 
 #[test]
-fn somebody_else_who_owns_the_image_is_warned_of() {
+fn other_owners_of_the_image_are_warned_of() {
     let scene = Scene::new("owned");
     scene.apply(&[workload("Deployment", "web", LABELS, 0, &image(1))]);
     scene.kubectl(&[

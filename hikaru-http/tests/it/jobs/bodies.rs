@@ -22,7 +22,7 @@ async fn taking(limits: Limits) -> Serving {
 }
 
 #[tokio::test]
-async fn what_is_no_definition() {
+async fn bodies_that_are_no_definition_are_refused() {
     let server = mocked(|_| {}).await;
     for (headers, body, status, problem, sentence) in [
         (
@@ -235,7 +235,7 @@ async fn a_body_that_breaks_off_makes_no_job() {
 }
 
 #[tokio::test]
-async fn who_asks_before_sending_is_told_to_go_on() {
+async fn expect_100_continue_is_answered() {
     let server = taking(Limits::default()).await;
     let length = format!("Content-Length: {}", DEFINITION.len());
     let mut client = Client::connect(server.address()).await;
@@ -320,7 +320,7 @@ async fn few_bodies_are_read_at_once() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_turn_forever() {
+async fn waiting_for_a_permit_ends_with_busy() {
     let mut limits = Limits::default();
     (limits.jobs, limits.body_time) = (1, Duration::from_millis(500));
     let server = taking(limits).await;

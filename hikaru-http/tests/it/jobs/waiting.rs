@@ -122,7 +122,7 @@ fn definition(query: &str) -> String {
 }
 
 #[tokio::test]
-async fn how_a_job_ends() {
+async fn the_end_of_a_job_decides_the_status() {
     use ClusterError as E;
     let sentence = "failed: the container web of the pod migrate-x ended with exit code 3 (Error); \
                     Job has reached the specified backoff limit (BackoffLimitExceeded)";
@@ -209,7 +209,7 @@ async fn a_panic_while_waiting_is_told() {
 }
 
 #[tokio::test]
-async fn who_waits_does_not_hold_up_a_drain() {
+async fn a_wait_for_a_job_does_not_hold_up_a_drain() {
     let cluster = Arc::new(Gated::default());
     let server = serve(cluster.clone()).await;
     cluster.create.open.add_permits(1);
@@ -303,7 +303,7 @@ async fn a_wait_is_longer_than_an_answer_may_take() {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_end_keeps_nobody_from_creating() {
+async fn waiting_for_a_job_holds_no_permit_to_create() {
     let cluster = Arc::new(Gated::default());
     let mut limits = Limits::default();
     limits.jobs = 1;
@@ -320,7 +320,7 @@ async fn who_waits_for_the_end_keeps_nobody_from_creating() {
 }
 
 #[tokio::test]
-async fn an_abort_says_that_nobody_knows() {
+async fn an_abort_while_creating_is_told_as_lost_or_not_at_all() {
     let cluster = Arc::new(Gated::default());
     let server = serve(cluster.clone()).await;
     let mut client = Client::connect(server.address()).await;

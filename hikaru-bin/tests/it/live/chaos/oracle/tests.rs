@@ -290,7 +290,7 @@ fn each_wrong_write_is_found() {
 }
 
 #[test]
-fn what_is_not_hikarus_to_touch_is_found() {
+fn writes_beside_images_and_marks_are_found() {
     for path in [
         &*format!("{APP}/env"),
         "/spec/replicas",
