@@ -11,7 +11,7 @@ mod template;
 
 use std::sync::Arc;
 
-use hikaru_core::{ClusterError, JobFacts, Text, check_namespace};
+use hikaru_core::{ClusterError, JobFacts, JobName, Text, check_namespace, jobs::JobDefinition};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
@@ -203,9 +203,27 @@ impl Definition {
         self.object.get_mut("metadata")?.as_object_mut()
     }
 
-    /// What is sent on.
-    pub(crate) fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.object).unwrap_or_default()
+    /// What the policy judges and a cluster creates.
+    ///
+    /// # Errors
+    /// The name is no name of a Job.
+    pub(crate) fn settled(
+        mut self,
+        asked: Option<&Text>,
+        default: &str,
+    ) -> Result<JobDefinition, ClusterError> {
+        self.settle(asked, default)?;
+        let namespace = self.facts.namespace.as_deref().unwrap_or(default);
+        let name = self.name().map(|name| JobName::new(namespace, name));
+        let name = name.transpose();
+        let name = name.map_err(|error| ClusterError::Invalid(error.to_string()))?;
+        let prefix = self.generate_name().filter(|_| name.is_none());
+        Ok(JobDefinition {
+            name,
+            prefix: prefix.map(Text::from),
+            json: Value::Object(self.object.clone()).to_string().into(),
+            facts: self.facts,
+        })
     }
 
     /// The object.

@@ -354,15 +354,15 @@ impl ClusterPort for LiveCluster {
     }
 
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        self.create_job(job, mode).await
+        self.job_calls().run(job, mode).await
     }
 
     async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.list_jobs(namespace).await
+        self.job_calls().list(namespace).await
     }
 
     async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.job_status(job).await
+        self.job_calls().status(job).await
     }
 
     async fn job_ended(
@@ -371,15 +371,17 @@ impl ClusterPort for LiveCluster {
         uid: &str,
         within: Duration,
     ) -> Result<JobStatus, ClusterError> {
-        self.await_job(job, uid, within).await
+        let created = JobCreated::new(job.clone(), uid);
+        let jobs = self.job_calls();
+        jobs.wait(&created, within, &mut |_| {}).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.remove_job(job).await
+        self.job_calls().delete(job).await
     }
 
     async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.logs_of_job(job).await
+        self.job_calls().logs(job).await
     }
 }
 

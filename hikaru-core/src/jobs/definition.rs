@@ -58,6 +58,8 @@ impl JobRequest {
 pub struct JobDefinition {
     /// Its name. `None`: the cluster generates one.
     pub name: Option<JobName>,
+    /// What a generated name begins with.
+    pub prefix: Option<Text>,
     /// What the policy has to know, the namespace included.
     pub facts: JobFacts,
     /// The Job as JSON: what was judged is what is created.

@@ -47,7 +47,7 @@ impl Jobs {
         if let JobSource::CronJob { name, .. } = &request.source {
             self.policy.check_namespace(name.namespace())?;
         }
-        let definition = self.port.read(request).await?;
+        let definition = self.port.define(request).await?;
         let job = self.policy.judge(definition, request.replace)?;
         match &job.definition().name {
             Some(name) if job.replaces() => self.replace(name, &job, mode).await,

@@ -34,7 +34,7 @@ pub trait JobPort: Send + Sync {
     /// # Errors
     /// [`ClusterError::Malformed`] when it cannot be read, [`ClusterError::Invalid`] when it is not one Job,
     /// [`ClusterError::NotFound`] when there is no such CronJob.
-    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError>;
+    async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError>;
 
     /// Creates a Job: one attempt. In a dry run of a replacement a Job of that name is no error, but told
     /// ([`JobCreated::replaces`]).

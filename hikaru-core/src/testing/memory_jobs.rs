@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Jobs in memory. It reads no JSON and no YAML: the text of a definition is the name of the Job, `shop/migrate`, or what
-/// [`MemoryJobs::define`] was told of it.
+/// [`MemoryJobs::reads_as`] was told of it.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -53,7 +53,7 @@ impl MemoryJobs {
     }
 
     /// Says how the text of a definition is read. The name of a CronJob, `shop/nightly`, stands for its template.
-    pub fn define(&self, text: impl Into<Text>, definition: JobDefinition) {
+    pub fn reads_as(&self, text: impl Into<Text>, definition: JobDefinition) {
         self.state().definitions.insert(text.into(), definition);
     }
 
@@ -70,7 +70,7 @@ impl MemoryJobs {
 
 #[async_trait]
 impl JobPort for MemoryJobs {
-    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+    async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
         let (text, is_template) = match &request.source {
             JobSource::Json(text) | JobSource::Yaml(text) => (text.clone(), false),
             JobSource::CronJob { name, .. } => (name.to_string().into(), true),
@@ -94,6 +94,7 @@ impl JobPort for MemoryJobs {
                 ..JobFacts::default()
             },
             name: Some(name),
+            prefix: None,
             json: text,
         })
     }

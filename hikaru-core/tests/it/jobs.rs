@@ -61,8 +61,8 @@ fn next<T>(of: &Mutex<VecDeque<T>>) -> Option<T> {
 
 #[async_trait]
 impl JobPort for Planted {
-    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
-        self.memory.read(request).await
+    async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.memory.define(request).await
     }
 
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
@@ -242,10 +242,11 @@ fn a_job_that_demands_too_much_is_not_created() {
         service_account: None,
         demand: Some(demand),
     };
-    port.define(
+    port.reads_as(
         "text",
         JobDefinition {
             name: Some(name()),
+            prefix: None,
             facts,
             json: "{}".into(),
         },
@@ -292,8 +293,8 @@ struct Looks {
 
 #[async_trait]
 impl JobPort for Looks {
-    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
-        self.memory.read(request).await
+    async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.memory.define(request).await
     }
 
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
@@ -430,8 +431,8 @@ struct Faulty(Arc<MemoryJobs>, Fault);
 
 #[async_trait]
 impl JobPort for Faulty {
-    async fn read(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
-        self.0.read(request).await
+    async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        self.0.define(request).await
     }
 
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {

@@ -24,7 +24,6 @@ impl LiveCluster {
     ) -> Result<JobList, ClusterError> {
         hikaru_core::check_namespace(namespace)
             .map_err(|error| ClusterError::Invalid(error.to_string()))?;
-        self.allow(namespace)?;
         let api = &self.inner.api;
         let mut pages = Pages::new(
             Collection {

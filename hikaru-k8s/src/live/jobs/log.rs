@@ -1,6 +1,6 @@
 //! The logs of a Job's containers, bounded one by one and together.
 
-use hikaru_core::{ClusterError, JobLog, JobName};
+use hikaru_core::{ClusterError, JobLog, JobName, port::JobPort};
 use http::Method;
 
 use crate::{
@@ -22,8 +22,7 @@ impl LiveCluster {
         &self,
         name: &JobName,
     ) -> Result<Vec<JobLog>, ClusterError> {
-        self.allow(name.namespace())?;
-        let status = self.bare_status(name).await?;
+        let status = JobPort::get(self, name).await?;
         let mut logs = Vec::new();
         let mut left = ALL;
         let pods = self.pods(&status).await?;

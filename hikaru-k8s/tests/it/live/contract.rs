@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ClusterPort, Scope, Select, Workload, WorkloadId,
-    contract::{Abilities, Subject, run},
+    ClusterPort, JobName, JobSource, Scope, Select, Workload, WorkloadId,
+    contract::{Abilities, JobSubject, Subject, run, run_jobs},
+    port::JobPort,
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use xtask::Cluster;
@@ -127,6 +128,48 @@ async fn a_watched_cluster_keeps_the_contract() {
     .await;
     assert_eq!(broken, []);
     only_ours_was_written(&namespace).await;
+}
+
+/// The Jobs of a namespace of the real cluster.
+struct RealJobs {
+    live: hikaru_k8s::LiveCluster,
+    namespace: String,
+}
+
+#[async_trait]
+impl JobSubject for RealJobs {
+    fn port(&self) -> Arc<dyn JobPort> {
+        Arc::new(self.live.clone())
+    }
+
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn definition(&self, name: &JobName) -> JobSource {
+        let job = serde_json::json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"namespace": &**name.namespace(), "name": &**name.name()},
+            "spec": {"template": {"spec": {
+                "restartPolicy": "Never",
+                "containers": [{"name": "migrate", "image": "acme/web:1"}],
+            }}},
+        });
+        JobSource::Json(job.to_string().into())
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_cluster_keeps_the_clauses_about_jobs() {
+    let namespace = rig::namespace("contract-jobs").await;
+    let live = rig::by_variables(Cluster::shared()).await;
+    let broken = run_jobs(&RealJobs { live, namespace }).await;
+    assert_eq!(broken, []);
 }
 
 /// Every write is a patch that tests first and touches images, marks, `last-upgrade` and `change-cause` only.

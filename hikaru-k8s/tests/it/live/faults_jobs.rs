@@ -361,7 +361,7 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         .await
         .expect_err("taken")
         .to_string();
-    assert_eq!(error, "somebody else has created the Job shop/a meanwhile");
+    assert_eq!(error, "another Job shop/a was created meanwhile");
     assert_eq!((stub.count("POST"), stub.count("DELETE")), (1, 1));
     // There is none: it is created, once it was tried.
     let (stub, cluster) = world(|_, _| Step::Answer(201, job("new", &json!({})))).await;
