@@ -11,7 +11,7 @@ use crate::{kind::Kinds, live::object};
 
 /// An object as the model keeps it.
 enum Object {
-    Sound(Workload),
+    Sound(Box<Workload>),
     Malformed(Malformed),
 }
 
@@ -32,7 +32,7 @@ impl Model {
                 Object::Sound(workload)
                     if scope.admits(workload) && is_looked_up(scope, workload) =>
                 {
-                    workloads.push(Arc::new(workload.clone()));
+                    workloads.push(Arc::new(Workload::clone(workload)));
                 }
                 Object::Malformed(malformed) => {
                     let namespace = &malformed.id.namespace;
@@ -191,7 +191,7 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
         Event::Put(source, workload) => {
             index.put(source, Workload::clone(&workload));
             let id = workload.id.clone();
-            let seen = (source, model.lists[source], Object::Sound(*workload));
+            let seen = (source, model.lists[source], Object::Sound(workload));
             model.objects.insert(id, seen);
         }
         Event::Odd(source, id) => {
@@ -223,7 +223,7 @@ fn happen(event: Event, index: &mut Index, model: &mut Model, now: Instant) {
             let sent_at = index.state_of(&id).filter(|_| !heard);
             assert_eq!(sent_at.is_some(), !heard && model.objects.contains_key(&id));
             let from = match model.objects.get(&id) {
-                Some((_, _, Object::Sound(workload))) => workload.clone(),
+                Some((_, _, Object::Sound(workload))) => Workload::clone(workload),
                 _ => Workload::new(id.clone()),
             };
             index.unheld(&from, &removed, sent_at);
