@@ -1,7 +1,7 @@
-//! The programs that make a control plane: where they are kept, and how they come there.
+//! The programs of a control plane: where they are, and how they are built.
 //!
 //! `cargo xtask cluster build` calls [`Assets::ensure`]; tests call [`Assets::find`], which never
-//! builds. How they are run is the business of [`crate::cluster`].
+//! builds. [`crate::cluster`] runs them.
 
 mod cache;
 mod go;
@@ -72,7 +72,7 @@ impl Program {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssetsError {
-    /// Not built yet. Tests never build: a test that takes seven minutes once is no test.
+    /// Not built yet. Tests never build, because building takes minutes.
     #[error(
         "the test control plane is not built ({} missing in {}): run `cargo xtask cluster build`",
         missing.join(", "), folders.join(" and ")
@@ -86,7 +86,7 @@ pub enum AssetsError {
     /// There is no usable Go.
     #[error(transparent)]
     Go(#[from] GoError),
-    /// The stages of kwok's module are not what ours are made for.
+    /// The stages in kwok's module have changed, so ours do not fit.
     #[error("the stages for kwok cannot be put together: {0}")]
     Stages(String),
     /// `KUBEBUILDER_ASSETS` names no folder.
@@ -103,7 +103,7 @@ pub enum AssetsError {
     /// Neither `HIKARU_CACHE` nor `XDG_CACHE_HOME` nor `HOME` is set.
     #[error("no folder for the cache: set HIKARU_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
-    /// A `go.mod` of ours does not say what is needed.
+    /// A `go.mod` in `xtask/cluster` lacks a line.
     #[error("{path}: no line {expected}")]
     GoMod {
         /// The `go.mod`.
@@ -172,7 +172,7 @@ impl Assets {
             return Ok(found);
         }
         let _lock = cache::Lock::wait(&locations.control_planes(), report)?;
-        // Whoever held the lock may have built it.
+        // The process that held the lock may have built them.
         let plan = Plan::new(locations)?;
         let go = go::Go::find(&locations.kubernetes_module())?;
         for (number, missing) in plan.missing.iter().enumerate() {
@@ -197,7 +197,7 @@ impl Assets {
     /// The path of a program.
     #[must_use]
     pub fn program(&self, program: Program) -> &Path {
-        // The map is complete by construction; an empty path would be reported as a missing file.
+        // The map has every program; an empty path would be reported as a missing file.
         self.programs
             .get(&program)
             .map_or(Path::new(""), PathBuf::as_path)

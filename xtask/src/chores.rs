@@ -1,4 +1,4 @@
-//! The chores, one a file. Each returns what went wrong as text for a person.
+//! The chores, each in a file of its own. An error is text for a person.
 
 pub(crate) mod bench;
 pub(crate) mod cluster;

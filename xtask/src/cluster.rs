@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at while waiting.
 const PACE: Duration = Duration::from_millis(50);
 
-/// What can go wrong with a cluster. The text says what to do, or holds the end of the right log.
+/// Why a cluster does not start or does not answer. The text says what to do, or has the end of a log.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
@@ -47,7 +47,7 @@ pub enum ClusterError {
         log: String,
     },
     /// Something did not come in time.
-    #[error("waited {seconds} s for {what}, in vain{details}")]
+    #[error("{what} did not come within {seconds} s{details}")]
     TimedOut {
         /// What was waited for.
         what: String,
@@ -96,7 +96,7 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    /// Whether a neighbor was quicker at an address: starting again helps.
+    /// Whether another process took the address first: starting again helps.
     fn is_taken_address(&self) -> bool {
         matches!(self, Self::Ended { log, .. } if log.contains("address already in use"))
     }
@@ -207,7 +207,7 @@ impl Cluster {
                 Ok(self.is_our_etcd().then_some(()))
             }),
             Component::Apiserver => self.wait_for("kube-apiserver to be ready", PATIENCE, || {
-                // TLS with a CA of our own: it is no other cluster's API server that answers.
+                // The CA is this cluster's own, so no other cluster's API server can answer.
                 Ok((self.kubectl(&["get", "--raw=/readyz"])? == "ok").then_some(()))
             }),
             _ => Ok(()),
@@ -409,7 +409,7 @@ impl Cluster {
     }
 
     fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
-        // A test that panicked while asking has not left the supervisor in the middle of anything.
+        // If a test panicked while it held the lock, the supervisor is in order all the same.
         self.supervisor
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

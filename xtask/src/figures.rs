@@ -1,5 +1,5 @@
 //! Figures of benches: how pairs of measurements become one figure with its interval, and the table of all figures of a
-//! run. What is measured, and against what, is each bench's business.
+//! run. The benches measure.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The variable that names the file in which a run of benches gathers its figures.
 pub const FILE: &str = "XTASK_FIGURES";
 
-/// How surely the interval holds the true median, if there are values enough: six are.
+/// The chance that the interval holds the true median, if there are at least six values.
 const CONFIDENCE: f64 = 0.95;
 
 /// A median and its interval: free of any distribution, from order statistics. The k-th lowest and the k-th highest value
@@ -106,14 +106,14 @@ pub fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// What a figure is held to: a ratio if it has a baseline, a value of our own otherwise.
+/// The goal of a figure: of the ratio if it has a baseline, else of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Goal {
     /// Lower is better.
     AtMost(f64),
     /// Higher is better.
     AtLeast(f64),
-    /// It is only told.
+    /// There is no goal.
     None,
 }
 
@@ -158,7 +158,7 @@ impl Figure {
         }
     }
 
-    /// What the goal is of.
+    /// What the goal is compared with.
     fn judged(&self) -> Interval {
         self.ratio.unwrap_or(self.ours)
     }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_are_those_of_the_tables() {
+    fn intervals_are_those_of_the_tables_of_the_sign_test() {
         // The ranks that a table of the sign test's confidence intervals gives for 95 %.
         for (n, low, high, confidence) in [
             (1, 1, 1, 0.0),
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles() {
+    fn a_percentile_is_the_value_at_its_rank() {
         let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         assert_eq!(percentile(&mut values, 0.99), 99.0);
         assert_eq!(percentile(&mut values, 0.5), 50.0);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_what_is_reached() {
+    fn the_table_says_which_goals_are_reached() {
         let pairs = [(2.0, 2.0), (3.0, 2.0), (2.2, 2.0)];
         let slow = Figure::paired("slow", "s", &pairs, Goal::AtMost(1.05));
         let small = Figure::alone("small", "MiB", &[3.5], Goal::AtMost(4.0));

@@ -2,8 +2,8 @@
 //!
 //! Here live the programs of a real Kubernetes control plane ([`assets`]), a running one ([`Cluster`]) and
 //! the process that ends it whatever happens to the test ([`supervisor`]); and the figures of benches
-//! ([`figures`]). The chores of the command (`lint`, `tidy`, `test`) live in the binary, and nothing here
-//! knows any crate of hikaru.
+//! ([`figures`]). The chores of the command (`lint`, `tidy`, `test`) live in the binary. Nothing here depends on a crate
+//! of hikaru.
 
 pub mod assets;
 pub mod cluster;

@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         Chore::Supervise { under, claims } => match xtask::supervisor::supervise(&under, &claims) {
             Ok(()) => Ok(()),
             Err(error) => {
-                // The library reads stdout, and has no use for stderr.
+                // The process that started this one reads stdout only.
                 println!("{error}");
                 Err(String::new())
             }

@@ -1,10 +1,8 @@
-//! Looking at processes that are not our children: does this one live, which ones mention this text.
+//! Finds processes that are not children of this one, in Linux's `/proc`: is one alive, which ones mention a text.
 //!
-//! Ending them is nobody's business here.
+//! Nothing here ends a process.
 
 use std::io;
-use std::path::Path;
-use std::process::Command;
 
 /// A process as others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,87 +13,53 @@ pub struct Process {
     pub command: String,
 }
 
-/// Whether a process is there and does something. A zombie, which only waits for its parent to read
-/// its exit status, does not count: the parent of an orphan may be a container's first process, and
-/// those do not always care.
+/// Whether a process runs. A zombie does not: it only waits until its parent reads its exit status, and the parent of an
+/// orphan can be a container's first process, which may never do so.
 #[must_use]
 pub fn is_alive(id: u32) -> bool {
-    if !Path::new("/proc/self/stat").exists() {
-        let pid = i32::try_from(id)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        return pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
-    }
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // `pid (name) state …`, and the name may hold anything.
+    // `pid (name) state …`, and the name may hold parentheses and spaces.
     let state = stat
         .rsplit_once(')')
         .and_then(|(_, rest)| rest.trim_start().chars().next());
     state.is_some_and(|state| !"ZXx".contains(state))
 }
 
-/// The living processes that hold `text` in their command line or environment, this one left out. The
-/// environment is passed on to children, so a text that is put there marks all descendants; where
-/// there is no `/proc`, only the command line is seen.
+/// The living processes that hold `text` in their command line or environment, without this one. Children inherit the
+/// environment, so a text in it marks all descendants of a process.
 ///
 /// # Errors
-/// When processes cannot be listed.
+/// When `/proc` cannot be listed.
 pub fn mentioning(text: &str) -> io::Result<Vec<Process>> {
     let own = std::process::id();
-    let processes = if Path::new("/proc/self/stat").exists() {
-        from_proc(text)?
-    } else {
-        from_ps(text)?
-    };
-    Ok(processes
-        .into_iter()
-        .filter(|process| process.id != own && is_alive(process.id))
-        .collect())
-}
-
-fn from_proc(text: &str) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        // Processes end while we look, and those of others are closed to us.
+        // A process can end meanwhile, and those of other users cannot be read: both count as empty.
         let read = |file: &str| {
             let bytes = std::fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
             String::from_utf8_lossy(&bytes).replace('\0', " ")
         };
         let command = read("cmdline");
-        if command.contains(text) || read("environ").contains(text) {
+        let mentions = command.contains(text) || read("environ").contains(text);
+        if id != own && mentions && is_alive(id) {
             found.push(Process { id, command });
         }
     }
     Ok(found)
 }
 
-fn from_ps(text: &str) -> io::Result<Vec<Process>> {
-    let output = Command::new("ps")
-        .args(["-axo", "pid=,command="])
-        .output()?;
-    let listing = String::from_utf8_lossy(&output.stdout);
-    let lines = listing.lines().filter(|line| line.contains(text));
-    Ok(lines
-        .filter_map(|line| {
-            let (id, command) = line.trim_start().split_once(' ')?;
-            Some(Process {
-                id: id.parse().ok()?,
-                command: command.to_owned(),
-            })
-        })
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
-    fn a_process_is_found_by_its_words_until_it_ends() {
+    fn a_process_is_found_by_a_text_in_its_command_until_it_ends() {
         let text = format!("hikaru-mark-{}", std::process::id());
         let mut marked = Command::new("sh");
         marked.args(["-c", "read line; exit", &text]);

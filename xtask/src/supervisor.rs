@@ -1,21 +1,20 @@
-//! The process that owns a cluster's processes and its folder, and ends them when nobody holds on to it.
+//! A process that owns the processes and the folder of a cluster, and ends them when the test process ends.
 //!
-//! Here live the words that the two sides speak; what the supervisor does is in `serve.rs`, and how a
-//! [`Cluster`](crate::Cluster) speaks to it in `client.rs`.
+//! Here is the protocol between the two processes. `serve.rs` is the side of the supervisor, `client.rs` that of a
+//! [`Cluster`](crate::Cluster).
 //!
-//! # Why a process of its own
+//! # Why it is a separate process
 //!
-//! A test can panic, be interrupted, or be killed with -9; a `static` is never dropped; and the signal
-//! that Linux sends to children of a dead parent fires when the *thread* that spawned them ends, which
-//! is one a test. None of them can be trusted to clean up. The end of a pipe can: the supervisor reads
-//! its requests from a pipe whose other end only the test process holds, and however that process ends,
-//! the pipe reads as ended. The supervisor starts the components itself, so that there is no moment in
-//! which a component runs that it does not know. It is in a process group of its own, so that Ctrl-C on
-//! a terminal does not reach it, and it takes SIGTERM, SIGINT and SIGHUP as the end of the pipe.
-//! Only `kill -9` of the supervisor itself would leave something behind.
+//! A test can panic, be interrupted, or be killed with -9. A `static` is never dropped. The signal that Linux sends to the
+//! children of a dead parent fires when the *thread* that spawned them ends, and each test has its own thread. So the
+//! supervisor reads its requests from a pipe whose other end only the test process holds: however that process ends, the
+//! supervisor reads the end of the pipe, and ends the cluster. It starts the components itself, so there is no moment in
+//! which a component runs that it does not know. It has its own process group, so Ctrl-C on a terminal does not reach it,
+//! and it treats SIGTERM, SIGINT and SIGHUP like the end of the pipe. Only `kill -9` of the supervisor leaves processes
+//! behind.
 //!
-//! It is a hidden command of the `xtask` program, not a shell script: which children have ended is known
-//! for certain only to their parent, and `sh` cannot wait with a time limit.
+//! It is a hidden command of `xtask` and no shell script: only the parent of a process knows for certain that it has ended,
+//! and `sh` cannot wait with a time limit.
 
 mod claim;
 mod client;

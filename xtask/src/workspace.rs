@@ -1,6 +1,5 @@
-//! The workspace as Cargo knows it: where it is, its packages, and how to call Cargo in it.
-//!
-//! What is asked of the packages is not decided here.
+//! The workspace as Cargo knows it: where it is, its packages, and how to call Cargo in it. Rules about packages are in
+//! `chores/tidy`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
-//! The cache folder: what its folders are named after, how a file gets there whole, the lock.
+//! The cache folder: the names of its folders, how a file appears there only when it is complete, and the lock.
 //!
-//! What is built, and with which program, is not known here.
+//! Nothing is built here.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Locations {
     pub xtask: PathBuf,
     /// hikaru's folder in the user's cache.
     pub cache: PathBuf,
-    /// `KUBEBUILDER_ASSETS`: programs that somebody has already.
+    /// `KUBEBUILDER_ASSETS`: a folder of programs that the user has already.
     pub kubebuilder_assets: Option<PathBuf>,
 }
 
@@ -48,8 +48,8 @@ impl Locations {
         let absolute =
             |path: PathBuf| std::path::absolute(&path).map_err(|source| file_error(&path, source));
         let cache = absolute(root)?.join("hikaru");
-        // `eval "$(cargo xtask cluster env)"` sets it to a folder of this cache: that is no choice of
-        // somebody's, and would hold on to it when the versions change.
+        // `eval "$(cargo xtask cluster env)"` sets it to a folder of this cache. That is no choice of the user, and the
+        // folder would still be used after the versions have changed.
         let kubebuilder_assets = variable("KUBEBUILDER_ASSETS").map(absolute).transpose()?;
         let kubebuilder_assets = kubebuilder_assets.filter(|folder| !folder.starts_with(&cache));
         Ok(Self {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_variable_names_the_cache() {
+    fn the_first_variable_that_is_set_names_the_cache() {
         let cache = |variables: &[_]| locations(variables).expect("locations").cache;
         assert_eq!(cache(&[("HOME", "/h")]), Path::new("/h/.cache/hikaru"));
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn kubebuilder_assets_of_our_own_cache_are_nobodys_choice() {
+    fn kubebuilder_assets_in_our_own_cache_are_ignored() {
         let given = |folder| {
             locations(&[("HIKARU_CACHE", "/c"), ("KUBEBUILDER_ASSETS", folder)])
                 .expect("locations")
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_follows_what_decides_the_programs() {
+    fn a_change_of_the_modules_changes_the_folder() {
         let (folder, locations) = modules();
         let keys = || {
             (

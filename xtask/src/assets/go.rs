@@ -1,6 +1,4 @@
-//! The Go toolchain: is it there, is it new enough, build this package.
-//!
-//! Which packages, and where the results go, is decided elsewhere.
+//! The Go toolchain: finds it, checks its version, builds a package. `assets.rs` says which packages.
 
 use std::fmt;
 use std::path::Path;
@@ -183,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_new_enough_go_will_do() {
+    fn a_go_that_is_too_old_is_refused() {
         for found in [
             "go1.26.0",
             "go1.26.8",

@@ -1,7 +1,7 @@
-//! The stages that kwok plays: those of its own module, changed in one place, and ours.
+//! The stages that kwok plays: those of its own module, changed in one place, and one of ours.
 //!
-//! kwok run alone has no stages. They are taken from the module that the program is built from, so
-//! that the two always fit; a change there that ours does not fit is an error, not a silent one.
+//! The program kwok brings no stages. They come from the module that it is built from, so that the two fit. If the module
+//! has changed where we change it, that is an error.
 
 use std::path::Path;
 

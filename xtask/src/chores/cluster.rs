@@ -1,8 +1,8 @@
 //! `cargo xtask cluster`: build the control plane, and one to use by hand.
 //!
-//! The one by hand is a process that holds a [`Cluster`] and waits to be ended. Its state file, which it
-//! keeps locked, tells the other commands whether it is there: a lock is let go of however its holder
-//! ends, where a process id in a file may be another process by now.
+//! The cluster to use by hand belongs to a background process that holds a [`Cluster`] and waits for a signal. The process
+//! keeps its state file locked. So the other commands know whether it runs: the lock ends when the process ends, but a
+//! process id in a file can belong to another process by now.
 
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,7 +32,7 @@ struct Held {
     folder: PathBuf,
 }
 
-/// Builds what is missing, and tells what is used.
+/// Builds the programs that are missing, and prints where each program is.
 pub(crate) fn build() -> Result<(), String> {
     let assets = ensure()?;
     println!("{}", assets.describe());
@@ -145,7 +145,7 @@ pub(crate) fn hold(state: Option<&Path>) -> Result<(), String> {
             std::thread::park();
         },
         Err(error) => {
-            // The starting process reads stdout, and has no use for stderr.
+            // The process that started this one reads stdout only.
             println!("{error}");
             Err(String::new())
         }

@@ -2,11 +2,11 @@
 
 use crate::workspace::cargo;
 
-/// Runs all of them, also when the first one fails: a person mends them in one go.
+/// Runs all of them, also if one fails, so that a person sees all faults at once.
 pub(crate) fn run() -> Result<(), String> {
     let checks: [(&str, &[&str]); 5] = [
         ("rustfmt", &["fmt", "--all", "--check"]),
-        // No member of the workspace; it needs nightly to be built, but not to be formatted.
+        // Fuzz targets are no member of the workspace. Building them needs nightly Rust, formatting does not.
         (
             "rustfmt of the fuzz targets",
             &[

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: everything that CI checks, and a plain account of what was run and what was not.
+//! `cargo xtask test`: every stage that CI runs, and at the end a line for each: passed, failed or not run.
 //!
-//! Each stage runs also when an earlier one failed, so that a person sees all there is to mend. What the
-//! stages do is elsewhere, but for the tests themselves, which are in `suite.rs`.
+//! A stage runs also if an earlier one failed, so that a person sees all faults at once. `suite.rs` runs the tests; the other
+//! stages are chores of their own.
 
 mod suite;
 
@@ -20,7 +20,7 @@ use suite::{Counts, Suite};
 enum Outcome {
     Passed(String),
     Failed(String),
-    /// Outside CI only: there a stage that cannot run has failed.
+    /// Outside of CI only: in CI a stage that cannot run has failed.
     NotRun(String),
 }
 
@@ -95,7 +95,7 @@ impl Account {
 /// Runs all stages. With `CI=true` nothing may be left out.
 pub(crate) fn run() -> Result<(), String> {
     let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    // Ctrl-C ends what runs at the moment, and what it leaves behind is still looked for.
+    // After Ctrl-C no further stage starts, but leftovers are still looked for.
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
@@ -144,7 +144,7 @@ pub(crate) fn run() -> Result<(), String> {
                     Outcome::NotRun(format!("{} of them", counts.ignored))
                 });
             }
-            // Also after an interruption, and then most of all.
+            // Also after an interruption, which is when leftovers are most likely.
             interrupted.store(false, Ordering::Relaxed);
             account.stage("leftovers", || suite.look_for_leftovers().into());
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_run_is_a_failure_in_ci_only() {
+    fn a_stage_that_is_not_run_fails_in_ci_only() {
         for (is_ci, expected) in [(false, vec![]), (true, vec!["b"])] {
             let mut account = account(is_ci);
             account.stage("a", || Outcome::Passed(String::new()));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_begun_after_an_interruption() {
+    fn no_stage_starts_after_an_interruption() {
         let mut account = account(true);
         account.interrupted.store(true, Ordering::Relaxed);
         account.stage("a", || panic!("begun"));

@@ -33,7 +33,7 @@ pub(super) fn policy(groups: &[String], components: bool) -> String {
         "kind": "Policy",
         // One line a write, the one with the answer.
         "omitStages": ["RequestReceived"],
-        // Two thirds of an object, and nobody asks for them.
+        // They are two thirds of an object, and no test reads them.
         "omitManagedFields": true,
         "rules": rules,
     })

@@ -1,4 +1,4 @@
-//! A word with etcd itself, in the JSON of its gateway: whose it is, and that it shall forget the past.
+//! Requests to etcd itself, in the JSON of its gateway: which cluster it belongs to, and compaction.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Cluster, ClusterError, flags};
 
 impl Cluster {
-    /// Whether it is our own etcd that answers: each has a name of its own, that of its data folder.
+    /// Whether this cluster's own etcd answers: each etcd is named after its data folder.
     pub(super) fn is_our_etcd(&self) -> bool {
         let name = flags::etcd_name(&self.folder);
         let members = self.etcd("/v3/cluster/member/list", &json!({}));
@@ -19,9 +19,8 @@ impl Cluster {
         })
     }
 
-    /// Makes etcd forget all that was before now, as it does by itself every few minutes in a cluster that runs on.
-    /// Returns the revision up to which it has forgotten. kube-apiserver still knows the last changes from memory,
-    /// until it is started anew.
+    /// Compacts etcd: it forgets all revisions but the present one, as it does every few minutes in a real cluster. Returns
+    /// that revision. kube-apiserver still has the last changes in memory until it is started again.
     ///
     /// # Errors
     /// When etcd does not do it.

@@ -1,4 +1,4 @@
-//! kubectl as the client of the rig: it is there anyway, and what it does is what people do.
+//! kubectl as the client of the test cluster: it is built anyway, and people use it, too.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl Cluster {
             .stderr(Stdio::piped());
         let mut process = command.spawn().map_err(file)?;
         if let Some(mut stdin) = process.stdin.take() {
-            // It may refuse its arguments without reading: that is told by its exit status.
+            // kubectl may refuse its arguments without reading stdin: its exit status says so.
             drop(stdin.write_all(input.as_bytes()));
         }
         let output = process.wait_with_output().map_err(file)?;

@@ -1,9 +1,9 @@
-//! An address for a cluster that no other cluster of this machine has.
+//! An address for a cluster that no other cluster on this machine has.
 //!
-//! All of 127.0.0.0/8 is there on Linux, so each cluster gets an address of its own and keeps fixed
-//! ports; free ports picked beforehand can be taken by a neighbor, whose etcd one then talks to. Where
-//! there are no such addresses, or somebody listens on these ports on all of them, free ports of
-//! 127.0.0.1 must do: [`crate::Cluster`] checks whom it talks to, and starts again.
+//! All of 127.0.0.0/8 exists on Linux, so each cluster gets its own address and the usual ports. Free ports that are picked
+//! beforehand can be taken by another cluster, whose etcd the first cluster would then use. If the ports are in use on all
+//! addresses, the cluster gets free ports of 127.0.0.1: [`crate::Cluster`] checks that its own etcd answers, and starts
+//! again if another one does.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -16,7 +16,7 @@ const APISERVER: u16 = 6443;
 const ETCD: u16 = 2379;
 const ETCD_PEER: u16 = 2380;
 
-/// Endpoints that are ours as long as this value lives.
+/// Endpoints that no other cluster takes as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) endpoints: Endpoints,
@@ -39,7 +39,7 @@ impl Claim {
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // Another user's cluster has its locks elsewhere, but not its ports.
+            // A cluster of another user has its locks in another folder, but the same ports.
             match listen(address, [APISERVER, ETCD, ETCD_PEER]) {
                 Ok(_) => {
                     let endpoints = Endpoints {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_claims_never_meet() {
+    fn two_claims_have_different_endpoints() {
         let folder = tempfile::tempdir().expect("folder");
         let first = Claim::take(folder.path()).expect("first");
         let second = Claim::take(folder.path()).expect("second");
@@ -100,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let claim = Claim::take(folder.path()).expect("claim");
         if claim.endpoints.address == Ipv4Addr::LOCALHOST {
-            return; // No addresses of our own here, hence no locks.
+            return; // Free ports of 127.0.0.1 have no locks.
         }
         let lock =
             File::open(folder.path().join(claim.endpoints.address.to_string())).expect("lock");

@@ -1,4 +1,4 @@
-//! The side of the supervisor that is in the test process: find its program, start it, ask it.
+//! The client of the supervisor, in the test process: finds its program, starts it, sends it requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -26,7 +26,7 @@ pub enum SupervisorError {
         /// Why.
         source: std::io::Error,
     },
-    /// It ended, or spoke another language.
+    /// It ended, or its answer cannot be read.
     #[error("the supervisor is gone: {0}")]
     Gone(String),
     /// It could not do what was asked.
@@ -38,7 +38,7 @@ pub enum SupervisorError {
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     process: Child,
-    /// Only `None` while dropping.
+    /// `None` only while this value is dropped.
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     hello: Hello,
@@ -138,7 +138,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         drop(self.requests.take());
-        // It ends within seconds, since it kills what does not end by itself.
+        // It ends within seconds, because it kills the components that do not end by themselves.
         drop(self.process.wait());
     }
 }
@@ -157,9 +157,8 @@ fn read_line<T: serde::de::DeserializeOwned>(
     serde_json::from_str(&line).map_err(|_| SupervisorError::Gone(line.trim().to_owned()))
 }
 
-/// The program `xtask`: the one that `cargo xtask test` names, this one if it is it, else Cargo builds it.
-/// Tests of other crates have no `CARGO_BIN_EXE_xtask`, and a program that is left over from an earlier
-/// build would do things that the sources do not say.
+/// The program `xtask`: the one that `cargo xtask test` names, else this process's own if that is `xtask`, else Cargo builds
+/// it. Tests of other crates have no `CARGO_BIN_EXE_xtask`, and a program of an earlier build may differ from the sources.
 fn program() -> Result<PathBuf, SupervisorError> {
     if let Some(path) = std::env::var_os(PROGRAM_VARIABLE).filter(|path| !path.is_empty()) {
         return Ok(PathBuf::from(path));

@@ -40,7 +40,7 @@ pub fn supervise(under: &Path, claims: &Path) -> io::Result<()> {
     let folder = tempfile::Builder::new()
         .prefix("hikaru-cluster-")
         .tempdir_in(under)?;
-    // Dropped before the folder: what is declared later goes first.
+    // Values are dropped in reverse order, so the components end before the folder is removed.
     let mut components = Components::default();
     let hello = Hello {
         folder: folder.path().to_owned(),
@@ -193,10 +193,10 @@ impl Drop for Components {
     }
 }
 
-/// Sends a signal, unless the child has ended: then its id may be somebody else's.
+/// Sends a signal, unless the child has ended: then another process may have its id.
 fn send(child: &mut Child, signal: Signal) {
     if matches!(child.try_wait(), Ok(None)) {
-        // It can fail only for a process that is gone, which is what is wanted.
+        // It fails only if the process has ended meanwhile.
         kill_process(Pid::from_child(child), signal).ok();
     }
 }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_by_itself_is_told() {
+    fn a_component_that_ended_by_itself_is_in_the_status() {
         let folder = tempfile::tempdir().expect("folder");
         let mut components = Components::default();
         start(
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_ends_also_what_does_not_listen() {
+    fn a_dropped_component_that_ignores_sigterm_is_killed() {
         let folder = tempfile::tempdir().expect("folder");
         let log = folder.path().join("log");
         let mut components = Components::default();

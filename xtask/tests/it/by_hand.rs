@@ -8,8 +8,8 @@ use xtask::processes::mentioning;
 
 use crate::in_turn;
 
-/// The command with a cache of its own, in which only the programs are those of everybody: a cluster
-/// that somebody has up is not touched.
+/// The command with its own cache, which shares only the programs with the usual cache: a cluster that a person has
+/// started is not touched.
 struct Commands {
     cache: tempfile::TempDir,
 }

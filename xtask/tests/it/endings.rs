@@ -13,8 +13,8 @@ use xtask::{Cluster, ClusterError, ClusterOptions, Component};
 
 use crate::{PATIENCE, in_turn};
 
-/// The supervisor kills what does not end, after three seconds at most three times over. Not much longer:
-/// an etcd that nobody ends ends by itself half a minute after its folder is gone.
+/// The supervisor ends components in three steps, and kills after three seconds in each. The limit is not much longer,
+/// because an etcd that is left behind ends by itself half a minute after its folder is gone.
 const ENDING: Duration = Duration::from_secs(20);
 
 /// Waits until no process and no folder is left.

@@ -1,5 +1,5 @@
-//! The rig's own test, on a real control plane: what the tests of other crates rely on is true, and
-//! nothing is left behind, whatever happens to the process that holds a cluster.
+//! Tests of the test cluster itself, on a real control plane: it does what the tests of other crates rely on, and leaves
+//! nothing behind, whatever happens to the process that holds it.
 
 mod by_hand;
 mod endings;

@@ -1,8 +1,8 @@
-//! All tests of the workspace in one `cargo test`, counted, in a temporary folder of their own; and a
-//! look at what they left behind.
+//! Runs all tests of the workspace in one `cargo test`, counts them, and then looks for processes and files that they left
+//! behind.
 //!
-//! The folder is `TMPDIR` of the tests. So it marks their processes, by its name in their environment,
-//! and it holds their files: what is found of either after the tests is a leak.
+//! The tests have a temporary folder of their own as `TMPDIR`. It holds their files, and its name in their environment
+//! marks their processes. A file or a process that is found after the tests is a leak.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -55,7 +55,7 @@ impl Counts {
     }
 }
 
-/// What is to be run.
+/// The tests to run, and how.
 pub(super) struct Suite {
     /// `crate/feature` of all members.
     features: Vec<String>,
@@ -66,8 +66,7 @@ pub(super) struct Suite {
 }
 
 impl Suite {
-    /// Every feature of every member is on, so that no test stands behind one that nobody sets; without
-    /// a control plane all but `cluster`.
+    /// Turns on every feature of every member, so that no test is left out; without a control plane all but `cluster`.
     pub(super) fn new(locations: &Locations, has_cluster: bool) -> Result<Self, String> {
         let packages = members()?;
         let declared = packages.iter().map(|package| {
@@ -130,7 +129,7 @@ impl Suite {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 if interrupted.load(Ordering::Relaxed) {
-                    // Ctrl-C has reached them all already; a signal to this process alone has not.
+                    // Ctrl-C reaches all processes; a signal to this process alone does not.
                     signal(&self.processes(), Signal::TERM);
                 }
             });
@@ -138,7 +137,7 @@ impl Suite {
                 for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                     let line = String::from_utf8_lossy(&line);
                     counts.add(&line);
-                    // Whoever reads this may have gone; the tests are run to their end all the same.
+                    // The reader of stdout may have ended; the tests still run to their end.
                     writeln!(std::io::stdout(), "{line}").ok();
                 }
             }
@@ -201,7 +200,7 @@ impl Suite {
 fn signal(processes: &[Process], signal: Signal) {
     for process in processes {
         let pid = i32::try_from(process.id).ok().and_then(Pid::from_raw);
-        // It fails for what has just ended.
+        // It fails if the process has just ended.
         pid.map(|pid| kill_process(pid, signal).ok());
     }
 }
@@ -229,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_summed() {
+    fn the_results_of_all_test_binaries_are_summed() {
         let mut counts = Counts::default();
         for line in [
             "running 3 tests",
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn all_features_are_set_but_those_that_cannot_be() {
+    fn every_feature_is_set_but_cluster_without_a_control_plane() {
         let packages = [
             ("core", vec!["default", "testing"]),
             ("k8s", vec!["cluster"]),
