@@ -10,7 +10,7 @@ use hikaru_core::{
     WorkloadId, WorkloadName, Written,
 };
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,11 +59,11 @@ const WRITING: usize = 1;
 ///   and `#N.M` for the item M of the list in document N. The same name in two files is two
 ///   workloads. Its uid is empty, its namespace `default` where the manifest names none.
 /// - What cannot be read is a fault with file, line and column. It is a failure only if its text
-///   (of the file, or of the document where only that is odd) holds the repository that is asked
-///   for; asked for by name, if the file is one of those named; asked for everything, never. A
-///   file or folder that the system does not let us read is always a failure: nobody knows what
-///   is in it. A `.hikaruignore` that cannot be read ends the call: nobody knows what must not be
-///   touched.
+///   (of the document, or of the file where no document can be read) holds the repository that is
+///   asked for; asked for by name, if the file is one of those named; asked for everything, never. A
+///   file or folder that the system does not let us read is always a failure: it may hold what is
+///   asked for. A `.hikaruignore` that cannot be read ends the call: what must not be touched is not
+///   known.
 /// - A write changes the bytes of image scalars and nothing else. It reads the file again, judges
 ///   the change against that, writes a temporary file beside it, syncs it, gives it the mode and,
 ///   where possible, the owner of the old one, and renames it over the old one (over the target
@@ -148,7 +148,7 @@ pub enum OpenError {
     /// It is a file or something else.
     #[error("{} is no folder", .0.display())]
     NotAFolder(PathBuf),
-    /// The system does not let us.
+    /// The operating system refuses to read it.
     #[error("the folder {} cannot be read: {reason}", path.display())]
     Unreadable {
         /// The folder.
@@ -251,7 +251,7 @@ impl ClusterPort for Folder {
         written.unwrap_or_else(|| vec![Err(lost()); count])
     }
 
-    /// Refused: what people wrote into their files they take out themselves. The error names file and line of each mark.
+    /// Refused: a user removes the marks by hand. The error names file and line of each mark.
     async fn unhold(
         &self,
         workload: &WorkloadName,
@@ -359,11 +359,7 @@ impl Inner {
             Err(ClusterError::Stale) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let text = match File::open(&path).map_err(text::Unreadable::Io) {
-            Ok(mut handle) => text::text(&mut handle),
-            Err(error) => Err(error),
-        };
-        let text = match text {
+        let text = match text::read(&path) {
             Ok(text) => text,
             Err(text::Unreadable::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
@@ -394,7 +390,7 @@ impl Inner {
         if let Some(at) = same_name.iter().position(|now| now.id == *id) {
             return Ok(Some(same_name.swap_remove(at)));
         }
-        // Documents have moved: it is the one of that name, if there is only one.
+        // The documents of the file have moved: it is the one of that name, if there is only one.
         match (same_name.pop(), same_name.is_empty(), odd) {
             (Some(moved), true, _) => Ok(Some(moved)),
             (None, _, Some(problem)) => {
@@ -408,7 +404,7 @@ impl Inner {
         }
     }
 
-    /// A name without a file: good as long as it stands in one place only.
+    /// The workload of a name without a file. An error if several files have that name.
     fn read_by_name(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
         let mut found = self.find(&Scope::new(Select::All))?.workloads;
         found.retain(|workload| names_same(&workload.id, id));
@@ -481,7 +477,7 @@ fn in_threads<I: Sync, T: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The error with the texts in it escaped: file names can be any text.
+/// The error with its texts escaped: a file name can hold any characters.
 fn shown(error: ClusterError) -> ClusterError {
     let words = |words: String| Escaped(&words).to_string();
     match error {

@@ -1,12 +1,11 @@
 //! Where the high-water marks of a workload stand: hikaru writes none into files, and removes none from them.
 
 use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName, mark_key};
-use std::fs::File;
 
 use super::{Inner, read, text, walk};
 
 impl Inner {
-    /// Names file and line of each mark that a person would have to remove. Files that cannot be read are passed over:
+    /// Names file and line of each mark that a user would have to remove. Files that cannot be read are passed over, because
     /// `find` tells of them.
     pub(super) fn unhold(
         &self,
@@ -17,8 +16,7 @@ impl Inner {
         let mut there = false;
         let mut marks = Vec::new();
         for manifest in &walked.manifests {
-            let opened = File::open(&manifest.path).map_err(text::Unreadable::Io);
-            let Ok(text) = opened.and_then(|mut file| text::text(&mut file)) else {
+            let Ok(text) = text::read(&manifest.path) else {
                 continue;
             };
             for document in read::documents(

@@ -5,7 +5,7 @@
 
 use hikaru_core::{Fault, Override, PodList, Severity, Text, Workload};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,18 +25,18 @@ const DEEPEST: usize = 100;
 /// Ways from a Kustomize file to a manifest, all together.
 const WAYS: usize = 200_000;
 
-/// The manifests whose images something else decides, by their real path.
+/// The manifests whose images other files override, by their real path.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
     ways: HashMap<PathBuf, Vec<Arc<Way>>>,
 }
 
-/// How a manifest comes out in one place.
+/// One way from an outermost file to a manifest, and what is done with images on it.
 #[derive(Debug)]
 struct Way {
-    /// The file that is the outermost.
+    /// The outermost file.
     file: Text,
-    /// What is done with images, in this order.
+    /// The image rules, in the order in which they are applied.
     rules: Vec<Rule>,
 }
 
@@ -47,10 +47,10 @@ struct Rule {
 }
 
 impl Overrides {
-    /// Reads what the folder's files say. Faults are for those whose Kustomize fields are odd.
+    /// Reads the overrides in the folder's files. A field that cannot be read is a fault.
     ///
     /// # Errors
-    /// Kustomize files include one another without end: nobody knows what comes out.
+    /// Kustomize files include one another too deep or in too many ways: which images come out is not known.
     pub(super) fn read(
         walked: &Walked,
         root: &Path,
@@ -64,7 +64,7 @@ impl Overrides {
         sources.resolve(root, walked)
     }
 
-    /// Tells a workload of a file what comes out of it.
+    /// Sets the overrides of a workload's containers; `file` is the real path of its manifest.
     pub(super) fn apply(&self, file: &Path, workload: &mut Workload) {
         let Some(ways) = self.ways.get(file) else {
             return;
@@ -91,7 +91,7 @@ impl Overrides {
                     others.push(other);
                 }
             }
-            // It comes out as it is written, too: that is one of the images that run.
+            // On another way it is rendered as it is written: that image runs, too.
             if let (Some(file), false) = (as_written, others.is_empty()) {
                 let mut own = Override::new(file.clone(), container.image.clone());
                 own.pins = false;
@@ -136,10 +136,9 @@ impl Sources {
         };
         let is_kustomization = NAMES.contains(&name);
         let is_argo_source = name.starts_with(".argocd-source");
-        let opened = File::open(&manifest.path).map_err(text::Unreadable::Io);
-        let text = match opened.and_then(|mut file| text::text(&mut file)) {
+        let text = match text::read(&manifest.path) {
             Ok(text) => text,
-            // The others are read once more, for their workloads, and told of then.
+            // A manifest is read again for its workloads, and told then.
             Err(_) if is_kustomization && !is_manifest(name) => {
                 let message =
                     "cannot be read as text: the images that it may override are not known";
@@ -165,7 +164,7 @@ impl Sources {
                         }
                     }
                 }),
-                // That a manifest is broken is told when its workloads are read.
+                // A broken manifest is told when its workloads are read.
                 Piece::Broken { .. } if is_manifest(name) => Ok(()),
                 Piece::Broken { problem, .. } => Err(problem),
             };
@@ -184,7 +183,7 @@ impl Sources {
         root: &Path,
         found: yaml::Kustomization,
     ) {
-        // What is somewhere else, or not there, is not judged here.
+        // Paths that lead out of the folder, or nowhere, are left out.
         let below = |paths: Vec<String>| -> Vec<PathBuf> {
             let real = paths.iter().map(|path| fs::canonicalize(folder.join(path)));
             let real = real.filter_map(Result::ok);
@@ -230,7 +229,7 @@ impl Sources {
         for (path, way) in &self.deployed {
             resolver.render(path, &way.rules, &way.file)?;
         }
-        // Those that include one another in a circle.
+        // Kustomize files in a circle have no outermost one.
         for (folder, source) in &self.kustomizations {
             if !resolver.seen.contains(folder) {
                 resolver.render(folder, &[], &source.file)?;
@@ -240,13 +239,13 @@ impl Sources {
     }
 }
 
-/// Finds the manifests that are reached.
+/// Follows each Kustomize file, and each path that is deployed, to the manifests that it includes.
 struct Resolver<'r> {
     sources: &'r Sources,
     root: &'r Path,
     walked: &'r Walked,
     left: usize,
-    /// The Kustomize files' folders on the way to the one at hand, and all that were met.
+    /// The folders of the Kustomize files on the way to the current one, and of all that were met.
     stack: Vec<PathBuf>,
     seen: BTreeSet<PathBuf>,
     found: Overrides,

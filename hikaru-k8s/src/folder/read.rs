@@ -13,8 +13,7 @@ use super::text::{self, Unreadable, place};
 use super::walk::Manifest;
 use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Terms};
 
-/// Most faults of one file that are said one by one: nobody reads more, and a file of 16 MiB can
-/// have a million.
+/// Most faults of one file that are told one by one: a file of 16 MiB can have a million.
 const FAULTS: usize = 100;
 
 /// One document of a file.
@@ -24,7 +23,7 @@ pub(super) struct Document {
 }
 
 /// Reads the documents of a text; the objects of those that are wanted, by their number from 1.
-/// What cannot be read goes to `odd`, with the part of the text that it hides; `see` is shown each of them with its text.
+/// A problem goes to `odd` with the text of its document. `see` gets each document that was read, with its text.
 pub(super) fn documents(
     text: &str,
     terms: &Terms,
@@ -82,7 +81,7 @@ impl Reader<'_> {
             return;
         };
         let (mut said, mut worst) = (0, Severity::Warning);
-        // A document with a thousand odd objects is searched once.
+        // A document with a thousand problems is searched once.
         let mut searched: Option<((*const u8, usize), Severity)> = None;
         let mut odd = |problem: yaml::Problem, part: &str| {
             let this = (part.as_ptr(), part.len());
@@ -125,12 +124,12 @@ impl Reader<'_> {
         }
     }
 
-    /// The text of a file. Where it cannot be had, nobody knows what is in it.
+    /// The text of a file. A file that cannot be opened may hold what is looked for: that is a failure.
     fn text(&self, manifest: &Manifest, faults: &mut Vec<Fault>) -> Option<String> {
         let (file, concern) = (manifest.file.as_str(), self.concern);
         let mut handle = match File::open(&manifest.path) {
             Ok(handle) => handle,
-            // Gone since the walk: as if it had never been there.
+            // It was deleted since the walk.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let (place, message) = Unreadable::Io(error).explain(file);
@@ -158,7 +157,7 @@ impl Reader<'_> {
                 concern.severity(file, bytes)
             }
             Unreadable::TooLarge(_) => severity_of(&handle),
-            // Nobody knows what is in it.
+            // It may hold what is looked for.
             Unreadable::Io(_) => Severity::Failure,
         };
         let (place, message) = unreadable.explain(file);
@@ -177,7 +176,7 @@ impl Reader<'_> {
             Select::Repository(_) if labeled => "has the labels and the image",
             // Many Jobs and Pods use the image, and hikaru has nothing to do with them.
             Select::Repository(_) if !matches!(other.why, NotUpgraded::RunsOnce) => "has the image",
-            // It was looked for as one of the build.
+            // A build with other labels, or a search that other kinds do not matter to.
             _ => return None,
         };
         if !self.scope.admits(&workload) {

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use crate::yaml;
 
@@ -10,7 +11,7 @@ use crate::yaml;
 /// is a List of a few thousand.
 pub(super) const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Why a file cannot be taken for text.
+/// Why a file cannot be read as text.
 #[derive(Debug)]
 pub(super) enum Unreadable {
     Io(io::Error),
@@ -20,6 +21,11 @@ pub(super) enum Unreadable {
     NotUtf8(Vec<u8>, usize),
     /// The bytes, and what they are.
     Encoded(Vec<u8>, &'static str),
+}
+
+/// Opens a file and reads it as `text` does.
+pub(super) fn read(path: &Path) -> Result<String, Unreadable> {
+    text(&mut File::open(path).map_err(Unreadable::Io)?)
 }
 
 /// Reads a file to its end, never more than `LARGEST`.
@@ -44,7 +50,7 @@ pub(super) fn text(file: &mut File) -> Result<String, Unreadable> {
     })
 }
 
-/// The encoding of a text, if it is none that hikaru reads: by its byte order mark, or, as YAML begins with an ASCII
+/// The encoding of a text, if it is not UTF-8: by its byte order mark, or, as YAML begins with an ASCII
 /// character, by the zeros beside that (YAML 1.2, 5.2).
 pub(super) fn encoding(text: &[u8]) -> Option<&'static str> {
     match text {
@@ -57,7 +63,7 @@ pub(super) fn encoding(text: &[u8]) -> Option<&'static str> {
 }
 
 impl Unreadable {
-    /// What to say of the file: its place and a sentence.
+    /// The place and a sentence for a message.
     pub(super) fn explain(&self, file: &str) -> (String, String) {
         match self {
             Self::Io(error) => (file.to_owned(), format!("cannot be read: {error}")),

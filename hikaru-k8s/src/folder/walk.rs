@@ -14,20 +14,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::text::encoding;
 
-/// Names what the walk passes over, in gitignore's syntax.
+/// A file that names what the walk passes over, in gitignore's syntax.
 const IGNORE_FILE: &str = ".hikaruignore";
 
-/// Why an odd ignore file ends the call.
+/// Why an ignore file that cannot be read ends the call.
 const CAREFUL: &str = "nothing was done, for what it names must not be touched";
 
 /// A manifest.
 #[derive(Debug)]
 pub(super) struct Manifest {
-    /// Its path below the folder, by which people know it.
+    /// Its path below the folder.
     pub(super) file: String,
     /// Whether it can be named in an answer and found again by that: its name is UTF-8.
     pub(super) named: bool,
-    /// The file itself, no symlink on the way.
+    /// Its real path, without symlinks.
     pub(super) path: PathBuf,
 }
 
@@ -54,8 +54,8 @@ struct Seen {
 /// Walks the folder. `root` is a real path.
 ///
 /// # Errors
-/// A `.hikaruignore` that cannot be read: nobody knows what must not be touched. The sentence
-/// names the file and, for a pattern, the line.
+/// A `.hikaruignore` cannot be read, so what must not be touched is not known. The sentence names the file and, for a
+/// pattern, the line.
 pub(super) fn walk(root: &Path) -> Result<Walked, String> {
     // The filter is not asked about the folder itself.
     let seen = Arc::new(Mutex::new(Seen {
@@ -202,7 +202,7 @@ fn enters(root: &Path, entry: &DirEntry, seen: &mut Seen) -> bool {
     entered
 }
 
-/// What to say of a directory's `.hikaruignore` that is there and cannot be read as text.
+/// The sentence on a directory's `.hikaruignore` that cannot be read as text. `None`: it can be, or there is none.
 fn odd_ignore(root: &Path, folder: &Path) -> Option<String> {
     let path = folder.join(IGNORE_FILE);
     let odd = match fs::read(&path) {
@@ -215,7 +215,7 @@ fn odd_ignore(root: &Path, folder: &Path) -> Option<String> {
     Some(format!("{}: {odd}; {CAREFUL}", below(root, &path)))
 }
 
-/// What is wrong with a text that the library would take for other lines than its author.
+/// What is wrong with a text that the library would cut into other lines than its author meant.
 fn odd_lines(bytes: &[u8]) -> Option<String> {
     if let Some(encoding) = encoding(bytes) {
         return Some(format!("is {encoding}: save it as UTF-8"));
@@ -234,7 +234,7 @@ fn odd_lines(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// What to say of a pattern.
+/// The sentence on a pattern that cannot be read.
 fn odd_pattern(root: &Path, error: &ignore::Error) -> String {
     let (mut place, mut error) = (IGNORE_FILE.to_owned(), error);
     loop {
@@ -262,7 +262,7 @@ fn leaves(root: &Path, path: &Path, to: &Path) -> Fault {
     Fault::new(Severity::Warning, below(root, path), message)
 }
 
-/// The path of an entry whose name is a manifest's, or Kustomize's.
+/// The path of an entry that is named as a manifest or as a Kustomize file.
 fn manifest_name(entry: &DirEntry) -> Option<PathBuf> {
     let path = entry.path();
     (is_manifest(path) || entry.file_name() == "Kustomization").then(|| path.to_owned())
@@ -290,7 +290,7 @@ fn real(entry: &DirEntry, parents: &mut HashMap<PathBuf, PathBuf>) -> io::Result
     Ok(path)
 }
 
-/// What a person should know of an entry that could not be walked, and which one it is.
+/// The fault of an entry that could not be walked, and its path. `None`: the entry would be passed over anyway.
 fn error_fault<'e>(
     root: &'e Path,
     error: &'e ignore::Error,
@@ -324,7 +324,7 @@ fn error_fault<'e>(
             Fault::new(Severity::Warning, place, message)
         }
         Reason::Io(error) => {
-            // Nobody knows what is in it.
+            // It may hold what is looked for.
             Fault::new(Severity::Failure, place, format!("cannot be read: {error}"))
         }
         Reason::Other(error) => Fault::new(Severity::Failure, place, error.to_string()),
@@ -354,7 +354,7 @@ fn unwrap(error: &ignore::Error) -> (Option<&Path>, Reason<'_>) {
     }
 }
 
-/// The system's own error, without what the walk has wrapped around it: the path is said anyway.
+/// The system's own error: the walk wraps it in one that repeats the path.
 fn system(error: &io::Error) -> &io::Error {
     let mut inner = error.get_ref().map(|error| error as &(dyn Error + 'static));
     while let Some(error) = inner {
@@ -366,7 +366,7 @@ fn system(error: &io::Error) -> &io::Error {
     error
 }
 
-/// A path as people know it, below the folder.
+/// A path below the folder, for messages.
 fn below(root: &Path, path: &Path) -> String {
     match path.strip_prefix(root) {
         Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),

@@ -194,13 +194,13 @@ impl Opened {
                         retry_after: None,
                     });
                 }
-                // No locks on this file system.
+                // This file system has no locks.
                 Err(TryLockError::Error(_)) => {}
             }
             let metadata = handle
                 .metadata()
                 .map_err(|error| gone_or(error, file, "read"))?;
-            // Whoever had the lock before may have put a new file in its place.
+            // The holder of the lock before may have put a new file in its place.
             match fs::metadata(path) {
                 Ok(now) if same_file(&metadata, &now) => {}
                 Ok(_) if start.elapsed() < LOCK_TIMEOUT => continue,
@@ -241,7 +241,7 @@ impl Opened {
         temporary
             .persist(path)
             .map_err(|error| failed(error.error))?;
-        // The rename is done; only a power cut could undo it now.
+        // Only a power cut can undo the rename now.
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .or_else(|error| match error.kind() {
@@ -253,7 +253,7 @@ impl Opened {
             })
     }
 
-    /// Gives the new file the mode of the old one, and its owner where the system lets us.
+    /// Gives the new file the mode of the old one, and its owner where the system allows that.
     fn dress(&self, new: &File) -> io::Result<()> {
         let now = new.metadata()?;
         let (uid, gid) = (self.metadata.uid(), self.metadata.gid());
@@ -305,7 +305,7 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Whether `replace` would be let, as far as one can know without trying.
+/// Whether `replace` has the rights that it needs, as far as that can be known without trying.
 fn may_replace(path: &Path, file: &str) -> Result<(), ClusterError> {
     let folder = path.parent().ok_or(ClusterError::NotFound)?;
     rustix::fs::access(
@@ -323,7 +323,7 @@ fn gone_or(error: io::Error, file: &str, done: &str) -> ClusterError {
     }
 }
 
-/// What the operating system did not let us do.
+/// The error for an operation on a file that the operating system refused; `done`: `read`, `written`.
 pub(super) fn refused(error: io::Error, file: &str, done: &str) -> ClusterError {
     let reason = error.to_string();
     // The library for temporary files adds their name, which says nothing to anybody.
@@ -341,7 +341,7 @@ pub(super) fn refused(error: io::Error, file: &str, done: &str) -> ClusterError 
     }
 }
 
-/// Whether the machine has too little of something now: space or file descriptors. The same call can succeed later.
+/// Whether the machine lacks space or file descriptors now. The same call can succeed later.
 pub(super) fn is_scarce(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let kind = error.kind();

@@ -1,7 +1,7 @@
 //! Edits: image scalars are replaced by their bytes and nothing else is. Comments, order, quotes,
 //! indentation, line ends and a missing last newline stay, because they are never touched: the
 //! new text is the old one with other bytes in the places of the images. It is then read again
-//! and compared before anybody sees it. Which image goes where is decided elsewhere.
+//! and compared with the old one. Which image goes where is decided elsewhere.
 
 use granit_parser::ScalarStyle;
 use std::collections::HashMap;

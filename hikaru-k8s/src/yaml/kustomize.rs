@@ -1,11 +1,11 @@
-//! What decides which image runs, beside the manifest: the `images` of a Kustomize file, of a Flux Kustomization and of an
-//! Argo CD Application. Which files they reach is the folder's business.
+//! Image rules beside the manifest: the `images` of a Kustomize file, of a Flux Kustomization and of an Argo CD Application.
+//! Which manifests they reach is found in the folder's `overrides`.
 
 use super::path::Cursor;
 use super::tree::{Mark, Shape, Tree};
 use super::{Problem, path::excerpt};
 
-/// One rule of a list of images: images of this name come out otherwise.
+/// One rule of a list of images: it changes images of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ImageRule {
     pub(crate) mark: Mark,
@@ -17,8 +17,8 @@ pub(crate) struct ImageRule {
 }
 
 impl ImageRule {
-    /// What becomes of an image, and whether tag or digest are decided here. `None`: the rule does not speak of it. As in
-    /// Kustomize names are compared letter by letter: `web` is not `docker.io/library/web`.
+    /// The image after the rule, and whether the rule sets its tag or digest. `None`: the rule changes nothing. Names are
+    /// compared letter by letter, as in Kustomize: `web` is not `docker.io/library/web`. (Kustomize 5.5 adds a suffix twice.)
     pub(crate) fn apply(&self, image: &str) -> Option<(String, bool)> {
         let rest = image.strip_prefix(self.name.as_str())?;
         let is_end = rest.is_empty() || rest.starts_with([':', '@']);
@@ -85,7 +85,7 @@ impl ImageRule {
     }
 }
 
-/// A Kustomize file: what it says of images, and the paths of what it says that of.
+/// A Kustomize file: its image rules, and the paths that it includes.
 #[derive(Debug, Default)]
 pub(crate) struct Kustomization {
     pub(crate) images: Vec<ImageRule>,

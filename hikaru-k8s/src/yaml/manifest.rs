@@ -1,5 +1,5 @@
-//! The workloads in a document: which objects are ours, their identity, labels, settings and
-//! containers, and where each image stands. What is judged about them is the core's business.
+//! The workloads in a document: which objects are workloads, their identity, labels, settings and containers, and where each
+//! image stands. Verdicts on them are in hikaru-core.
 
 use granit_parser::ScalarStyle;
 use hikaru_core::{
@@ -17,7 +17,7 @@ use super::path::{Cursor, Detour, excerpt};
 use super::tree::{Mark, Tree};
 use super::{Problem, tree};
 
-/// What counts in a manifest.
+/// What is looked for in a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     /// The labels that say what a workload is built from.
@@ -34,7 +34,7 @@ impl Default for Terms {
     }
 }
 
-/// Lists in lists: kubectl writes one level, nobody needs more.
+/// How deep lists may be nested. kubectl writes one level.
 const LISTS: usize = 4;
 
 /// Containers that one pod may have. The API server takes objects of 1.5 MB at most, and some
@@ -96,7 +96,7 @@ pub(crate) struct Spot {
 }
 
 /// Reads the workloads of a document, in their order. A problem hides the object that it is in,
-/// or, where a list itself is odd, the rest of the list.
+/// or, in a list itself, the rest of the list.
 pub(crate) fn read(tree: &Tree<'_>, terms: &Terms, take: &mut dyn FnMut(Result<Object, Problem>)) {
     if let Err(problem) = tree.check_lines() {
         return take(Err(problem));
@@ -228,7 +228,7 @@ impl<'r> Reader<'r, '_> {
             (Some(kind), ..) if is_of(kind) => Sort::Workload(kind),
             (None, Some(kind), Some(items)) if is_of(kind) => Sort::List(items, Some(kind)),
             (None, None, Some(items)) if version == "v1" => Sort::List(items, None),
-            // Another group's kind of the same name: not ours.
+            // Another group's kind of the same name.
             _ => Sort::Other,
         })
     }
@@ -423,7 +423,7 @@ impl<'r> Reader<'r, '_> {
         Ok(spots)
     }
 
-    /// A volume that is an image. What else stands among the volumes is nobody's business here.
+    /// The image of a volume, if it has one. Other volumes may have any form.
     fn image_volume(&self, at: Cursor, position: usize) -> Result<Option<Item>, Problem> {
         if !self.is_map(at) {
             return Ok(None);
@@ -507,8 +507,7 @@ impl<'r> Reader<'r, '_> {
         }))
     }
 
-    /// Settings in a metadata below the object's own. What is no map of labels has none: that is for the API server to
-    /// say.
+    /// Settings in a metadata below the object's own, where they have no effect. A field of another type has none.
     fn stray_settings(&self, metadata: Cursor, above: &[Text], workload: &mut Workload) {
         let what = format!("{}.metadata", Joined(above));
         let stray = |key: &str| key.starts_with(SETTING_PREFIX) && key != LAST_UPGRADE;
@@ -531,7 +530,7 @@ impl<'r> Reader<'r, '_> {
         }
     }
 
-    /// What keeps pods from following. What has another type than Kubernetes gives it says nothing.
+    /// What keeps pods from following. Fields of another type than Kubernetes gives them are passed over.
     fn hindrances(&self, spec: Cursor) -> Vec<Hindrance> {
         let tree = self.tree;
         let fields = tree.fields(spec, &"spec", ["paused", "suspend", "updateStrategy"]);
@@ -578,7 +577,7 @@ pub(super) fn told(container: &Container) -> String {
     }
 }
 
-/// What a key of ours is, marks apart: a setting, or what an upgrade left, which is none.
+/// Stores a `hikaru.dev/` key as a setting, `last-upgrade` apart, which an upgrade writes.
 fn setting(place: hikaru_core::Place, key: &str, value: Text, workload: &mut Workload) {
     if key == LAST_UPGRADE {
         return;

@@ -31,7 +31,7 @@ pub(crate) enum NotUpgraded {
     SameName(String),
 }
 
-/// The objects of a document that hikaru does not upgrade. What is odd about them is not told.
+/// The objects of a document that hikaru does not upgrade. Those that cannot be read are passed over.
 pub(crate) fn other_kinds(tree: &Tree<'_>, terms: &Terms) -> Vec<OtherKind> {
     let reader = Reader { tree, terms };
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use super::{Problem, tree};
 use granit_parser::ScalarStyle;
 use std::collections::BTreeMap;
 
-/// Merges that may wait at one time. Real manifests have a handful.
+/// Most maps that may wait to be merged. Real manifests have a handful.
 const MERGES: usize = 10_000;
 
 /// Why a value must not be written in place: others would change with it, or it stands elsewhere.
@@ -48,7 +48,7 @@ impl Tree<'_> {
         self.land(node, None).map(Some)
     }
 
-    /// Follows an alias, and notes what forbids writing.
+    /// Follows an alias, and notes why the value must not be written.
     fn land(&self, node: NodeId, detour: Option<Detour>) -> Result<Cursor, Problem> {
         let mut cursor = Cursor { node, detour };
         if self.shape(node) == Shape::Alias {
@@ -66,7 +66,7 @@ impl Tree<'_> {
         Ok(cursor)
     }
 
-    /// Is it there at all? `key:` without a value is `null`, and Kubernetes drops it.
+    /// Whether it is `null`, as the value of `key:` is. Kubernetes drops such a field.
     pub(super) fn is_null(&self, cursor: Cursor) -> bool {
         self.shape(cursor.node) == Shape::Scalar(ScalarStyle::Plain)
             && self.tagged(cursor.node) == Tagged::No

@@ -1,4 +1,4 @@
-//! Texts made to hurt: bombs, depth, breadth, odd bytes. Each ends soon and in a sentence.
+//! Hostile texts: bombs, depth, breadth, odd bytes. Reading each ends soon and with a sentence.
 
 use super::{deployment, read_lines, reads, upgrade};
 use std::fmt::Write as _;
@@ -60,7 +60,7 @@ fn bombs_are_never_expanded() {
         );
     }
     soon(&laughs, <[String]>::is_empty);
-    // As labels, where somebody looks.
+    // As labels, which are read.
     let object = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: *a39}\n";
     soon(&format!("{laughs}{object}"), |found| {
         found[0].ends_with("metadata.labels must be a map, found a list")
