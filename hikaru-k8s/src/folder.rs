@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use hikaru_core::{
     Change, ClusterError, ClusterPort, Escaped, Found, Freshness, IdentityKeys, JobCreated,
     JobList, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload,
-    WorkloadId, WorkloadName, Written,
+    WorkloadId, WorkloadName, Written, jobs::Jobs,
 };
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 mod jobs;
@@ -31,6 +31,7 @@ use severity::Concern;
 use walk::Walked;
 
 use crate::{
+    clock::SystemClock,
     kind::{AddedKind, Kinds},
     yaml::Terms,
 };
@@ -101,8 +102,6 @@ struct Inner {
     root: PathBuf,
     terms: Terms,
     jobs: JobPolicy,
-    /// Whoever writes a Job.
-    job_turn: Mutex<()>,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
 }
@@ -188,7 +187,6 @@ impl Folder {
                     kinds: Kinds::with(&kinds),
                 },
                 jobs,
-                job_turn: Mutex::default(),
                 reading: Arc::new(Semaphore::new(READING)),
                 writing: Arc::new(Semaphore::new(WRITING)),
             }),
@@ -198,6 +196,16 @@ impl Folder {
     /// The folder's real path.
     pub fn path(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// The calls about Jobs, by the rules of the settings.
+    fn job_calls(&self) -> Jobs {
+        let policy = self.inner.jobs.clone();
+        Jobs::new(
+            Arc::new(self.clone()),
+            policy,
+            Arc::new(SystemClock::default()),
+        )
     }
 
     /// Reads files on a blocking thread; when `READING` calls do so already, after one of them has ended.
@@ -262,27 +270,20 @@ impl ClusterPort for Folder {
             .await
     }
 
-    /// Writes a new file: `NAME.job.yaml`, or `NAMESPACE_NAME.job.yaml` in a namespace other than `default`. Refused are
-    /// replacing a Job, because no file is overwritten, and waiting for one, because nothing runs here.
     async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        let job = job.clone();
-        self.on_files(move |inner| inner.run_job(&job, mode)).await
+        self.job_calls().run(job, mode).await
     }
 
     async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        let namespace = namespace.to_owned();
-        self.on_files(move |inner| inner.list_jobs(&namespace))
-            .await
+        self.job_calls().list(namespace).await
     }
 
     async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        let job = job.clone();
-        self.on_files(move |inner| inner.job(&job)).await
+        self.job_calls().status(job).await
     }
 
     async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        let job = job.clone();
-        self.on_files(move |inner| inner.delete_job(&job)).await
+        self.job_calls().delete(job).await
     }
 }
 

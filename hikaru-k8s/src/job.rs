@@ -189,15 +189,6 @@ impl Definition {
         facts::text(&self.object, &["metadata", "generateName"])
     }
 
-    /// Gives it a name in place of the one that it has, or that would be generated.
-    pub(crate) fn rename(&mut self, key: &str, name: &str) {
-        if let Some(metadata) = self.metadata() {
-            metadata.remove("name");
-            metadata.remove("generateName");
-            metadata.insert(key.to_owned(), Value::from(name));
-        }
-    }
-
     /// Its metadata, which is a map: that was seen when it was read.
     fn metadata(&mut self) -> Option<&mut Map<String, Value>> {
         self.object.get_mut("metadata")?.as_object_mut()
@@ -224,11 +215,6 @@ impl Definition {
             json: Value::Object(self.object.clone()).to_string().into(),
             facts: self.facts,
         })
-    }
-
-    /// The object.
-    pub(crate) fn object(&self) -> &Map<String, Value> {
-        &self.object
     }
 }
 

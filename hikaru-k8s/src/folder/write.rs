@@ -13,9 +13,10 @@ use hikaru_core::{Change, ClusterError, Mode, WorkloadId};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
 
 use super::read::{self, Document};
 use super::text::{self, Unreadable};
@@ -114,6 +115,40 @@ pub(super) fn write(
         }
     }
     answers
+}
+
+/// Writes a file of a folder that was not there. It is there as a whole or not at all, and no file is overwritten.
+pub(super) fn create(folder: &Path, file: &str, text: &str, mode: Mode) -> Answer {
+    let path = folder.join(file);
+    let exists = || {
+        ClusterError::Exists(format!(
+            "there is a file {file} already: hikaru overwrites none"
+        ))
+    };
+    if path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    if mode == Mode::DryRun {
+        return Ok(());
+    }
+    let failed = |error: io::Error| refused(error, file, "written");
+    let mut temporary = temporary(folder, 0o644).map_err(failed)?;
+    temporary.write_all(text.as_bytes()).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    match temporary.persist_noclobber(&path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+/// A hidden file, which no walk takes. It is deleted unless it is renamed.
+fn temporary(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".hikaru-")
+        .suffix(".tmp")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
 }
 
 /// Where in its file a change's workload stood.
@@ -227,11 +262,7 @@ impl Opened {
     fn replace(&self, path: &Path, file: &str, new: &str) -> Result<(), ClusterError> {
         let folder = path.parent().ok_or(ClusterError::NotFound)?;
         let failed = |error: io::Error| refused(error, file, "written");
-        let mut temporary = tempfile::Builder::new()
-            .prefix(".hikaru-")
-            .suffix(".tmp")
-            .tempfile_in(folder)
-            .map_err(failed)?;
+        let mut temporary = temporary(folder, 0o600).map_err(failed)?;
         temporary.write_all(new.as_bytes()).map_err(failed)?;
         self.dress(temporary.as_file()).map_err(failed)?;
         temporary.as_file().sync_all().map_err(failed)?;

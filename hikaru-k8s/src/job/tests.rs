@@ -15,7 +15,7 @@ fn yaml(text: &str) -> Result<Definition, String> {
 
 #[track_caller]
 fn check(found: Result<Definition, String>, expected: &str) {
-    let error = found.map(|d| d.object().clone()).expect_err(expected);
+    let error = found.map(|d| d.object.clone()).expect_err(expected);
     assert!(
         error.contains(expected),
         "expected {expected:?} in {error:?}"
@@ -43,7 +43,7 @@ fn json_and_yaml_are_the_same_and_nothing_is_lost() {
                 {"name": "c", "image": "i", "args": ["a", "a"]}, {"name": "d", "image": "i", "args": ["a", "a"]}]}}}});
     assert_eq!(Value::Object(read.object.clone()), expected);
     let again = Definition::of_json(&expected.to_string()).expect("a job");
-    assert_eq!(again.object(), read.object());
+    assert_eq!(again.object, read.object);
 }
 
 #[test]

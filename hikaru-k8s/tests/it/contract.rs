@@ -1,12 +1,15 @@
 //! The port's contract, with a folder as its subject.
 
 use async_trait::async_trait;
-use hikaru_core::contract::{Abilities, Subject, run};
+use hikaru_core::contract::{Abilities, JobSubject, Subject, run, run_jobs};
+use hikaru_core::port::JobPort;
 use hikaru_core::{
-    Build, Change, ClusterError, ClusterPort, Found, Freshness, MARK_PREFIX, Mode, Place, PodList,
-    Request, SETTING_PREFIX, Scope, TagFormats, Workload, WorkloadId, Written, plan,
+    Build, Change, ClusterError, ClusterPort, Found, Freshness, JobName, JobSource, MARK_PREFIX,
+    Mode, Place, PodList, Request, SETTING_PREFIX, Scope, TagFormats, Workload, WorkloadId,
+    Written, plan,
 };
 use std::fs;
+use std::sync::Arc;
 
 use super::scene::Scene;
 
@@ -115,6 +118,34 @@ async fn a_folder_keeps_the_contract() {
         .await;
         assert_eq!(broken, [], "crowded: {crowded}");
     }
+}
+
+struct Jobs(Scene);
+
+impl JobSubject for Jobs {
+    fn port(&self) -> Arc<dyn JobPort> {
+        Arc::new(self.0.folder())
+    }
+
+    fn deletes(&self) -> bool {
+        false
+    }
+
+    fn definition(&self, name: &JobName) -> JobSource {
+        let text = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {}, namespace: {}}}\nspec: {{template: {{spec: {{restartPolicy: \
+             Never, containers: [{{name: c, image: 'i:1'}}]}}}}}}\n",
+            name.name(),
+            name.namespace()
+        );
+        JobSource::Yaml(text.into())
+    }
+}
+
+#[tokio::test]
+async fn a_folder_keeps_the_clauses_about_jobs() {
+    let broken = run_jobs(&Jobs(Scene::new())).await;
+    assert_eq!(broken, []);
 }
 
 /// A folder without a guard: what is refused as stale is judged on whatever stands there, and
