@@ -211,7 +211,7 @@ fn outcome_of(error: &ClusterError) -> &'static str {
         ClusterError::Stale => "stale",
         ClusterError::Lost(_) => "lost",
         ClusterError::NotFound => "not-found",
-        ClusterError::Forbidden(_) => "forbidden",
+        ClusterError::Forbidden(_) | ClusterError::JobRefused(_) => "forbidden",
         ClusterError::Invalid(_) => "refused",
         ClusterError::Malformed(_) => "malformed",
         ClusterError::Exists(_) => "exists",

@@ -6,6 +6,7 @@ pub(crate) mod definition;
 pub(crate) mod facts;
 pub(crate) mod name;
 pub(crate) mod policy;
+pub(crate) mod refused;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod wait;
@@ -13,7 +14,8 @@ pub(crate) mod wait;
 pub use definition::{JobCreated, JobDefinition, JobRequest, JobSource};
 pub use facts::{JobDemand, JobFacts};
 pub use name::JobName;
-pub use policy::{JobPolicy, JobRefused, JudgedJob};
+pub use policy::{JobPolicy, JudgedJob};
+pub use refused::JobRefused;
 pub use status::{ContainerTrouble, JobCondition, JobList, JobLog, JobState, JobStatus};
 
 use crate::port::{Clock, ClusterError, JobPort};

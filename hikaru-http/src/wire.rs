@@ -12,7 +12,7 @@ mod upgraded;
 
 pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
-pub use interface::Interface;
+pub use interface::{Interface, cluster_error, job_refused, reason};
 pub use patience::{Patience, PatienceError};
 pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report};

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use hikaru_core::{ClusterError, FindError, Shortfall, ShortfallKind};
+use hikaru_http::wire;
 
 /// How a command ended. Its result, if there is one, has been printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl From<String> for Failure {
 
 impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
-        Self::of_cluster(&error, error.to_string())
+        Self::of_cluster(&error, wire::cluster_error(&error))
     }
 }
 

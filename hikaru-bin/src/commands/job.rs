@@ -89,7 +89,7 @@ async fn create(
             (ClusterError::Lost(_), _) => format!(
                 "{error}: the Job may have been created: look (hikaru job list NAMESPACE) before repeating the command"
             ),
-            _ => error.to_string(),
+            _ => wire::cluster_error(&error),
         };
         Failure::of_cluster(&error, why)
     })?;

@@ -121,7 +121,7 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
     let row = |judged: &hikaru_core::Judged| {
         let container = entry.workload.containers.get(judged.container)?;
         let verdict = judged.reason.code().verdict();
-        let mut why = entry.sentence(build, judged).to_string();
+        let mut why = wire::reason(entry, build, judged);
         let upgrade = verdict == Verdict::Upgrade;
         let failure = reported.outcome.failure().filter(|_| upgrade);
         let code = judged.reason.code();

@@ -1,12 +1,9 @@
 //! Who may run what: a call that runs pods is worth more care than one that changes a tag. Decided on what an adapter read
 //! of a definition, before a server is asked; the server has rules of its own (RBAC, Pod Security, quota).
 
-use super::{
-    definition::JobDefinition,
-    facts::{JobDemand, JobFacts},
-};
+use super::{definition::JobDefinition, facts::JobFacts, refused::JobRefused};
 use crate::{
-    ClusterError, Text,
+    Text,
     port::confined::{any_of, check_within},
 };
 
@@ -21,7 +18,7 @@ use crate::{
 /// facts.service_account = Some("admin".into());
 /// assert_eq!(
 ///     policy.check(&facts).unwrap_err().to_string(),
-///     "the Job runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)"
+///     "the Job runs as the ServiceAccount admin: expected default"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,48 +42,6 @@ impl Default for JobPolicy {
             within: Vec::new(),
             service_accounts: Some(vec!["default".into()]),
             privileged: false,
-        }
-    }
-}
-
-/// Why a Job may not be run: the rule, and the variable that changes it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JobRefused {
-    /// Nothing is done there: the namespace, and those that everything is confined to.
-    #[error("{0}")]
-    Outside(String),
-    /// Its namespace is none of those that are allowed.
-    #[error("HIKARU_JOB_NAMESPACES allows no Jobs of the namespace {found}: expected {expected}")]
-    Namespace {
-        /// Its namespace.
-        found: Text,
-        /// Those that are allowed.
-        expected: String,
-    },
-    /// Its ServiceAccount is none of those that are allowed.
-    #[error(
-        "the Job runs as the ServiceAccount {found}: expected {expected} (HIKARU_JOB_SERVICE_ACCOUNTS)"
-    )]
-    ServiceAccount {
-        /// Its ServiceAccount.
-        found: Text,
-        /// Those that are allowed.
-        expected: String,
-    },
-    /// A field needs HIKARU_JOB_PRIVILEGED.
-    #[error("{demand}: allowed only with HIKARU_JOB_PRIVILEGED=true")]
-    Privileged {
-        /// The field.
-        demand: JobDemand,
-    },
-}
-
-impl From<JobRefused> for ClusterError {
-    fn from(refused: JobRefused) -> Self {
-        match refused {
-            JobRefused::Outside(words) => Self::Outside(words),
-            refused => Self::Forbidden(refused.to_string()),
         }
     }
 }
@@ -161,7 +116,10 @@ impl JobPolicy {
     /// # Errors
     /// [`JobRefused::Outside`].
     pub(crate) fn check_within(&self, namespace: &str) -> Result<(), JobRefused> {
-        check_within(&self.within, namespace).map_err(JobRefused::Outside)
+        check_within(&self.within, namespace).map_err(|expected| JobRefused::Outside {
+            found: namespace.into(),
+            expected,
+        })
     }
 
     /// Whether Jobs of a namespace may be created, read and deleted.
@@ -188,6 +146,7 @@ impl JobPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::facts::JobDemand;
 
     #[track_caller]
     fn check(policy: &JobPolicy, facts: &JobFacts, expected: &str) {
@@ -209,7 +168,7 @@ mod tests {
         check(
             &policy,
             &facts("shop", None, None),
-            "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace shop: expected none, Jobs are off",
+            "no Jobs of the namespace shop are allowed: expected none, Jobs are off",
         );
         policy.namespaces = Some(vec!["shop".into(), "prod".into()]);
         check(&policy, &facts("shop", None, None), "allowed");
@@ -217,12 +176,12 @@ mod tests {
         check(
             &policy,
             &facts("kube-system", None, None),
-            "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace kube-system: expected shop or prod",
+            "no Jobs of the namespace kube-system are allowed: expected shop or prod",
         );
         check(
             &policy,
             &facts("shop", Some("admin"), None),
-            "the Job runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)",
+            "the Job runs as the ServiceAccount admin: expected default",
         );
         let demand = JobDemand {
             rule: "host-namespaces",
@@ -234,8 +193,8 @@ mod tests {
         check(
             &policy,
             &demanding,
-            "spec.template.spec.hostNetwork: expected false, found true (rule host-namespaces): allowed only with \
-             HIKARU_JOB_PRIVILEGED=true",
+            "spec.template.spec.hostNetwork: expected false, found true (rule host-namespaces): allowed only in \
+             privileged Jobs",
         );
         policy.privileged = true;
         check(&policy, &demanding, "allowed");
@@ -251,7 +210,7 @@ mod tests {
         check(
             &policy,
             &facts("kube-system", Some("admin"), None),
-            "the namespace kube-system is not one of HIKARU_WATCH_NAMESPACES: expected shop or prod",
+            "the namespace kube-system is outside of those that hikaru is confined to: expected shop or prod",
         );
     }
 }

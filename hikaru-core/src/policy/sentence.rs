@@ -224,7 +224,7 @@ impl Sentence<'_> {
             ),
             None => write!(
                 f,
-                "hikaru unhold {id}, or kubectl label --namespace {} {} {} {MARK_PREFIX}{key}-",
+                "kubectl label --namespace {} {} {} {MARK_PREFIX}{key}-",
                 Escaped(&id.namespace),
                 Escaped(&id.kind.to_ascii_lowercase()),
                 Escaped(&id.name),

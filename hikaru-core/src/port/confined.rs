@@ -32,7 +32,7 @@ use crate::{
 /// assert_eq!(confined.find(&scope).await.unwrap().workloads.len(), 1);
 /// scope.namespaces = vec!["edge".into()];
 /// let refused = confined.find(&scope).await.unwrap_err();
-/// assert_eq!(refused.to_string(), "the namespace edge is not one of HIKARU_WATCH_NAMESPACES: expected shop");
+/// assert_eq!(refused.to_string(), "the namespace edge is outside of those that hikaru is confined to: expected shop");
 /// # }).unwrap();
 /// ```
 pub struct Confined {
@@ -50,22 +50,22 @@ impl Confined {
     }
 
     fn check(&self, namespace: &str) -> Result<(), ClusterError> {
-        check_within(&self.namespaces, namespace).map_err(ClusterError::Outside)
+        check_within(&self.namespaces, namespace).map_err(|expected| ClusterError::Outside {
+            found: namespace.into(),
+            expected,
+        })
     }
 }
 
 /// Checks that `allowed` holds the namespace. An empty list allows every namespace.
 ///
 /// # Errors
-/// The sentence that names the namespace, and the variable that confines.
+/// The list as text: `a, b or c`.
 pub(crate) fn check_within(allowed: &[Text], namespace: &str) -> Result<(), String> {
     if allowed.is_empty() || allowed.iter().any(|known| **known == *namespace) {
         return Ok(());
     }
-    let expected = any_of(allowed);
-    Err(format!(
-        "the namespace {namespace} is not one of HIKARU_WATCH_NAMESPACES: expected {expected}"
-    ))
+    Err(any_of(allowed))
 }
 
 /// `a, b or c`.

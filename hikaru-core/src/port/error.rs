@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Text, jobs::refused::JobRefused};
+
 /// Why a cluster did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,9 +20,19 @@ pub enum ClusterError {
     /// The cluster does not let us.
     #[error("not allowed: {0}")]
     Forbidden(String),
-    /// It is in a namespace that hikaru is told to leave alone; the sentence names the variable. The cluster was not asked.
-    #[error("{0}")]
-    Outside(String),
+    /// It is in a namespace outside of those that everything is confined to. The cluster was not asked.
+    #[error(
+        "the namespace {found} is outside of those that hikaru is confined to: expected {expected}"
+    )]
+    Outside {
+        /// The namespace.
+        found: Text,
+        /// Those that everything is confined to: `a, b or c`.
+        expected: String,
+    },
+    /// The policy for Jobs does not allow it. The cluster was not asked.
+    #[error("not allowed: {0}")]
+    JobRefused(JobRefused),
     /// The cluster refuses the write as such; its own words.
     #[error("refused: {0}")]
     Invalid(String),
@@ -52,5 +64,14 @@ impl ClusterError {
     /// Whether the same call can succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })
+    }
+}
+
+impl From<JobRefused> for ClusterError {
+    fn from(refused: JobRefused) -> Self {
+        match refused {
+            JobRefused::Outside { found, expected } => Self::Outside { found, expected },
+            refused => Self::JobRefused(refused),
+        }
     }
 }

@@ -88,7 +88,14 @@ fn each_error_of_a_cluster_says_whether_it_pays_to_ask_again() {
         (ClusterError::Lost(words()), true, true),
         (ClusterError::NotFound, false, false),
         (ClusterError::Forbidden(words()), false, false),
-        (ClusterError::Outside(words()), false, false),
+        (
+            ClusterError::Outside {
+                found: "edge".into(),
+                expected: words(),
+            },
+            false,
+            false,
+        ),
         (ClusterError::Invalid(words()), false, false),
         (
             ClusterError::Unavailable {

@@ -212,7 +212,7 @@ fn what_the_policy_refuses_reaches_no_cluster() {
         now(jobs.wait(&created, Duration::ZERO, &mut |_| {})).map(drop),
     ] {
         assert!(
-            matches!(refused, Err(ClusterError::Forbidden(_))),
+            matches!(refused, Err(ClusterError::JobRefused(_))),
             "{refused:?}"
         );
     }
@@ -223,7 +223,7 @@ fn what_the_policy_refuses_reaches_no_cluster() {
     template.namespace = Some("edge".into());
     let refused = now(confined.run(&template, Mode::Commit));
     assert!(
-        matches!(refused, Err(ClusterError::Outside(_))),
+        matches!(refused, Err(ClusterError::Outside { .. })),
         "{refused:?}"
     );
 }
@@ -255,7 +255,7 @@ fn a_job_that_demands_too_much_is_not_created() {
     let request = JobRequest::new(JobSource::Json("text".into()));
     let refused = now(jobs.run(&request, Mode::Commit));
     assert!(
-        matches!(refused, Err(ClusterError::Forbidden(_))),
+        matches!(refused, Err(ClusterError::JobRefused(_))),
         "{refused:?}"
     );
     assert_eq!(

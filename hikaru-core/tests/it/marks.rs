@@ -24,8 +24,8 @@ fn a_lower_build_of_another_branch_is_something_else_that_runs() {
         .mark("1.4.0_7")
         .gives(
             "held: runs acme_web_dev_1.3.0_1_0123abcd, while 1.4.0_7 was deployed before: rolled back, or re-applied by a \
-             person or a tool. The next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold \
-             shop/Deployment/web, or kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
+             person or a tool. The next build higher than 1.4.0_7 goes out; to let lower ones out again: \
+             kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
         );
 }
 

@@ -215,8 +215,8 @@ fn constraint() {
 
 #[test]
 fn held() {
-    let way_out = "The next build higher than 1.4.0_7 goes out; to let lower ones out again: hikaru unhold \
-                   shop/Deployment/web, or kubectl label --namespace shop deployment web high-water.hikaru.dev/web-";
+    let way_out = "The next build higher than 1.4.0_7 goes out; to let lower ones out again: \
+                   kubectl label --namespace shop deployment web high-water.hikaru.dev/web-";
     let held = |what: &str| {
         format!("held: {what}: rolled back, or re-applied by a person or a tool. {way_out}")
     };

@@ -280,11 +280,12 @@ impl From<ClusterError> for Box<Refusal> {
     fn from(error: ClusterError) -> Self {
         let kind = match &error {
             ClusterError::Unsupported(_) => Kind::Unsupported,
-            ClusterError::Outside(_) => Kind::NamespaceForbidden,
+            ClusterError::Outside { .. } => Kind::NamespaceForbidden,
+            ClusterError::JobRefused(_) => Kind::JobForbidden,
             error if error.is_retryable() => Kind::Unavailable,
             _ => Kind::Refused,
         };
-        let mut refusal = Refusal::new(kind, error.to_string());
+        let mut refusal = Refusal::new(kind, wire::cluster_error(&error));
         if let ClusterError::Unavailable {
             retry_after: Some(after),
             ..
@@ -319,6 +320,9 @@ impl Refusal {
             (ClusterError::Malformed(message), _) => (Kind::MalformedJob, message),
             (ClusterError::Invalid(message), _) => (Kind::InvalidJob, message),
             (ClusterError::Forbidden(message), _) => (Kind::JobForbidden, message),
+            (ClusterError::JobRefused(refused), _) => {
+                (Kind::JobForbidden, wire::job_refused(&refused))
+            }
             (ClusterError::Exists(message), _) => (Kind::JobExists, message),
             (ClusterError::NotFound, Doing::Creating) => (
                 Kind::NoSuchJob,

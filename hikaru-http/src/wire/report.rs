@@ -3,7 +3,7 @@
 use hikaru_core::{Reported, Severity, Verdict};
 use serde::Serialize;
 
-use super::{Build, Interface};
+use super::{Build, Interface, reason};
 
 /// What came of a request, or would come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -136,7 +136,7 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
             to: entry.image_for(build, judged).to_string(),
             verdict: code.verdict().to_string(),
             code: code.to_string(),
-            reason: entry.sentence(build, judged).to_string(),
+            reason: reason(entry, build, judged),
         })
     });
     let error = reported.outcome.failure();

@@ -6,7 +6,7 @@ use hikaru_core::{
     ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Owner,
     Place, Setting, Severity, TagFormats,
 };
-use hikaru_http::{Authentication, Bound};
+use hikaru_http::{Authentication, Bound, wire};
 use serde_json::{Value, json};
 
 use crate::{
@@ -422,7 +422,10 @@ async fn a_cluster_that_fails_is_told() {
             None,
         ),
         (
-            ClusterError::Outside("not there".into()),
+            ClusterError::Outside {
+                found: "edge".into(),
+                expected: "prod".into(),
+            },
             403,
             "namespace-forbidden",
             None,
@@ -430,7 +433,7 @@ async fn a_cluster_that_fails_is_told() {
         (ClusterError::Invalid("no".into()), 422, "refused", None),
         (ClusterError::Unsupported("that"), 501, "unsupported", None),
     ] {
-        let sentence = error.to_string();
+        let sentence = wire::cluster_error(&error);
         let server = serve_found(move || Err(error.clone())).await;
         for (method, target) in [
             ("POST", POST),

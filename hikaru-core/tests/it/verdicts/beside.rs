@@ -57,7 +57,7 @@ fn an_owner_is_warned_of_when_it_matters_and_named_when_it_holds() {
     };
     owned("acme/web:latest", helm).mark("1.4.0_8").gives(
         "held: runs latest, while 1.4.0_8 was deployed before: rolled back, or re-applied by the Helm release web. The \
-         next build higher than 1.4.0_8 goes out; to let lower ones out again: hikaru unhold shop/Deployment/web, or \
+         next build higher than 1.4.0_8 goes out; to let lower ones out again: \
          kubectl label --namespace shop deployment web high-water.hikaru.dev/web-",
     );
 }

@@ -66,7 +66,7 @@ fn versions_alone() {
     on("acme/web:1.4.2").mark("1.4.3_0").post(
         "acme/web:1.4.3",
         "held: runs 1.4.2, lower than 1.4.3 that was deployed before: rolled back, or re-applied by a person or a tool. The \
-         next build higher than 1.4.3 goes out; to let lower ones out again: hikaru unhold shop/Deployment/web, or kubectl \
+         next build higher than 1.4.3 goes out; to let lower ones out again: kubectl \
          label --namespace shop deployment web high-water.hikaru.dev/web-",
     );
     // A number alone is a name.
