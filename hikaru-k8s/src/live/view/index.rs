@@ -25,19 +25,20 @@ pub(super) type SourceNumber = usize;
 /// What is known.
 #[derive(Debug)]
 pub(super) struct Index {
-    sources: Vec<Source>,
+    sources: Vec<SourceState>,
     /// How old the last confirmation of a source may be before the view counts as out of date.
     max_age: Duration,
     objects: Objects,
 }
 
+/// How far a source is known. The task that lists and watches it is `watch::source`.
 #[derive(Debug)]
-struct Source {
+struct SourceState {
     kind: Arc<Kind>,
     namespace: Option<Text>,
     /// The number of its last list that began: what a list does not name is gone when it ends.
     list: u32,
-    state: State,
+    stage: Stage,
     /// As of when it was last confirmed to be up to date.
     confirmed: Instant,
     /// Why its last request failed, until one succeeds.
@@ -45,7 +46,7 @@ struct Source {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Stage {
     /// It has not been listed completely yet.
     New,
     /// Its list was complete; a watch keeps it so.
@@ -91,11 +92,11 @@ impl Index {
         max_age: Duration,
         now: Instant,
     ) -> Self {
-        let source = |(kind, namespace)| Source {
+        let source = |(kind, namespace)| SourceState {
             kind,
             namespace,
             list: 0,
-            state: State::New,
+            stage: Stage::New,
             confirmed: now,
             trouble: None,
         };
@@ -135,7 +136,7 @@ impl Index {
         self.objects
             .remove_where(|seen| seen.source == source && seen.list != list);
         let source = &mut self.sources[source];
-        (source.state, source.confirmed, source.trouble) = (State::Listed, as_of, None);
+        (source.stage, source.confirmed, source.trouble) = (Stage::Listed, as_of, None);
     }
 
     /// The watch of a source proves that it is up to date as of a time.
@@ -151,25 +152,25 @@ impl Index {
     /// A list or a watch of a source failed. What was known of it stays until it is too old.
     pub(super) fn failed(&mut self, source: SourceNumber, trouble: Trouble) {
         let source = &mut self.sources[source];
-        source.state = match source.state {
-            State::Listed => State::Listed,
-            State::New | State::Closed if trouble.cause.closes() => State::Closed,
-            State::Closed if source.kind.added => State::Closed,
-            State::New | State::Closed => State::New,
+        source.stage = match source.stage {
+            Stage::Listed => Stage::Listed,
+            Stage::New | Stage::Closed if trouble.cause.closes() => Stage::Closed,
+            Stage::Closed if source.kind.added => Stage::Closed,
+            Stage::New | Stage::Closed => Stage::New,
         };
         source.trouble = Some(trouble);
     }
 
     /// Closes the source of an added kind that the server lacks or forbids, once what is known of it is too old.
     pub(super) fn close_if_old(&mut self, source: SourceNumber, now: Instant) -> bool {
-        let Source {
-            state, confirmed, ..
+        let SourceState {
+            stage, confirmed, ..
         } = self.sources[source];
-        if state == State::Listed && now.saturating_duration_since(confirmed) <= self.max_age {
+        if stage == Stage::Listed && now.saturating_duration_since(confirmed) <= self.max_age {
             return false;
         }
         self.objects.remove_where(|seen| seen.source == source);
-        self.sources[source].state = State::Closed;
+        self.sources[source].stage = Stage::Closed;
         true
     }
 
@@ -236,7 +237,7 @@ impl Index {
     /// How old the oldest confirmation of a source is; zero if all sources are closed.
     pub(super) fn age(&self, now: Instant) -> Duration {
         let open = self.sources.iter();
-        let open = open.filter(|source| source.state != State::Closed);
+        let open = open.filter(|source| source.stage != Stage::Closed);
         let oldest = open.map(|source| source.confirmed).min();
         oldest.map_or(Duration::ZERO, |oldest| {
             now.saturating_duration_since(oldest)
@@ -246,14 +247,14 @@ impl Index {
     /// How many sources are not watched.
     pub(super) fn unwatched(&self) -> usize {
         let sources = self.sources.iter();
-        let unwatched = sources.filter(|s| s.state != State::Listed || s.trouble.is_some());
+        let unwatched = sources.filter(|s| s.stage != Stage::Listed || s.trouble.is_some());
         unwatched.count()
     }
 
     /// Whether it is up to date.
     pub(super) fn freshness(&self, now: Instant) -> Freshness {
         let sources = || self.sources.iter();
-        if sources().any(|source| source.state == State::New) {
+        if sources().any(|source| source.stage == Stage::New) {
             let reason = self.reason();
             return Freshness::Syncing { reason };
         }
@@ -262,7 +263,7 @@ impl Index {
             let reason = Some(self.reason().unwrap_or_else(silence));
             return Freshness::Stale { reason };
         }
-        if sources().any(|source| source.state == State::Closed && !source.kind.added) {
+        if sources().any(|source| source.stage == Stage::Closed && !source.kind.added) {
             let reason = self.reason().unwrap_or_default();
             return Freshness::Incomplete { reason };
         }
@@ -273,7 +274,7 @@ impl Index {
     fn reason(&self) -> Option<String> {
         let sources = self.sources.iter();
         let mut troubled = sources
-            .filter(|source| source.state != State::Closed || !source.kind.added)
+            .filter(|source| source.stage != Stage::Closed || !source.kind.added)
             .filter_map(|source| Some((source, source.trouble.as_ref()?)));
         let (source, trouble) = troubled.next()?;
         let words = format!("{}: {}", source.place(), trouble.words);
@@ -323,9 +324,9 @@ impl Index {
 
     fn faults(&self, scope: &Scope) -> Result<Vec<Fault>, ClusterError> {
         let mut sources = self.sources.iter();
-        if sources.all(|source| source.state == State::Closed) {
+        if sources.all(|source| source.stage == Stage::Closed) {
             let mut closed = self.sources.iter();
-            return Err(match closed.find_map(Source::forbidden) {
+            return Err(match closed.find_map(SourceState::forbidden) {
                 Some(words) => ClusterError::Forbidden(words.to_owned()),
                 None => ClusterError::Invalid(
                     "the server knows none of the kinds: is it a Kubernetes API server?".to_owned(),
@@ -334,8 +335,8 @@ impl Index {
         }
         let mut faults = Vec::new();
         for source in &self.sources {
-            let Source {
-                state: State::Closed,
+            let SourceState {
+                stage: Stage::Closed,
                 trouble: Some(trouble),
                 kind,
                 namespace,
@@ -353,7 +354,7 @@ impl Index {
             }
         }
         for namespace in &scope.namespaces {
-            let watched = |source: &Source| {
+            let watched = |source: &SourceState| {
                 source
                     .namespace
                     .as_ref()
@@ -374,13 +375,13 @@ impl Index {
     }
 }
 
-impl Source {
+impl SourceState {
     /// Whether it was listed and is out of date. A server that refuses our credentials sends no events and takes no writes:
     /// then it is out of date at once.
     fn is_stale(&self, now: Instant, max_age: Duration) -> bool {
         let cause = self.trouble.as_ref().map(|trouble| trouble.cause);
         let age = now.saturating_duration_since(self.confirmed);
-        self.state == State::Listed && (cause == Some(Cause::Credentials) || age > max_age)
+        self.stage == Stage::Listed && (cause == Some(Cause::Credentials) || age > max_age)
     }
 
     /// `deployments.apps`, `deployments.apps in shop`.
