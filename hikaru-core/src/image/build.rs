@@ -1,17 +1,17 @@
 //! The build that somebody posts: an image reference whose tag is a build tag.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::fmt;
 
 use crate::{
     Text,
     image::reference::{Reference, ReferenceError, Repository},
-    image::tag::{BuildTag, Identity, IdentityFields, TagError, TagFormats},
+    image::tag::{BuildTag, TagError, TagFormats},
     workload::container::Container,
     workload::{IdentityLabels, Workload},
 };
 
 /// A posted image: it names a repository, the workloads that it is meant for, and its place in the order of builds.
-/// Owned and cheap to clone: views on the one text that was posted.
+/// Owned and cheap to clone: the text that was posted, of which each part is read when it is asked for.
 ///
 /// ```
 /// use hikaru_core::{Build, TagFormats};
@@ -21,25 +21,9 @@ use crate::{
 /// # Ok::<(), hikaru_core::BuildError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Build(Arc<Parts>);
-
-/// Behind one pointer: requests, plans and what is awaited hold a build each, and are moved.
-#[derive(PartialEq, Eq)]
-struct Parts {
+pub struct Build {
     image: Text,
     formats: TagFormats,
-    /// `None`: the registry is implied, so it stands nowhere in the text.
-    registry: Option<Range<usize>>,
-    library: bool,
-    path: Range<usize>,
-    tag: Range<usize>,
-    digest: Option<Range<usize>>,
-    identity: Range<usize>,
-    fields: IdentityFields,
-    version: Range<usize>,
-    /// `None`: the format has none.
-    number: Option<u64>,
-    commit: Option<Range<usize>>,
 }
 
 /// What a container's image has to do with a posted build.
@@ -88,33 +72,26 @@ impl Build {
             let form = formats.first().to_string().into();
             return Err(BuildError::NoTag { form });
         };
-        let read = formats.read(tag)?;
-        let repository = reference.repository();
-        let place = |part: &str| place_in(image, part).unwrap_or_default();
-        Ok(Self(Arc::new(Parts {
+        formats.read(tag)?;
+        Ok(Self {
             image: image.into(),
             formats: formats.clone(),
-            registry: place_in(image, repository.registry()),
-            library: repository.is_library(),
-            path: place(repository.familiar_path()),
-            tag: place(tag),
-            digest: reference.digest().map(place),
-            identity: place(read.identity().as_str()),
-            fields: read.identity().fields(),
-            version: place(read.version().as_str()),
-            number: read.has_build().then(|| read.build()),
-            commit: read.commit().map(place),
-        })))
+        })
+    }
+
+    /// The reference that was posted. It is read again from the text each time: [`Build::parse`] has seen that it can be.
+    fn reference(&self) -> Reference<'_> {
+        Reference::parse(&self.image).expect("a build is made of a reference")
     }
 
     /// The text as it was posted.
     pub fn image(&self) -> &Text {
-        &self.0.image
+        &self.image
     }
 
     /// The digest that was posted beside the tag, if there was one.
     pub fn digest(&self) -> Option<&str> {
-        self.0.digest.as_ref().map(|place| self.part(place))
+        self.reference().digest()
     }
 
     /// What is written in place of an image: the posted tag and digest behind the repository as it is spelled there. Some
@@ -130,43 +107,33 @@ impl Build {
     /// # Ok::<(), hikaru_core::BuildError>(())
     /// ```
     pub fn in_place_of(&self, image: &str) -> Text {
-        let (posted_name, end) = self.0.image.split_at(self.0.tag.start.saturating_sub(1));
+        let posted_name = self.reference().spelling(&self.image);
         let name = self.same_repository(image);
         match name.map(|reference| reference.spelling(image)) {
-            Some(name) if name != posted_name => [name, end].concat().into(),
-            _ => self.0.image.clone(),
+            Some(name) if name != posted_name => {
+                [name, &self.image[posted_name.len()..]].concat().into()
+            }
+            _ => self.image.clone(),
         }
     }
 
     /// The formats that its tag was read by, and that running tags are read by.
     pub fn formats(&self) -> &TagFormats {
-        &self.0.formats
+        &self.formats
     }
 
     /// The repository, normalized.
     pub fn repository(&self) -> Repository<'_> {
-        let registry = self.0.registry.as_ref().map(|place| self.part(place));
-        Repository::of_read(registry, self.0.library, self.part(&self.0.path))
+        self.reference().repository()
     }
 
     /// What its tag says.
     pub fn tag(&self) -> BuildTag<'_> {
-        BuildTag::of_read(
-            self.part(&self.0.tag),
-            self.identity(),
-            self.part(&self.0.version),
-            self.0.number,
-            self.0.commit.as_ref().map(|place| self.part(place)),
-        )
-    }
-
-    /// The identity in its tag.
-    pub(crate) fn identity(&self) -> Identity<'_> {
-        Identity::of_read(self.part(&self.0.identity), self.0.fields)
-    }
-
-    fn part(&self, place: &Range<usize>) -> &str {
-        &self.0.image[place.clone()]
+        let tag = self
+            .reference()
+            .tag()
+            .and_then(|tag| self.formats.read(tag).ok());
+        tag.expect("a build is made of a build tag")
     }
 
     /// Whether a workload with these labels is meant: owner, repo and branch are all there, and joined they are the
@@ -174,7 +141,7 @@ impl Build {
     pub fn is_meant_for(&self, labels: &IdentityLabels) -> bool {
         labels
             .reading()
-            .is_some_and(|reading| self.identity().names(&reading))
+            .is_some_and(|reading| self.tag().identity().names(&reading))
     }
 
     /// Whether a container of the workload has the posted repository, or an image that cannot be read and begins with it: by its
@@ -207,40 +174,20 @@ impl Build {
 
     /// The reference that an image's text is, if its repository is the posted one.
     pub fn same_repository<'t>(&self, image: &'t str) -> Option<Reference<'t>> {
-        self.same_spelling(image).or_else(|| {
-            Reference::parse(image)
-                .ok()
-                .filter(|reference| reference.repository() == self.repository())
-        })
+        let reference = Reference::parse(image).ok()?;
+        (reference.repository() == self.repository()).then_some(reference)
     }
-
-    /// The same for an image that is written like the posted one up to its tag, as one is that was upgraded before: nothing
-    /// but the tag has to be read.
-    fn same_spelling<'t>(&self, image: &'t str) -> Option<Reference<'t>> {
-        let parts = &*self.0;
-        let tag = image.strip_prefix(&parts.image[..parts.tag.start])?;
-        let registry = parts.registry.as_ref().map(|place| &image[place.clone()]);
-        let repository = Repository::of_read(registry, parts.library, &image[parts.path.clone()]);
-        Reference::tagged(repository, tag)
-    }
-}
-
-/// Where a part stands in the text that it was cut out of; `None` if it was not, as the implied registry.
-fn place_in(text: &str, part: &str) -> Option<Range<usize>> {
-    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    let place = start..start + part.len();
-    text.get(place.clone()).map(|_| place)
 }
 
 impl fmt::Display for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.image)
+        f.write_str(&self.image)
     }
 }
 
 impl fmt::Debug for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Build({})", self.0.image)
+        write!(f, "Build({})", self.image)
     }
 }
 

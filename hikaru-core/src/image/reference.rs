@@ -61,19 +61,6 @@ impl<'t> Repository<'t> {
         format!("{}{}", if self.library { LIBRARY } else { "" }, self.path)
     }
 
-    /// A repository that was read before; no registry means the implied one.
-    pub(crate) fn of_read(registry: Option<&'t str>, library: bool, path: &'t str) -> Self {
-        let registry = match registry {
-            None | Some(LEGACY_DOCKER) => DOCKER,
-            Some(registry) => registry,
-        };
-        Self {
-            registry,
-            library,
-            path,
-        }
-    }
-
     /// Whether this is the repository of that normalized name.
     pub fn is(&self, name: &str) -> bool {
         let mut rest = Some(name);
@@ -111,11 +98,6 @@ impl<'t> Repository<'t> {
         let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
         rest.strip_prefix(self.path)
             .is_some_and(|rest| !rest.starts_with(goes_on))
-    }
-
-    /// Whether `library/` stands before the path, written or not.
-    pub(crate) fn is_library(&self) -> bool {
-        self.library
     }
 
     /// The pieces whose concatenation is [`Repository::to_string`]: what a hash can be fed without an allocation.
@@ -158,15 +140,6 @@ impl<'t> Reference<'t> {
     /// A [`ReferenceError`] that names the part, what was expected, what stands there and at which byte.
     pub fn parse(text: &'t str) -> Result<Self, ReferenceError> {
         Parser { text }.reference()
-    }
-
-    /// A repository that was read before, with what should be a tag.
-    pub(crate) fn tagged(repository: Repository<'t>, tag: &'t str) -> Option<Self> {
-        is_tag(tag).then_some(Self {
-            repository,
-            tag: Some(tag),
-            digest: None,
-        })
     }
 
     /// Registry and path, normalized.
@@ -270,76 +243,24 @@ pub enum ReferenceError {
     },
 }
 
-/// What a byte may be part of: a set of the constants below. A table, because each byte of each image in a cluster is asked.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte != classes.len() {
-        let b = byte as u8;
-        if b.is_ascii_lowercase() || b.is_ascii_digit() {
-            classes[byte] |= WORD;
-        }
-        if b.is_ascii_alphanumeric() || b == b'-' {
-            classes[byte] |= HOST;
-        }
-        if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-') {
-            classes[byte] |= TAG;
-        }
-        byte += 1;
-    }
-    classes
-};
-const WORD: u8 = 1;
-const HOST: u8 = 2;
-const TAG: u8 = 4;
-
-/// Where the first byte stands that is not of a class.
-fn first_not(class: u8, bytes: &[u8]) -> Option<usize> {
-    bytes
-        .iter()
-        .position(|b| CLASSES[usize::from(*b)] & class == 0)
+/// A letter or digit of a path.
+fn is_word(b: u8) -> bool {
+    b.is_ascii_lowercase() || b.is_ascii_digit()
 }
 
-/// The two sides of the first `by`, an ASCII character. A plain loop: for texts as short as these it takes half the
-/// instructions of the standard library's search.
-fn cut(text: &str, by: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|b| b == by)?;
-    Some((&text[..at], &text[at + 1..]))
+/// A byte of a host between its dots.
+fn is_host(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'-'
 }
 
-/// The two sides of the first `@`. Most images have none, which is seen of sixteen bytes at once.
-fn cut_digest(text: &str) -> Option<(&str, &str)> {
-    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
-    let has_at = |bytes: &[u8]| bytes.iter().fold(false, |found, b| found | (*b == b'@'));
-    if blocks.iter().any(|block| has_at(block)) || rest.contains(&b'@') {
-        cut(text, b'@')
-    } else {
-        None
-    }
+/// A byte of a tag after its first.
+fn is_tag(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')
 }
 
-/// Whether all of a domain is a host, in one go: what else it may be, or lack, is found out part by part.
-fn is_host(domain: &str) -> bool {
-    let mut before = b'.';
-    for b in domain.bytes() {
-        let allowed = match b {
-            b'.' => before != b'.' && before != b'-',
-            b'-' => before != b'.',
-            _ => CLASSES[usize::from(b)] & HOST != 0,
-        };
-        if !allowed {
-            return false;
-        }
-        before = b;
-    }
-    before != b'.' && before != b'-'
-}
-
-/// Whether a text is a tag. What is wrong with it is found out afterwards.
-fn is_tag(tag: &str) -> bool {
-    tag.as_bytes().first().is_some_and(is_first_of_tag)
-        && tag.len() <= MAX_TAG
-        && first_not(TAG, tag.as_bytes()).is_none()
+/// Where the first byte stands that is none of these.
+fn first_not(is: fn(u8) -> bool, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|b| !is(*b))
 }
 
 fn is_first_of_tag(b: &u8) -> bool {
@@ -360,7 +281,7 @@ impl<'t> Parser<'t> {
             return Err(ReferenceError::ImageId);
         }
         // The order that avoids the trap of a port taken for a tag: digest, then registry, then tag.
-        let (named, digest) = match cut_digest(text) {
+        let (named, digest) = match text.split_once('@') {
             None => (text, None),
             Some((named, digest)) => {
                 if let Some(second) = digest.bytes().position(|b| b == b'@') {
@@ -374,7 +295,7 @@ impl<'t> Parser<'t> {
         };
         let (registry, start) = self.registry(named)?;
         let rest = &named[start..];
-        let (path, tag) = match cut(rest, b':') {
+        let (path, tag) = match rest.split_once(':') {
             None => (rest, None),
             Some((path, tag)) => (path, Some((tag, start + path.len() + 1))),
         };
@@ -408,7 +329,7 @@ impl<'t> Parser<'t> {
 
     /// The registry, normalized, and where the path begins: Docker's table for the text before the first `/`.
     fn registry(&self, named: &'t str) -> Result<(&'t str, usize), ReferenceError> {
-        let Some((first, _)) = cut(named, b'/') else {
+        let Some((first, _)) = named.split_once('/') else {
             return Ok((DOCKER, 0));
         };
         let start = first.len() + 1;
@@ -447,16 +368,13 @@ impl<'t> Parser<'t> {
             }
             close + 1
         } else {
-            if is_host(domain) {
-                return Ok(());
-            }
-            let (host, _) = cut(domain, b':').unwrap_or((domain, ""));
+            let (host, _) = domain.split_once(':').unwrap_or((domain, ""));
             let mut at = 0;
             for component in host.as_bytes().split(|b| *b == b'.') {
                 if component.first().is_none_or(|b| *b == b'-') {
                     return Err(wrong("a letter or digit in the registry's host", at));
                 }
-                if let Some(bad) = first_not(HOST, component) {
+                if let Some(bad) = first_not(is_host, component) {
                     return Err(wrong(
                         "letters, digits, `-` or `.` in the registry's host",
                         at + bad,
@@ -497,7 +415,7 @@ impl<'t> Parser<'t> {
             let mut i = 0;
             loop {
                 let word = i;
-                i = first_not(WORD, &bytes[i..]).map_or(bytes.len(), |end| i + end);
+                i = first_not(is_word, &bytes[i..]).map_or(bytes.len(), |end| i + end);
                 if i == word {
                     return wrong("a lower-case letter or digit", at + i);
                 }
@@ -529,16 +447,16 @@ impl<'t> Parser<'t> {
                 at,
             })
         };
-        if is_tag(tag) {
-            return Ok(());
-        }
         if !tag.as_bytes().first().is_some_and(is_first_of_tag) {
             return wrong("a letter, digit or `_` first", start);
         }
-        if let Some(bad) = first_not(TAG, tag.as_bytes()) {
+        if let Some(bad) = first_not(is_tag, tag.as_bytes()) {
             return wrong("letters, digits, `_`, `.` or `-`", start + bad);
         }
-        Err(ReferenceError::TagTooLong { length: tag.len() })
+        if tag.len() > MAX_TAG {
+            return Err(ReferenceError::TagTooLong { length: tag.len() });
+        }
+        Ok(())
     }
 
     fn digest(&self, start: usize) -> Result<(), ReferenceError> {
@@ -550,7 +468,7 @@ impl<'t> Parser<'t> {
             })
         };
         let digest = &self.text[start..];
-        let Some((algorithm, hex)) = cut(digest, b':') else {
+        let Some((algorithm, hex)) = digest.split_once(':') else {
             return wrong("an algorithm, `:` and a digest after `@`", start);
         };
         let (length, expected) = match algorithm {

@@ -138,27 +138,10 @@ impl<'t> BuildTag<'t> {
         Ok(Self {
             text: tag,
             identity,
-            version: Version::of_read(version.unwrap_or("0")),
+            version: Version::of_checked(version.unwrap_or("0")),
             build: fixed.build,
             commit: fixed.commit,
         })
-    }
-
-    /// A tag that was read before.
-    pub(crate) fn of_read(
-        text: &'t str,
-        identity: Identity<'t>,
-        version: &'t str,
-        build: Option<u64>,
-        commit: Option<&'t str>,
-    ) -> Self {
-        Self {
-            text,
-            identity,
-            version: Version::of_read(version),
-            build,
-            commit,
-        }
     }
 
     /// The tag itself.

@@ -150,12 +150,12 @@ impl<'t> Version<'t> {
         Self::of_whole_tag(version).ok().filter(|_| is_metadata)
     }
 
-    /// A version that was read before, from the same text.
-    pub(crate) fn of_read(text: &'t str) -> Self {
+    /// The version of a build tag, whose segments have been checked one by one.
+    pub(crate) fn of_checked(text: &'t str) -> Self {
         // What is joined by `_` was read number by number.
         debug_assert!(
             text.contains('_') || Version::parse(text).is_ok(),
-            "{text} was read before"
+            "{text} was checked"
         );
         Self { text }
     }

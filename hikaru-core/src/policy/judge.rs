@@ -1,11 +1,6 @@
 //! The verdict on one container: the table of the design, line by line. The first line that fits decides.
 
-use std::{
-    cell::OnceCell,
-    cmp::Ordering,
-    fmt::Write as _,
-    sync::{Arc, OnceLock},
-};
+use std::{cmp::Ordering, sync::Arc};
 
 use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
 use crate::{
@@ -55,8 +50,8 @@ pub(super) struct Case<'a> {
     posted: BuildTag<'a>,
     /// What the workload's labels say.
     labels: Reading<'a>,
-    /// The hash of marks of this repository and these labels, once it is needed.
-    hash: OnceCell<u32>,
+    /// The hash of marks of this repository and these labels.
+    hash: u32,
     manual: Option<Place>,
     /// The constraint that the posted version is outside of, if there is one.
     constraint: Option<&'a Text>,
@@ -104,7 +99,7 @@ impl<'a> Case<'a> {
             build,
             posted,
             labels,
-            hash: OnceCell::new(),
+            hash: Mark::hash_of(&build.repository(), &labels),
             manual: rules.manual,
             constraint: rules.outside(posted.version()),
             ambiguous,
@@ -206,61 +201,28 @@ impl<'a> Case<'a> {
             return Ok(None);
         };
         let mark = Mark::parse(value)?;
-        Ok((mark.hash == self.hash()).then(|| Marked {
+        Ok((mark.hash == self.hash).then(|| Marked {
             mark,
             posted: self.posted.precedence().cmp(&mark.precedence),
         }))
     }
 
-    fn hash(&self) -> u32 {
-        *self
-            .hash
-            .get_or_init(|| Mark::hash_of(&self.build.repository(), &self.labels))
-    }
-
     /// The mark to write with an upgrade. Marks never go down: a forced lower build leaves the higher one.
-    pub(super) fn next_mark(
-        &self,
-        marked: Option<&Marked<'_>>,
-        made: &OnceLock<MadeMark>,
-    ) -> NextMark {
+    pub(super) fn next_mark(&self, marked: Option<&Marked<'_>>) -> NextMark {
         if marked.is_some_and(|marked| marked.posted.is_le()) {
             return NextMark::Stays;
         }
-        let hash = self.hash();
-        let make = || MadeMark {
-            hash,
-            mark: self.make_mark(hash),
-        };
-        let first = made.get_or_init(make);
-        if first.hash == hash {
-            first.mark.clone()
-        } else {
-            make().mark
-        }
-    }
-
-    fn make_mark(&self, hash: u32) -> NextMark {
         let mark = Mark {
             precedence: self.posted.precedence(),
-            hash,
+            hash: self.hash,
         };
-        // Room for the longest that is written: it is made in one piece.
-        let mut text = String::with_capacity(MARK_LONGEST);
-        let _ = write!(text, "{mark}");
+        let text = mark.to_string();
         if text.len() > MARK_LONGEST {
             NextMark::TooLong(text.len())
         } else {
             NextMark::Write(text.into())
         }
     }
-}
-
-/// The first mark that a plan made: most of its workloads have the same labels, and share its text.
-#[derive(Clone, Debug)]
-pub(super) struct MadeMark {
-    hash: u32,
-    mark: NextMark,
 }
 
 /// What becomes of a container's mark.

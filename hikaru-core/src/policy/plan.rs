@@ -1,13 +1,10 @@
 //! The plan: the verdicts for all workloads that a posted build is meant for.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Code, Force, Reason, Rules, Sentence, Verdict, Warning,
-    judge::{Case, MadeMark, NextMark, Running},
+    judge::{Case, NextMark, Running},
 };
 use crate::{
     Text,
@@ -246,7 +243,6 @@ pub struct Plan {
     /// An entry for each workload of which a container was judged.
     pub entries: Vec<Entry>,
     reading: Agreement,
-    mark: OnceLock<MadeMark>,
 }
 
 /// By which readings the matching workloads match.
@@ -289,7 +285,6 @@ pub fn plan(
         request,
         entries: Vec::with_capacity(workloads.len()),
         reading,
-        mark: OnceLock::new(),
     };
     for workload in workloads {
         let entry = plan.judge(workload);
@@ -374,7 +369,7 @@ impl Plan {
             });
             let reason = case.judge(&image, marked.as_ref());
             if reason.code() == Code::Upgrade {
-                let mark = match case.next_mark(marked.as_ref(), &self.mark) {
+                let mark = match case.next_mark(marked.as_ref()) {
                     NextMark::Stays => None,
                     NextMark::Write(_) if container.mark_key().is_none() => {
                         let container = container.name.clone();
@@ -437,7 +432,7 @@ fn spelled_out(reading: Reading<'_>) -> Text {
 fn projection<'a>(build: &Build, workload: &'a Workload) -> Reading<'a> {
     let labels = workload.labels.reading().unwrap_or_default();
     let mut reading = Reading::default();
-    for segment in build.identity().fields().iter() {
+    for segment in build.tag().identity().fields().iter() {
         match segment {
             Segment::Owner => reading.owner = labels.owner,
             Segment::Repo => reading.repo = labels.repo,

@@ -186,11 +186,6 @@ impl<'t> Identity<'t> {
         (cuts + 1 < fields).then_some((None, few, 0))
     }
 
-    /// An identity that was read before.
-    pub(crate) fn of_read(text: &'t str, fields: IdentityFields) -> Self {
-        Self { text, fields }
-    }
-
     /// The text, `acme_web_main`.
     pub fn as_str(&self) -> &'t str {
         self.text
