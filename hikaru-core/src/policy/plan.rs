@@ -14,7 +14,7 @@ use crate::{
     text::escape::Escaped,
     workload::Workload,
     workload::container::Container,
-    workload::name::WorkloadName,
+    workload::name::{WorkloadName, is_among},
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
@@ -85,9 +85,7 @@ impl Request {
 
     /// Whether a workload is in the namespaces, and has one of the names, that the caller asks for.
     pub(crate) fn is_where_asked(&self, workload: &Workload) -> bool {
-        let id = &workload.id;
-        (self.namespaces.is_empty() || self.namespaces.contains(&id.namespace))
-            && (self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(id)))
+        is_among(&self.namespaces, &self.workloads, &workload.id)
     }
 
     /// How the call is narrowed, for a sentence: `in the namespace prod`.

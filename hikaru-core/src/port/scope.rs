@@ -3,7 +3,11 @@
 use crate::{
     Text,
     image::{build::Build, reference::Reference},
-    workload::{Workload, WorkloadId, container::Container, name::WorkloadName},
+    workload::{
+        Workload, WorkloadId,
+        container::Container,
+        name::{WorkloadName, is_among},
+    },
 };
 
 /// Which workloads to find.
@@ -75,12 +79,7 @@ impl Scope {
 
     /// Whether a workload is looked for: the one filter that every adapter uses, whatever it asked its cluster for.
     pub fn admits(&self, workload: &Workload) -> bool {
-        let namespace_admitted =
-            self.namespaces.is_empty() || self.namespaces.contains(&workload.id.namespace);
-        let named =
-            self.workloads.is_empty() || self.workloads.iter().any(|name| name.names(&workload.id));
-        namespace_admitted
-            && named
+        is_among(&self.namespaces, &self.workloads, &workload.id)
             && match &self.select {
                 Select::Build(build) => {
                     build.is_meant_for(&workload.labels) && build.is_used_by(workload)

@@ -31,6 +31,12 @@ pub struct WorkloadName {
     name: Text,
 }
 
+/// Whether a workload is in one of these namespaces and has one of these names. An empty list leaves none out.
+pub(crate) fn is_among(namespaces: &[Text], names: &[WorkloadName], id: &WorkloadId) -> bool {
+    (namespaces.is_empty() || namespaces.contains(&id.namespace))
+        && (names.is_empty() || names.iter().any(|name| name.names(id)))
+}
+
 impl WorkloadName {
     /// Whether this names the workload.
     pub fn names(&self, id: &WorkloadId) -> bool {
