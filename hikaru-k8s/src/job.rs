@@ -1,5 +1,5 @@
-//! A Job's definition: text becomes one JSON object, which is what is judged and what is sent on, so that nobody reads it
-//! in two ways. Fields that nobody here knows are kept. Where it is created is the adapters' business (`live`, `folder`);
+//! A Job's definition: text becomes one JSON object, which is judged and sent on, so that it cannot be read in two ways. Unknown
+//! fields are kept. Where it is created is the adapters' business (`live`, `folder`);
 //! the rules on who may run what are in hikaru-core.
 
 mod facts;
@@ -56,7 +56,7 @@ impl Definitions {
             Ok(read) => read,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that ends cancels it, and then nobody is left to answer.
+                // Only a runtime that ends cancels it, and then there is no caller left.
                 Err(_) => std::future::pending().await,
             },
         }

@@ -33,7 +33,7 @@ pub(crate) enum Rollout {
     Deployment,
     StatefulSet,
     DaemonSet,
-    /// The next run uses the new template, or nobody here knows how it is reported.
+    /// The next run uses the new template, or hikaru does not know how the kind reports its rollouts.
     None,
 }
 
@@ -226,7 +226,7 @@ impl FromStr for AddedKind {
             return Err(wrong("the group is no DNS name"));
         }
         if !label(version) || !version.starts_with('v') {
-            return Err(wrong("the version is none, such as v1 or v1alpha1"));
+            return Err(wrong("the version is not one such as v1 or v1alpha1"));
         }
         let word = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -239,7 +239,7 @@ impl FromStr for AddedKind {
             .iter()
             .any(|(.., known, _, _, _)| known.eq_ignore_ascii_case(name))
         {
-            return Err(wrong("a kind of that name is looked at anyway"));
+            return Err(wrong("hikaru knows a kind of that name already"));
         }
         if !template.split('.').all(word) {
             return Err(wrong(
@@ -336,7 +336,7 @@ mod tests {
             ("../v1/Rollout=spec.template", "the group is no DNS name"),
             (
                 "argoproj.io/1/Rollout=spec.template",
-                "the version is none, such as v1 or v1alpha1",
+                "the version is not one such as v1 or v1alpha1",
             ),
             (
                 "argoproj.io/v1/Roll-out=spec.template",
@@ -344,7 +344,7 @@ mod tests {
             ),
             (
                 "example.com/v1/deployment=spec.template",
-                "a kind of that name is looked at anyway",
+                "hikaru knows a kind of that name already",
             ),
             (
                 "argoproj.io/v1/Rollout=spec..template",

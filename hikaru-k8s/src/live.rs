@@ -7,11 +7,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Escaped, Fault, Found, Freshness, IdentityKeys, JobCreated,
-    JobList, JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity,
-    Text, Workload, WorkloadId, WorkloadName, Written, mark_key, marked_name,
+    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobList,
+    JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text,
+    Workload, WorkloadId, WorkloadName, Written,
 };
-use http::{Request, header};
+use http::Request;
 
 use crate::{
     job::Definitions,
@@ -41,39 +41,32 @@ use read::{
     selector,
 };
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
-use write::patch;
 
-/// Who writes, in `managedFields` and to server-side apply.
+/// The name of hikaru as a field manager, in `managedFields`.
 const FIELD_MANAGER: &str = "hikaru";
 
-/// How often marks are read and removed again while somebody else keeps changing them.
-const UNHOLD_ATTEMPTS: usize = 5;
-
-/// How long to wait before each further request about marks whose removal got no answer.
-const LOST_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
-
-/// How a live cluster is worked with.
+/// Settings of a live cluster.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct LiveSettings {
     /// The labels that say what a workload is built from.
     pub keys: IdentityKeys,
-    /// The time that upgrades are dated with.
+    /// The time of day that upgrades are dated with.
     pub clock: TimeOfDay,
     /// How many requests may be in flight.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,
-    /// Kinds that are looked at besides those of Kubernetes.
+    /// Kinds of workloads besides those of Kubernetes.
     pub kinds: Vec<AddedKind>,
-    /// Only these namespaces, which rights there are enough for; empty: all.
+    /// Only these namespaces are read, so rights in them are enough. Empty: all namespaces.
     pub namespaces: Vec<Text>,
-    /// Who may run which Jobs; at first nobody.
+    /// Who may run which Jobs. By default nobody may run any.
     pub jobs: JobPolicy,
 }
 
 impl LiveSettings {
-    /// The usual ones, with the clock of whoever composes the program.
+    /// Default settings; the caller supplies the clock.
     pub fn new(keys: IdentityKeys, clock: TimeOfDay) -> Self {
         Self {
             keys,
@@ -119,13 +112,6 @@ struct Inner {
     /// Where Jobs run that name no namespace.
     namespace: String,
     definitions: Definitions,
-}
-
-/// Marks that were removed: container and value.
-struct Removed {
-    marks: Vec<(Text, Text)>,
-    /// The workload as it was read before.
-    from: Workload,
 }
 
 impl fmt::Debug for LiveCluster {
@@ -184,93 +170,7 @@ impl LiveCluster {
         seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))
     }
 
-    /// Sends a JSON patch, once. The answer is only the object's metadata, and read as far as to know that it is of this
-    /// object: a proxy's friendly page says nothing of what was written.
-    async fn patch(
-        &self,
-        kind: &Kind,
-        of: &Workload,
-        body: Vec<u8>,
-        mode: Mode,
-    ) -> Result<Written, ClusterError> {
-        let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
-        let api = &self.inner.api;
-        let answer = api.send(request, Expected::Object).await;
-        let answer = answer.map_err(refusal::of_write)?;
-        object::check_uid(&answer.body, &of.uid)
-            .map_err(|odd| refusal::of_write(RequestError::Unreadable(odd)))?;
-        Ok(Written::warned(answer.warnings))
-    }
-
-    /// Reads marks and removes them, again while somebody else keeps changing them. After a lost answer they are read
-    /// before they are removed once more, a few times and with pauses: the server may be in trouble.
-    async fn remove_marks(
-        &self,
-        workload: &WorkloadName,
-        container: Option<Text>,
-    ) -> Result<Removed, ClusterError> {
-        let kind = self.inner.kinds.named(workload.kind()).ok_or_else(|| {
-            let kinds = self.inner.kinds.names();
-            let found = workload.kind();
-            ClusterError::Invalid(format!("expected one of the kinds {kinds}, found {found}"))
-        })?;
-        let (namespace, name) = (workload.namespace().clone(), workload.name().clone());
-        let id = WorkloadId::new(namespace, kind.name.clone(), name);
-        // The marks whose removal got no answer, and that answer.
-        let mut lost: Option<(Removed, ClusterError)> = None;
-        let (mut stale, mut pauses) = (0, LOST_PAUSES.iter());
-        loop {
-            let seen = match (self.get(kind, &id).await, &lost) {
-                (Ok(seen), _) => seen,
-                (Err(error), None) => return Err(error),
-                // What became of the removal is not known, whatever the reading failed of.
-                (Err(error), Some((_, words))) => {
-                    match pauses.next().filter(|_| error.is_retryable()) {
-                        Some(pause) => tokio::time::sleep(*pause).await,
-                        None => return Err(words.clone()),
-                    }
-                    continue;
-                }
-            };
-            let marks = seen.marks.iter();
-            let wanted = container.as_deref().map(mark_key);
-            let marks = marks.filter(|(key, _)| wanted.as_ref().is_none_or(|name| *name == ***key));
-            let labels: Vec<(Text, Text)> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
-            let body = patch::of_unhold(&seen, &labels);
-            let told = labels.into_iter();
-            let marks = told
-                .map(|(key, value)| (marked_name(&key).into(), value))
-                .collect();
-            let removed = Removed {
-                marks,
-                from: seen.workload,
-            };
-            if removed.marks.is_empty() {
-                // They are gone: by our own patch, if its answer was lost.
-                return Ok(lost.map_or(removed, |(ours, _)| ours));
-            }
-            if let Some((_, words)) = &lost {
-                match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(words.clone()),
-                }
-            }
-            let of = &removed.from;
-            match self.patch(kind, of, body, Mode::Commit).await {
-                Ok(written) => {
-                    for words in &written.warnings {
-                        tracing::warn!(workload = %id, "the API server warns: {}", Escaped(words));
-                    }
-                    return Ok(removed);
-                }
-                Err(ClusterError::Stale) if stale + 1 < UNHOLD_ATTEMPTS => stale += 1,
-                Err(error @ ClusterError::Lost(_)) => lost = Some((removed, error)),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// One that cannot be read hides no other; if none can be, there is nothing to say but why.
+    /// Reads workloads by name. One that cannot be read hides no other; if none can be read, that is the error.
     async fn find_named(&self, ids: &[WorkloadId]) -> Result<Found, ClusterError> {
         let read = join_all(ids.iter().map(|id| self.read(id))).await;
         let all_failed = read.iter().all(Result::is_err);
@@ -337,12 +237,7 @@ impl ClusterPort for LiveCluster {
     }
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
-        let judged = change.judged();
-        let kind = self.inner.kinds.named(&judged.id.kind);
-        let kind = kind.ok_or(ClusterError::NotFound)?;
-        let now = (self.inner.settings.clock)();
-        let body = patch::of_change(change, kind, self.keys(), now);
-        self.patch(kind, judged, body, mode).await
+        self.write_change(change, mode).await
     }
 
     async fn unhold(
@@ -385,28 +280,12 @@ impl ClusterPort for LiveCluster {
     }
 }
 
-/// An object whose names can stand in a path: kube escapes nothing, and `..` would lead elsewhere.
+/// Checks that the names of an object can stand in a path: nothing escapes them there, and `..` would lead elsewhere.
 fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
     let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
     let checked = hikaru_core::check_namespace(&id.namespace);
     let checked = checked.and_then(|()| whole.parse::<WorkloadName>());
     checked
         .map(drop)
-        .map_err(|error| ClusterError::Invalid(error.to_string()))
-}
-
-fn patch_request(path: &str, body: Vec<u8>, mode: Mode) -> Result<Request<Vec<u8>>, ClusterError> {
-    let dry = match mode {
-        Mode::Commit => "",
-        Mode::DryRun => "&dryRun=All",
-    };
-    let target = format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{dry}");
-    Request::patch(target)
-        .header(header::CONTENT_TYPE, "application/json-patch+json")
-        .header(
-            header::ACCEPT,
-            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-        )
-        .body(body)
         .map_err(|error| ClusterError::Invalid(error.to_string()))
 }

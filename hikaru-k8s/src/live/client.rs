@@ -101,7 +101,7 @@ impl ApiClient {
         deadline: Duration,
     ) -> Result<Self, ConnectionError> {
         Ok(Self {
-            transport: Transport::new(connection).await?,
+            transport: Transport::new(connection, deadline * 7 / 10).await?,
             permits: Arc::new(Semaphore::new(in_flight.max(1))),
             deadline,
         })

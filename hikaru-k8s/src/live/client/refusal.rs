@@ -68,7 +68,7 @@ pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
         }
         StatusCode::NOT_FOUND => ClusterError::NotFound,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
-        // It was turned away before anybody looked at it.
+        // It was turned away before the server looked at it.
         StatusCode::TOO_MANY_REQUESTS => unavailable(&refused),
         StatusCode::SERVICE_UNAVAILABLE if status.is_some() => unavailable(&refused),
         // An admission webhook that did not answer: the object was not written.
@@ -80,7 +80,7 @@ pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
         // A proxy's: what it did before is not known.
         StatusCode::REQUEST_TIMEOUT => ClusterError::Lost(refused.words()),
         code if code.is_client_error() => ClusterError::Invalid(refused.words()),
-        // etcd's timeouts are 500, the API server's 504, a proxy's 502 or 503: nobody knows.
+        // etcd's timeouts are 500, the API server's 504, a proxy's 502 or 503: the write may have been applied.
         _ => ClusterError::Lost(refused.words()),
     }
 }

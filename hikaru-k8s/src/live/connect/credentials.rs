@@ -55,7 +55,7 @@ impl Credentials {
             let mut roots = RootCertStore::empty();
             for certificate in &certificates {
                 let added = roots.add(certificate.clone());
-                added.map_err(|_| pem.wrong("one that is none"))?;
+                added.map_err(|_| pem.wrong("something that is not a certificate"))?;
             }
             Ok(certificates)
         });
@@ -70,9 +70,9 @@ impl Credentials {
                     key: key.to_string(),
                 }),
                 Err(rustls::Error::InvalidCertificate(_)) => {
-                    Err(certificate.wrong("one that is none"))
+                    Err(certificate.wrong("something that is not a certificate"))
                 }
-                Err(_) => Err(key.wrong("one that cannot be read")),
+                Err(_) => Err(key.wrong("a key that cannot be read")),
             }
         });
         Ok(Material {

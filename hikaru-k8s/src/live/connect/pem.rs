@@ -14,7 +14,7 @@ use super::error::ConnectionError;
 
 const BEGIN: &[u8] = b"-----BEGIN";
 
-/// What is expected where a variable or a part of a kubeconfig holds this.
+/// What a variable or a part of a kubeconfig has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::live) enum Content {
     Certificates,
@@ -83,7 +83,7 @@ impl Pem {
             None => Err(ConnectionError::Pem {
                 what,
                 expected: "base64 of PEM",
-                found: "what is no base64",
+                found: "something that is not base64",
             }),
         }
     }
@@ -105,7 +105,7 @@ impl Pem {
         }
     }
 
-    /// Whether it may read otherwise next time.
+    /// Whether it is in a file, so that it may change.
     pub(in crate::live) fn is_file(&self) -> bool {
         matches!(self.source, Source::File(_))
     }
@@ -124,7 +124,7 @@ impl Pem {
         }
     }
 
-    /// The certificates, one at least; a key beside them is passed over.
+    /// The certificates, at least one. A key beside them is ignored.
     pub(in crate::live) fn certificates(
         &self,
     ) -> Result<Vec<CertificateDer<'static>>, ConnectionError> {
@@ -136,21 +136,21 @@ impl Pem {
         }
     }
 
-    /// The first key; certificates beside it are passed over.
+    /// The first key. Certificates beside it are ignored.
     pub(in crate::live) fn key(&self) -> Result<PrivateKeyDer<'static>, ConnectionError> {
         let pem = self.read()?;
         PrivateKeyDer::from_pem_slice(pem.expose_secret()).map_err(|_| {
             let locked = b"ENCRYPTED".as_slice();
             let locked = memchr::memmem::find(pem.expose_secret(), locked).is_some();
             self.wrong(if locked {
-                "an encrypted one, whose password nobody could tell"
+                "an encrypted key, which hikaru cannot decrypt"
             } else {
-                "none"
+                "no private key"
             })
         })
     }
 
-    /// What is wrong with it.
+    /// The error that something else was found.
     pub(in crate::live) fn wrong(&self, found: &'static str) -> ConnectionError {
         ConnectionError::Pem {
             what: self.to_string(),

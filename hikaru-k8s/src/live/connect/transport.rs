@@ -42,10 +42,6 @@ use crate::live::error::{RequestError, chain};
 /// life, which is ten minutes at least.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// How long a server that has never answered may take for the head of its first answer, connecting included. What
-/// accepts connections and says nothing is seldom an API server.
-const FIRST_ANSWER: Duration = Duration::from_secs(7);
-
 /// How long before credentials expire a plugin is run again.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
 
@@ -76,6 +72,8 @@ struct Inner {
     read: Mutex<Instant>,
     /// What the current client was made of. Held while another one is made.
     made: tokio::sync::Mutex<Made>,
+    /// How long the head of the first answer may take.
+    first_answer: Duration,
     answered: AtomicBool,
 }
 
@@ -97,8 +95,13 @@ struct Made {
 }
 
 impl Transport {
-    /// Reads certificates and runs a plugin for credentials, where the kubeconfig names one. Connects to nothing yet.
-    pub(in crate::live) async fn new(connection: &Connection) -> Result<Self, ConnectionError> {
+    /// Reads certificates and runs a plugin for credentials, where the kubeconfig names one. Connects to nothing yet. A server
+    /// that has never answered has `first_answer` for the head of its first answer, connecting included: what accepts
+    /// connections and says nothing is seldom an API server.
+    pub(in crate::live) async fn new(
+        connection: &Connection,
+        first_answer: Duration,
+    ) -> Result<Self, ConnectionError> {
         let of = connection.credentials.read()?;
         let (plugin, secrets) = (connection.plugin.clone(), Secrets::default());
         let made = make(&connection.config, &of, plugin.as_ref(), &secrets).await;
@@ -126,6 +129,7 @@ impl Transport {
                     run: now,
                     complaint: None,
                 }),
+                first_answer,
                 answered: AtomicBool::new(false),
             }),
         })
@@ -216,8 +220,8 @@ impl Inner {
         let answer = if self.answered.load(Ordering::Relaxed) {
             sending.await
         } else {
-            let silence = || kube::Error::Service(Silence.into());
-            timeout(FIRST_ANSWER, sending)
+            let silence = || kube::Error::Service(Silence(self.first_answer).into());
+            timeout(self.first_answer, sending)
                 .await
                 .unwrap_or_else(|_| Err(silence()))
         };
@@ -312,10 +316,10 @@ impl Inner {
     }
 }
 
-/// The server has said nothing at all.
+/// The server has said nothing at all in this time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", FIRST_ANSWER.as_secs_f32())]
-struct Silence;
+#[error("no answer within {} s", .0.as_secs_f32())]
+struct Silence(Duration);
 
 /// Makes a client, with the credentials that a plugin gives now, if there is one, and when those expire.
 async fn make(
@@ -398,8 +402,8 @@ fn sending_failed(error: &kube::Error) -> RequestError {
     let words = chain(error);
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
-        if error.is::<Silence>() {
-            return RequestError::Late(FIRST_ANSWER);
+        if let Some(Silence(time)) = error.downcast_ref() {
+            return RequestError::Late(*time);
         }
         let http = error.downcast_ref::<legacy::Error>();
         if http.is_some_and(legacy::Error::is_connect) {

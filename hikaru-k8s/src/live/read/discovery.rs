@@ -14,7 +14,7 @@ use crate::live::{
 
 #[derive(Deserialize)]
 struct Resources<'a> {
-    /// Read one by one: one of somebody else's hides no other.
+    /// Read one by one: one that cannot be read hides no other.
     #[serde(borrow)]
     resources: Vec<&'a RawValue>,
 }

@@ -1,4 +1,4 @@
-//! Objects as the API server sends them, read as far as the rules need it: partial structs, so that fields nobody reads
+//! Objects as the API server sends them, read as far as the rules need it: partial structs, so that unread fields
 //! cost nothing and cannot be malformed. One malformed object never hides the others: it is [`Malformed`].
 
 use std::{collections::BTreeMap, fmt};
@@ -54,7 +54,7 @@ pub(in crate::live) struct Malformed {
 }
 
 impl Malformed {
-    /// What is said of it to somebody who looks for a scope. A failure only if it may be one of those.
+    /// The fault for a call with this scope. A failure only if the scope may mean this object.
     pub(in crate::live) fn fault(&self, scope: &Scope) -> Fault {
         let runs = |wanted: &dyn Fn(&Reference<'_>) -> bool| {
             let mut images = self.images.iter();

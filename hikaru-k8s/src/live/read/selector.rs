@@ -28,8 +28,8 @@ pub(in crate::live) fn of_build(build: &Build, keys: &IdentityKeys) -> Option<St
     })
 }
 
-/// What to ask for to find those that somebody may have meant: all that are labeled at all, and all of the repo, for
-/// somebody who forgot a label.
+/// Selectors for near misses: all objects that have the labels at all, and all objects of the repo, in case a label was
+/// forgotten.
 pub(in crate::live) fn near_build(build: &Build, keys: &IdentityKeys) -> Vec<String> {
     let mut selectors = vec![labeled(keys)];
     if let Some([_, repos, _]) = values(build) {

@@ -19,9 +19,10 @@ use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 
 use super::{index::Index, look::Looks};
 use crate::live::{
-    LiveCluster, Removed,
+    LiveCluster,
     clock::now,
     read::list::{Listing, namespaces_or_cluster},
+    write::Removed,
 };
 
 mod source;
@@ -207,7 +208,7 @@ impl ClusterPort for WatchedCluster {
                 match Box::pin(self.view.looks.look(key, &self.view.live, scope)).await {
                     Some(Ok(seen)) => Ok(with_faults(found, seen)),
                     // Up to date is what is a moment old, and in that moment something may have been made: without a look
-                    // nobody can say that there is nothing.
+                    // it is not known that there is nothing.
                     Some(Err(error)) => Err(error),
                     None => Ok(found),
                 }

@@ -163,7 +163,7 @@ impl<'a> Patch<'a> {
     }
 }
 
-/// The members of a JSON object. Those that somebody else knows stay as they were written.
+/// The members of a JSON object. Those that are not known here stay as they were written.
 type Members<'t> = BTreeMap<String, Member<'t>>;
 
 #[derive(Serialize)]
@@ -194,7 +194,7 @@ fn members(text: &str) -> Members<'_> {
 }
 
 /// `{"at": …, "previous": {container: image}, "to": {container: image}}`: when hikaru last upgraded the workload, for each
-/// container the last image whose rollout was complete, and the image that was written. Members that somebody else knows are
+/// container the last image whose rollout was complete, and the image that was written. Members that are not known here are
 /// kept; what cannot be read is replaced.
 ///
 /// An undo of a Deployment puts its old annotations back, one of a StatefulSet or a DaemonSet does not: an earlier `previous`

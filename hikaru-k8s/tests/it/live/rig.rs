@@ -175,9 +175,10 @@ pub(super) fn manifest(workload: &Workload) -> Value {
     }
     let mut object = object(&id.kind, &id.namespace, &id.name);
     object["metadata"]["labels"] = labels.into();
-    if !annotations.is_empty() {
-        object["metadata"]["annotations"] = annotations.into();
-    }
+    // Kubernetes adds an annotation to each Deployment some time after it was created. With one from the start it does not matter
+    // when: a patch tests whether there are any.
+    annotations.insert("note".to_owned(), json!("of a user"));
+    object["metadata"]["annotations"] = annotations.into();
     let spec = &mut object["spec"]["template"]["spec"];
     for (list, items) in pod {
         spec[list] = items;

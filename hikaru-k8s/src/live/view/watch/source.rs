@@ -30,27 +30,27 @@ use crate::live::{
     view::index::{Cause, Index, SourceNumber, Trouble},
 };
 
-/// How much later than it should a watch may end before it is given up; and how old a list may be when it is complete
-/// without what happened meanwhile being waited for.
+/// Tolerance: a watch that ends later than asked for by more than this is dead; a list that took longer than this is not trusted
+/// until the watch has caught up.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How much earlier than it should a watch may end without a doubt.
+/// How much earlier than asked for a watch may end and still count as whole.
 const EARLY: Duration = Duration::from_millis(500);
 
-/// How often a watch is opened at most, by a server or proxy that ends each at once.
+/// The shortest time from one opening of a watch to the next, where a server or a proxy ends each watch at once.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How soon a list or watch that failed is tried again: at first, and at most.
+/// The pause after a list or a watch that failed: the first one, and the longest one.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
 
-/// How late at most all is listed anew where a watch cannot go on. A list is heavy; but one that is older than a heartbeat is
-/// out of date.
+/// The longest pause before everything is listed anew because a watch cannot go on. A list is heavy, but one that is older than a
+/// heartbeat is out of date.
 const LATEST_LIST: Duration = Duration::from_secs(16);
 
 /// The longest Retry-After that is waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// How soon a kind that was added is asked for again that the server lacks or forbids: rights change, and kinds are added.
+/// The pause before an added kind that the server lacks or forbids is asked for again: rights change, and kinds are added.
 const REOPEN: Duration = Duration::from_secs(30);
 
 /// How many seconds a watch runs that has to catch up. The API server sends a bookmark about a second before the end of a
@@ -66,15 +66,14 @@ pub(super) struct Source {
     listing: Listing,
     /// How long to wait after the next failure.
     backoff: Duration,
-    /// How long to wait before all is listed anew. What a watch tells says nothing of whether it can go on: this grows until
-    /// one has run as long as it should.
+    /// How long to wait before everything is listed anew. It grows until a watch has run as long as asked for.
     relist: Duration,
-    /// The words of the failure that was last told in the log: one that lasts is told once.
-    told: Option<String>,
+    /// The words of the failure that was last logged as a warning: one that lasts is logged once.
+    logged: Option<String>,
 }
 
-/// Where the watches of a source are.
-struct Course {
+/// How far the watches of a source have come.
+struct Cursor {
     /// The next one goes on from this version.
     version: String,
     proof: Proof,
@@ -87,8 +86,8 @@ struct Course {
 enum Proof {
     /// It is, as far as the server speaks.
     Known,
-    /// Nobody knows what was missed.
-    Doubt,
+    /// Events may have been missed.
+    Unknown,
     /// It is when the watch has reached this version, which was the cluster's at that time; so many watches have ended
     /// without that.
     Reach {
@@ -98,8 +97,8 @@ enum Proof {
     },
 }
 
-/// Why a watch is over.
-enum Over {
+/// Why a watch has ended.
+enum WatchEnd {
     /// It ran as long as it should: it goes on from where it was.
     Ended,
     /// It cannot go on from there: all is listed anew.
@@ -116,20 +115,20 @@ impl Source {
             listing,
             backoff: BACKOFF[0],
             relist: BACKOFF[0],
-            told: None,
+            logged: None,
         }
     }
 
     pub(super) async fn run(mut self) {
         loop {
             let ended = match self.list().await {
-                Ok(course) => self.follow(course).await,
+                Ok(cursor) => self.follow(cursor).await,
                 Err(error) => Err((error, "listing failed")),
             };
             match ended {
                 Err((error, what)) => {
                     self.failed(&error, what);
-                    if self.is_done_without(&error) {
+                    if self.is_optional_and_closed(&error) {
                         sleep(REOPEN).await;
                     } else {
                         self.wait(retry_after(&error)).await;
@@ -143,7 +142,7 @@ impl Source {
         }
     }
 
-    /// Waits after a failure: longer each time until something was heard, and at least as long as the server wishes.
+    /// Waits after a failure: longer each time until something was heard, and at least as long as Retry-After says.
     async fn wait(&mut self, least: Duration) {
         sleep(self.backoff.max(least)).await;
         self.backoff = (self.backoff * 2).min(BACKOFF[1]);
@@ -161,19 +160,19 @@ impl Source {
     fn failed(&mut self, error: &RequestError, what: &str) {
         let trouble = trouble(error);
         let (kind, namespace) = (&self.listing.kind, self.namespace());
-        if self.told.as_ref() == Some(&trouble.words) {
+        if self.logged.as_ref() == Some(&trouble.words) {
             tracing::debug!(%kind, namespace, error = trouble.words, "{what} again");
         } else {
             tracing::warn!(%kind, namespace, error = trouble.words, "{what}");
-            self.told = Some(trouble.words.clone());
+            self.logged = Some(trouble.words.clone());
         }
         self.view.change(|index| index.failed(self.number, trouble));
         self.view.news.notify_waiters();
     }
 
-    /// Whether a kind is done without: one that was added, and is not there, or not for us. The others are of every server:
-    /// they are asked for at the usual pace, as a starting server forbids all for a moment.
-    fn is_done_without(&self, error: &RequestError) -> bool {
+    /// Whether the kind was added and the server lacks or forbids it: the view does without it then. Every server has the other
+    /// kinds: they are asked for at the usual pace, as a starting server forbids everything for a moment.
+    fn is_optional_and_closed(&self, error: &RequestError) -> bool {
         let mut closed = false;
         if self.listing.kind.added && is_closed(error) {
             self.view
@@ -184,7 +183,7 @@ impl Source {
     }
 
     /// Lists everything, page by page, and gives the version that a watch goes on from.
-    async fn list(&self) -> Result<Course, RequestError> {
+    async fn list(&self) -> Result<Cursor, RequestError> {
         let (api, keys) = (&self.view.live.inner.api, self.view.live.keys());
         let mut begun = now();
         let mut version = String::new();
@@ -220,9 +219,9 @@ impl Source {
         self.view.change(|index| index.end_list(self.number, begun));
         self.view.news.notify_waiters();
         let is_old = now().saturating_duration_since(begun) > GRACE;
-        Ok(Course {
+        Ok(Cursor {
             version,
-            proof: if is_old { Proof::Doubt } else { Proof::Known },
+            proof: if is_old { Proof::Unknown } else { Proof::Known },
             is_first: true,
         })
     }
@@ -232,26 +231,26 @@ impl Source {
     }
 
     /// Watches from a version on, until a new list is needed.
-    async fn follow(&mut self, mut course: Course) -> Result<(), (RequestError, &'static str)> {
+    async fn follow(&mut self, mut cursor: Cursor) -> Result<(), (RequestError, &'static str)> {
         loop {
             let begun = now();
-            match self.watch(&mut course).await {
-                Over::Ended => {
+            match self.watch(&mut cursor).await {
+                WatchEnd::Ended => {
                     let lasted = now().saturating_duration_since(begun);
                     sleep(SHORTEST.saturating_sub(lasted)).await;
                 }
-                Over::Relist(reason) => {
+                WatchEnd::Relist(reason) => {
                     self.restarts();
                     tracing::info!(kind = %self.listing.kind, namespace = self.namespace(), reason, "listing anew");
                     return Ok(());
                 }
-                Over::Failed(error) if self.listing.kind.added && is_closed(&error) => {
+                WatchEnd::Failed(error) if self.listing.kind.added && is_closed(&error) => {
                     return Err((error, "the watch broke off"));
                 }
-                Over::Failed(error) => {
+                WatchEnd::Failed(error) => {
                     self.restarts();
                     self.failed(&error, "the watch broke off");
-                    course.proof = Proof::Doubt;
+                    cursor.proof = Proof::Unknown;
                     self.wait(retry_after(&error)).await;
                 }
             }
@@ -276,77 +275,79 @@ impl Source {
         })
     }
 
-    async fn request(&self, course: &Course) -> Result<Request<Vec<u8>>, RequestError> {
-        let seconds = self.seconds(course);
+    async fn request(&self, cursor: &Cursor) -> Result<Request<Vec<u8>>, RequestError> {
+        let seconds = self.seconds(cursor);
         let params = WatchParams::default().timeout(u32::try_from(seconds).unwrap_or(25));
         let (api, listing) = (&self.view.live.inner.api, &self.listing);
         let collection = discovery::collection(api, &listing.kind, listing.namespace.as_ref());
-        let request = Resource::new(collection.await?).watch(&params, &course.version);
+        let request = Resource::new(collection.await?).watch(&params, &cursor.version);
         request.map_err(|error| RequestError::NotSent(error.to_string()))
     }
 
     /// How long a watch runs.
-    fn seconds(&self, course: &Course) -> u64 {
+    fn seconds(&self, cursor: &Cursor) -> u64 {
         let seconds = self.view.settings.heartbeat.as_secs().clamp(1, 290);
-        match course.proof {
+        match cursor.proof {
             // The watches of the kinds are to end one after the other: the server looks at a token when a watch is opened,
             // so one that was revoked is noticed sooner.
-            Proof::Known if course.is_first => (seconds * (self.number as u64 % 4 + 1)).div_ceil(4),
+            Proof::Known if cursor.is_first => (seconds * (self.number as u64 % 4 + 1)).div_ceil(4),
             Proof::Known => seconds,
-            Proof::Doubt | Proof::Reach { .. } => seconds.min(CATCHING_UP),
+            Proof::Unknown | Proof::Reach { .. } => seconds.min(CATCHING_UP),
         }
     }
 
     /// One watch, from its opening to its end.
-    async fn watch(&mut self, course: &mut Course) -> Over {
-        if matches!(course.proof, Proof::Doubt) {
+    async fn watch(&mut self, cursor: &mut Cursor) -> WatchEnd {
+        if matches!(cursor.proof, Proof::Unknown) {
             match self.version_now().await {
-                Ok(proof) => course.proof = proof,
-                Err(error @ RequestError::Unreadable(_)) => return Over::Relist(error.to_string()),
-                Err(error) => return Over::Failed(error),
+                Ok(proof) => cursor.proof = proof,
+                Err(error @ RequestError::Unreadable(_)) => {
+                    return WatchEnd::Relist(error.to_string());
+                }
+                Err(error) => return WatchEnd::Failed(error),
             }
         }
-        let request = match self.request(course).await {
+        let request = match self.request(cursor).await {
             Ok(request) => request,
-            Err(error) => return Over::Failed(error),
+            Err(error) => return WatchEnd::Failed(error),
         };
         let begun = now();
-        let asked = Duration::from_secs(self.seconds(course));
+        let asked = Duration::from_secs(self.seconds(cursor));
         let longest = asked + GRACE;
         let mut lines = match self.view.live.inner.api.lines(request).await {
             Ok(lines) => {
                 self.view.change(|index| index.opened(self.number));
-                course.is_first = false;
+                cursor.is_first = false;
                 lines
             }
-            Err(error) if is_gone(&error) => return Over::Relist(error.to_string()),
-            Err(error) => return Over::Failed(error),
+            Err(error) if is_gone(&error) => return WatchEnd::Relist(error.to_string()),
+            Err(error) => return WatchEnd::Failed(error),
         };
-        let over = match timeout(longest, self.events(&mut lines, course)).await {
-            Ok(over) => over,
-            Err(_) => Over::Failed(RequestError::Lost(format!(
+        let end = match timeout(longest, self.events(&mut lines, cursor)).await {
+            Ok(end) => end,
+            Err(_) => WatchEnd::Failed(RequestError::Lost(format!(
                 "no end after {} s",
                 longest.as_secs()
             ))),
         };
         let lasted = now().saturating_duration_since(begun);
-        match (&over, &mut course.proof) {
-            (Over::Ended, Proof::Known) if lasted + EARLY >= asked => {
-                (self.relist, self.told) = (BACKOFF[0], None);
+        match (&end, &mut cursor.proof) {
+            (WatchEnd::Ended, Proof::Known) if lasted + EARLY >= asked => {
+                (self.relist, self.logged) = (BACKOFF[0], None);
                 self.alive(now());
             }
-            // Somebody else has ended it, or it is no watch at all.
-            (Over::Ended, proof @ Proof::Known) => *proof = Proof::Doubt,
-            (Over::Ended, Proof::Reach { ended, .. }) => {
+            // A proxy has ended it, or it is not a watch at all.
+            (WatchEnd::Ended, proof @ Proof::Known) => *proof = Proof::Unknown,
+            (WatchEnd::Ended, Proof::Reach { ended, .. }) => {
                 *ended += 1;
                 if *ended >= CATCHES {
                     let words = "nothing tells whether the watch has caught up";
-                    return Over::Relist(words.to_owned());
+                    return WatchEnd::Relist(words.to_owned());
                 }
             }
             _ => {}
         }
-        over
+        end
     }
 
     /// The source is known to be up to date as of a time.
@@ -357,24 +358,26 @@ impl Source {
     }
 
     /// The watch has told everything up to its version.
-    fn reached(&mut self, course: &mut Course) {
-        match course.proof {
+    fn reached(&mut self, cursor: &mut Cursor) {
+        match cursor.proof {
             Proof::Known => self.alive(now()),
-            Proof::Reach { version, at, .. } if number(&course.version) >= Some(version) => {
-                course.proof = Proof::Known;
+            Proof::Reach { version, at, .. } if number(&cursor.version) >= Some(version) => {
+                cursor.proof = Proof::Known;
                 self.alive(at);
             }
-            Proof::Reach { .. } | Proof::Doubt => {}
+            Proof::Reach { .. } | Proof::Unknown => {}
         }
     }
 
-    async fn events(&mut self, lines: &mut Lines, course: &mut Course) -> Over {
+    async fn events(&mut self, lines: &mut Lines, cursor: &mut Cursor) -> WatchEnd {
         loop {
             let line = match lines.next().await {
                 Ok(Some(line)) => line,
-                Ok(None) => return Over::Ended,
-                Err(error @ RequestError::TooLong(_)) => return Over::Relist(error.to_string()),
-                Err(error) => return Over::Failed(error),
+                Ok(None) => return WatchEnd::Ended,
+                Err(error @ RequestError::TooLong(_)) => {
+                    return WatchEnd::Relist(error.to_string());
+                }
+                Err(error) => return WatchEnd::Failed(error),
             };
             let read = std::str::from_utf8(&line).map_err(|error| error.to_string());
             let event = read.and_then(|text| {
@@ -382,9 +385,9 @@ impl Source {
             });
             let event = match event {
                 Ok(event) => event,
-                Err(error) => return Over::Relist(RequestError::Unreadable(error).to_string()),
+                Err(error) => return WatchEnd::Relist(RequestError::Unreadable(error).to_string()),
             };
-            let version = &mut course.version;
+            let version = &mut cursor.version;
             match event.name {
                 "ADDED" | "MODIFIED" => self.put_line(event.object.get(), version),
                 "DELETED" => {
@@ -406,11 +409,11 @@ impl Source {
                     let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                     let none = HeaderMap::new();
                     let refused = Refused::new(code, &none, json.as_bytes(), lines.secrets());
-                    return Over::Relist(refused.words());
+                    return WatchEnd::Relist(refused.words());
                 }
                 _ => continue,
             }
-            self.reached(course);
+            self.reached(cursor);
         }
     }
 

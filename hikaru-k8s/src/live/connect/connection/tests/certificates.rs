@@ -123,18 +123,18 @@ async fn a_certificate_or_key_that_is_none_is_told_and_not_shown() {
         (
             &*certificate,
             &*certificate,
-            "K8S_KEY: expected a private key as PEM text, as base64 of PEM, or the path of a PEM file, found none",
+            "K8S_KEY: expected a private key as PEM text, as base64 of PEM, or the path of a PEM file, found no private key",
         ),
         (
             &*certificate,
             &*locked,
             "K8S_KEY: expected a private key as PEM text, as base64 of PEM, or the path of a PEM file, found an \
-             encrypted one, whose password nobody could tell",
+             encrypted key, which hikaru cannot decrypt",
         ),
         (
             &*certificate,
             &*broken,
-            "K8S_KEY: expected a private key as PEM text, as base64 of PEM, or the path of a PEM file, found one that cannot be read",
+            "K8S_KEY: expected a private key as PEM text, as base64 of PEM, or the path of a PEM file, found a key that cannot be read",
         ),
         (
             &*key,
@@ -144,7 +144,7 @@ async fn a_certificate_or_key_that_is_none_is_told_and_not_shown() {
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
             &*key,
-            "K8S_CERT: expected certificates as PEM text, as base64 of PEM, or the path of a PEM file, found one that is none",
+            "K8S_CERT: expected certificates as PEM text, as base64 of PEM, or the path of a PEM file, found something that is not a certificate",
         ),
     ] {
         let machine = Machine::new().with("K8S_URL", "https://h.example");
@@ -167,7 +167,7 @@ async fn a_certificate_or_key_that_is_none_is_told_and_not_shown() {
     let machine = machine.file("tls.key", "none");
     assert_eq!(
         machine.says().await,
-        "K8S_KEY tls.key: expected a private key in PEM, found none"
+        "K8S_KEY tls.key: expected a private key in PEM, found no private key"
     );
 }
 
