@@ -1,4 +1,4 @@
-//! Go writes empty lists and maps as `null` where they are not left out: read as if they were empty.
+//! Go writes empty lists and maps as `null` unless they are left out: `null` is read as empty.
 
 use serde::{Deserialize, Deserializer};
 

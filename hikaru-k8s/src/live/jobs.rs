@@ -65,7 +65,7 @@ impl LiveCluster {
     }
 
     async fn read_json<T: DeserializeOwned>(&self, target: String) -> Result<T, ClusterError> {
-        let expected = Expected::Page;
+        let expected = Expected::Object;
         let answer = self.ask(Method::GET, target, Vec::new(), expected).await;
         let answer = answer.map_err(refusal::of_read)?;
         serde_json::from_slice(&answer.body).map_err(unreadable)

@@ -24,10 +24,10 @@ use super::{
 /// Where the files of a pod's ServiceAccount are.
 const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The longest connecting may take, TCP and name lookup.
+/// The connect timeout, for name lookup and TCP.
 pub(in crate::live) const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// What the command line says of the cluster.
+/// The options of the command line that choose a cluster.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ConnectionOptions {
@@ -35,12 +35,12 @@ pub struct ConnectionOptions {
     pub kubeconfig: Option<PathBuf>,
     /// `--context NAME`.
     pub context: Option<String>,
-    /// Where the files of a pod's ServiceAccount are; none: where Kubernetes mounts them.
+    /// The folder with the files of a pod's ServiceAccount. `None`: the folder where Kubernetes mounts them.
     pub in_cluster: Option<PathBuf>,
 }
 
 impl ConnectionOptions {
-    /// A kubeconfig and a context, as far as they were given.
+    /// Options with a kubeconfig and a context, if they were given.
     pub fn new(kubeconfig: Option<PathBuf>, context: Option<String>) -> Self {
         Self {
             kubeconfig,
@@ -58,7 +58,7 @@ pub type Variable<'v> = &'v (dyn Fn(&str) -> Option<String> + Sync);
 pub struct Connection {
     /// Without what `credentials` holds.
     pub(in crate::live) config: Config,
-    /// What gives the credentials; then `config` has none.
+    /// The plugin that gives the credentials. If there is one, `config` has none.
     pub(in crate::live) plugin: Option<Plugin>,
     /// Certificates, and a token in a file.
     pub(in crate::live) credentials: Credentials,
@@ -82,8 +82,8 @@ impl Connection {
     /// else `~/.kube/config`. Nothing is connected yet, and no plugin for credentials is run.
     ///
     /// # Errors
-    /// When what is chosen cannot be read, or there is nothing to choose. It never falls back from what is there but
-    /// wrong.
+    /// When what is chosen cannot be read, or there is nothing to choose. A choice that is wrong is an error: the next one is
+    /// not tried.
     pub async fn choose(
         options: &ConnectionOptions,
         variable: Variable<'_>,
@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// The ServiceAccount of the pod that we run in, if we do.
+    /// The connection by the ServiceAccount of the pod that hikaru runs in, if it runs in one.
     fn in_cluster(root: &Path, variable: Variable<'_>) -> Result<Option<Self>, ConnectionError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let (Some(host), Some(port)) = (
@@ -140,7 +140,7 @@ impl Connection {
         };
         let (token, ca) = (root.join("token"), root.join("ca.crt"));
         if !token.exists() {
-            // A pod without a mounted token, or a shell in which the variables were left.
+            // A pod without a mounted token, or a shell that inherited the variables.
             return Ok(None);
         }
         let host = match host.parse::<std::net::Ipv6Addr>() {
@@ -182,12 +182,12 @@ impl Connection {
         }))
     }
 
-    /// What a person should be told of this connection, once.
+    /// A warning about this connection that a user should see once.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    /// The namespace that it is at home in: the context's, the pod's, else `default`.
+    /// The default namespace: that of the context or of the pod, else `default`.
     pub fn namespace(&self) -> &str {
         &self.config.default_namespace
     }

@@ -102,7 +102,7 @@ impl Credentials {
 }
 
 impl Material {
-    /// Hands it to kube.
+    /// Puts it into a configuration of kube.
     pub(in crate::live) fn put_into(&self, config: &mut Config) {
         if let Some(ca) = &self.ca {
             config.root_cert = Some(ca.iter().map(|certificate| certificate.to_vec()).collect());

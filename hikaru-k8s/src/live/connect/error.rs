@@ -6,16 +6,16 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// Nothing says which cluster.
+    /// No cluster is chosen.
     #[error(
         "no cluster: expected --kubeconfig, --context, K8S_URL, KUBECONFIG, a pod's ServiceAccount, or {}",
         .home.as_ref().map_or_else(|| "HOME, which is not set".to_owned(), |home| home.display().to_string())
     )]
     None {
-        /// The kubeconfig of the user, which is not there.
+        /// The path of the user's kubeconfig, which does not exist.
         home: Option<PathBuf>,
     },
-    /// A variable is set that means nothing alone.
+    /// A variable is set that has no meaning without `K8S_URL`.
     #[error("{variable} is set, but K8S_URL is not")]
     WithoutUrl {
         /// The variable.
@@ -37,12 +37,12 @@ pub enum ConnectionError {
         /// The other.
         other: &'static str,
     },
-    /// One half of a pair is there.
+    /// One half of a pair is set, the other is not.
     #[error("{one} is set, but {missing} is not: expected both")]
     Half {
-        /// The half that is there.
+        /// The half that is set.
         one: String,
-        /// The half that is not.
+        /// The half that is missing.
         missing: String,
     },
     /// A variable cannot be read.
@@ -50,12 +50,12 @@ pub enum ConnectionError {
     Variable {
         /// The variable.
         variable: &'static str,
-        /// What it can be.
+        /// What was expected.
         expected: &'static str,
         /// What is wrong with it, without a secret.
         found: String,
     },
-    /// A token is none.
+    /// A text is not a token.
     #[error("{place}: {reason}")]
     Token {
         /// The variable, or the context.
@@ -78,12 +78,12 @@ pub enum ConnectionError {
     Pem {
         /// What holds them: a variable, a part of a kubeconfig, with its file.
         what: String,
-        /// What it can be.
+        /// What was expected.
         expected: &'static str,
         /// What is wrong with it, without a secret.
         found: &'static str,
     },
-    /// A key is another certificate's.
+    /// A key does not belong to the certificate.
     #[error("{key} is not the key of the certificate in {certificate}")]
     Mismatch {
         /// What holds the certificate.
@@ -119,10 +119,10 @@ pub enum KubeconfigFault {
     /// No context is chosen.
     #[error("it has no current-context: expected one, or --context")]
     NoCurrentContext,
-    /// It is no kubeconfig. What stands there is not shown: it may be a secret.
+    /// It is not a kubeconfig. Its text is not shown, because it may be a secret.
     #[error("no kubeconfig: line {line}, column {column} is not as expected")]
     Yaml {
-        /// The line, from 1; 0: nobody knows.
+        /// The line, from 1. 0: not known.
         line: u64,
         /// The column, from 1.
         column: u64,
@@ -135,14 +135,14 @@ pub enum KubeconfigFault {
     Other(String),
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is nothing.
+    /// It is empty.
     #[error("expected a token, found nothing")]
     Empty,
-    /// No header can hold it.
+    /// It has a character that no header can hold.
     #[error("expected a token of visible ASCII characters, found {0} after {1} of them")]
     Character(&'static str, usize),
 }

@@ -32,7 +32,7 @@ impl Content {
     }
 }
 
-/// Where PEM is. `Display` says it: `K8S_KEY /run/tls.key`; there is no `Debug`.
+/// A source of PEM. `Display` names it, as in `K8S_KEY /run/tls.key`. It has no `Debug`, because a text may be a secret.
 #[derive(Clone)]
 pub(in crate::live) struct Pem {
     what: String,
@@ -47,7 +47,7 @@ enum Source {
 }
 
 impl Pem {
-    /// What a variable holds, in either form. A text that could be a mangled secret is not quoted.
+    /// The value of a variable: PEM, base64 of PEM, or a path. A text that could be a mangled secret is not quoted.
     pub(in crate::live) fn of_variable(
         variable: &str,
         content: Content,
@@ -72,7 +72,7 @@ impl Pem {
         })
     }
 
-    /// What `…-data` of a kubeconfig holds: base64 of PEM.
+    /// The value of `…-data` in a kubeconfig: base64 of PEM.
     pub(in crate::live) fn of_data(
         what: String,
         content: Content,
@@ -88,7 +88,7 @@ impl Pem {
         }
     }
 
-    /// What a file holds.
+    /// A file.
     pub(in crate::live) fn file(what: String, content: Content, path: PathBuf) -> Self {
         Self {
             what,
@@ -177,7 +177,7 @@ fn holds_pem(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, BEGIN).is_some()
 }
 
-/// Base64, in lines or not.
+/// Decodes base64, with or without line breaks.
 fn unpack(text: &str) -> Option<Vec<u8>> {
     let packed: String = text.split_ascii_whitespace().collect();
     BASE64_STANDARD.decode(packed).ok()

@@ -31,11 +31,11 @@ use crate::{
 
 /// How long a plugin may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long it may take if a person may have to log in.
+/// How long a plugin may take if a user may have to log in.
 const PERSON: Duration = Duration::from_secs(300);
-/// How much of what it writes is read, in bytes.
+/// How much of a plugin's output is read, in bytes.
 const LONGEST: u64 = 1 << 20;
-/// How much of its complaint is told, in characters.
+/// How much of a plugin's error output is repeated, in characters.
 const EXCERPT: usize = 300;
 
 /// A plugin of a kubeconfig.
@@ -45,7 +45,7 @@ pub(in crate::live) struct Plugin {
     limit: Option<Duration>,
 }
 
-/// What a plugin gives.
+/// The credentials that a plugin gives.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::live) struct Credential {
@@ -67,7 +67,7 @@ struct Answer {
     status: Option<Credential>,
 }
 
-/// Why a plugin gave no credentials. Nothing of what it was given or has answered is shown: it may be a secret.
+/// Why a plugin gave no credentials. Neither its input nor its answer is shown, because they may be secrets.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::live) enum PluginError {
     #[error("the plugin for credentials has no command")]
@@ -115,11 +115,11 @@ impl Plugin {
         self
     }
 
-    /// Runs it. When its time is over it is killed, and what it started with it.
+    /// Runs it. After its time limit it is killed, together with the processes that it started.
     pub(in crate::live) async fn run(&self) -> Result<Credential, PluginError> {
         let exec = &*self.exec;
         let command = exec.command.clone().ok_or(PluginError::NoCommand)?;
-        // As kubectl: a person can be asked where there is one.
+        // As in kubectl: a user can be asked where standard input is a terminal.
         let person =
             exec.interactive_mode != Some(ExecInteractiveMode::Never) && io::stdin().is_terminal();
         let limit = self.limit.unwrap_or(if person { PERSON } else { LIMIT });
@@ -155,7 +155,7 @@ fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, PluginErr
     if person {
         command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
     } else {
-        // A group of its own, so that all of it can be killed. On a terminal that would keep it from reading.
+        // A process group of its own, so that all of it can be killed. On a terminal such a group could not read.
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.process_group(0);
     }
@@ -171,7 +171,7 @@ fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, PluginErr
     })
 }
 
-/// What the kubeconfig says of a plugin that is not there.
+/// The kubeconfig's hint about a plugin that is not installed.
 fn hint(exec: &ExecConfig) -> String {
     let hint = exec.install_hint.as_deref().unwrap_or_default().trim();
     match hint.is_empty() {
@@ -180,13 +180,13 @@ fn hint(exec: &ExecConfig) -> String {
     }
 }
 
-/// A text in one line, cut.
+/// A text in one line, truncated.
 fn words(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().take(EXCERPT).collect()
 }
 
-/// Kills what a plugin has started, unless it has ended.
+/// Kills a process group when it is dropped, unless the plugin has ended.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -211,7 +211,7 @@ async fn ended(mut child: Child, person: bool) -> io::Result<Ended> {
     let mut group = Group(group);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr, status) = tokio::join!(whole(out), whole(err), child.wait());
-    // Its number may be another process's from now on.
+    // From now on another process may have its number.
     group.0 = None;
     Ok(Ended {
         status: status?,

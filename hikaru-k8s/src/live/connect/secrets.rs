@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_STANDARD_NO_
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use memchr::memmem;
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const REDACTED: &[u8] = b"(our credentials)";
 /// In a text for people this many bytes of a secret are enough to recognize it, because a proxy may have cut it: they and all
 /// bytes after them that match the secret are replaced. A secret that is shorter is replaced in such texts alone.
@@ -18,7 +18,7 @@ const BEGINNING: usize = 16;
 /// How many credentials are remembered: those before a rotation may still be on their way.
 const REMEMBERED: usize = 3;
 
-/// The credentials that requests were sent with lately. Cheap to clone; all clones share them.
+/// The credentials that recent requests were sent with. Cheap to clone; all clones share them.
 #[derive(Clone, Default)]
 pub(in crate::live) struct Secrets {
     sent: Arc<Mutex<VecDeque<Sent>>>,
@@ -52,7 +52,7 @@ impl Secrets {
         sent.iter().map(|sent| sent.forms.clone()).collect()
     }
 
-    /// A text for people without them.
+    /// A text for people, without the credentials.
     pub(in crate::live) fn out_of_text(&self, text: &str) -> String {
         let text = self.without(text.as_bytes().to_vec(), 1, BEGINNING);
         String::from_utf8_lossy(&text).into_owned()
@@ -64,7 +64,7 @@ impl Secrets {
         self.without(bytes, BEGINNING, usize::MAX)
     }
 
-    /// The header fields of an answer without them.
+    /// Removes the credentials from the header fields of an answer.
     pub(in crate::live) fn out_of_headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
             let without = self.without(value.as_bytes().to_vec(), BEGINNING, BEGINNING);

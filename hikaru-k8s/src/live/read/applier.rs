@@ -1,5 +1,5 @@
-//! Who applies a workload's containers by server-side apply, as `metadata.managedFields` tells. An entry that changed the
-//! image in another way says nothing of what its manager will do next, and is passed over, but for Argo CD's.
+//! Which manager applies a workload's containers by server-side apply, according to `metadata.managedFields`. An entry that changed
+//! the image in another way says nothing about what its manager will do next, so it is ignored, except for Argo CD's.
 
 use hikaru_core::{Owner, Text};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ struct Entry<'a> {
     fields_v1: Option<&'a RawValue>,
 }
 
-/// How Argo CD's controller calls itself, whether it applies on the server's side (`Apply`) or its own (`Update`).
+/// The manager name of Argo CD's controller, for server-side apply (`Apply`) and client-side apply (`Update`).
 const ARGO_CD: &str = "argocd-controller";
 
 /// The first manager but us that applies an entry of the pod's containers, whoever set its image last: after a write of

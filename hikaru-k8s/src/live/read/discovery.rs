@@ -1,4 +1,5 @@
-//! What the server calls the collection of a kind that was added: asked once, when it is first needed.
+//! The name of the collection of an added kind (`rollouts`), which only the server knows. It is asked for once, when it is first
+//! needed.
 
 use hikaru_core::Text;
 use http::Request;

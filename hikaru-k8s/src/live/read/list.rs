@@ -20,7 +20,7 @@ use crate::live::{
     error::RequestError,
 };
 
-/// What a list is of.
+/// The workloads that one list is of.
 #[derive(Clone, Debug)]
 pub(in crate::live) struct Listing {
     pub(in crate::live) kind: Arc<Kind>,
@@ -36,7 +36,7 @@ pub(in crate::live) struct Objects {
 }
 
 impl Listing {
-    /// What is asked of the API server.
+    /// The collection to ask the API server for.
     pub(in crate::live) async fn collection(
         &self,
         api: &ApiClient,
@@ -63,7 +63,7 @@ impl Listing {
     }
 }
 
-/// Why a list could not be read, if it is because the kind is not there or not for us.
+/// Whether a list could not be read because the server lacks the kind or forbids it.
 pub(in crate::live) fn is_closed(error: &RequestError) -> bool {
     match error {
         RequestError::Refused(refused) => {
@@ -125,7 +125,7 @@ impl LiveCluster {
             match step {
                 Step::Page(objects, _) => {
                     for seen in objects.seen {
-                        // Of others nothing is kept, so that a cluster is never held in memory.
+                        // Other workloads are dropped at once, so that a cluster is never held in memory.
                         if scope.admits(&seen.workload) {
                             workloads.push(seen.workload);
                         }
@@ -144,7 +144,7 @@ impl LiveCluster {
 
 type Answer = Result<(Vec<Workload>, Vec<Malformed>), RequestError>;
 
-/// Puts the lists together. When none could be read there is nothing to say but why.
+/// Merges the lists. If none could be read, the answer is the error of one of them.
 fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, ClusterError> {
     let mut workloads = BTreeMap::new();
     let mut faults = Vec::new();
@@ -166,7 +166,7 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
         }
     }
     if !any {
-        // What is worst to wait for comes last: a server that is away says nothing of our rights.
+        // Errors that may pass come first: a server that is away says nothing about our rights.
         failed.sort_by_key(|(_, error)| is_closed(error));
         let error = failed
             .into_iter()

@@ -45,7 +45,7 @@ pub(in crate::live) struct Seen {
 /// An object that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::live) struct Malformed {
-    /// Its name, as far as it can be told.
+    /// Its name, as far as it can be read.
     pub(in crate::live) id: WorkloadId,
     /// What was expected and what was found.
     pub(in crate::live) message: String,
@@ -112,8 +112,8 @@ struct Metadata<'a> {
     managed_fields: Option<&'a RawValue>,
 }
 
-/// The annotations of ours and those that tell of owners, and whether there are any at all. Others can be long, and are
-/// not kept.
+/// hikaru's annotations and those that name owners, and whether there are any annotations at all. Others can be long and are not
+/// kept.
 #[derive(Default)]
 struct Ours {
     any: bool,
@@ -147,7 +147,8 @@ impl<'de> Deserialize<'de> for Ours {
     }
 }
 
-/// The text of an answer that is an object of a kind. Half of one, or something else, is no malformed object.
+/// The text of an answer, if it is an object of a kind. Half of an object, or another one, is not a malformed object but an
+/// answer that cannot be read.
 pub(in crate::live) fn text_of<'a>(kind: &Kind, body: &'a [u8]) -> Result<&'a str, String> {
     #[derive(Deserialize)]
     struct Kinded {
@@ -251,7 +252,7 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
     }
     let spec: rollout::Spec = match serde_json::from_str::<Option<_>>(spec) {
         Ok(spec) => spec.unwrap_or_default(),
-        // What an added kind calls so may be something else.
+        // An added kind may use these names for something else.
         Err(_) if kind.rollout == Rollout::None => rollout::Spec::default(),
         Err(error) => return Err(error),
     };

@@ -1,5 +1,5 @@
-//! Who else writes an object's image, as its labels, annotations and owner references tell. Who of several is named: the
-//! one that wins in the end, so a GitOps tool before Helm, which it may drive, and both before an operator.
+//! Which other tool writes an object's image, according to its labels, annotations and owner references. Of several, the one that
+//! wins in the end is named: a GitOps tool before Helm, which it may drive, and both before an operator.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const ARGO_CD: &str = "argocd.argoproj.io/tracking-id";
 /// The application's name, on every object that Argo CD tracks by label (its default before version 3). Helm charts write it,
 /// too, so alone it does not prove that Argo CD owns the object.
 const INSTANCE: &str = "app.kubernetes.io/instance";
-/// How the labels end that people let Argo CD track by instead, because of that: `argocd.argoproj.io/instance`.
+/// The ending of the labels that users let Argo CD track by instead: `argocd.argoproj.io/instance`.
 const ARGO_CD_INSTANCE: &str = "argoproj.io/instance";
 /// The release's name, on every object that Helm 3 and 4 install.
 const HELM: &str = "meta.helm.sh/release-name";

@@ -1,5 +1,5 @@
-//! The pod template of an object that the API server sent: what names an image in it, and what looks like a setting but
-//! stands where none counts. One pass along the way that the kind's table gives; the rest of the object is `object`'s.
+//! The pod template of an object that the API server sent: containers and image volumes, and keys that look like settings but
+//! have no effect there. It is read in one pass along the path that the kind's table gives; the rest of the object is in `object`.
 
 use std::{borrow::Cow, fmt};
 
@@ -58,8 +58,8 @@ pub(in crate::live) fn read(kind: &Kind, spec: &str) -> Result<Template, serde_j
     Ok(template)
 }
 
-/// The image volumes among the volumes of a pod. An added kind may use the name `volumes` for something else, so what is
-/// not a list, and an item that is not an image volume, is ignored, as in a folder.
+/// The image volumes among the volumes of a pod. An added kind may use the name `volumes` for something else, so
+/// anything that is not a list, and any item that is not an image volume, is ignored, as in a folder.
 fn image_volumes(volumes: &RawValue) -> Result<Vec<Container>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Volume<'a> {

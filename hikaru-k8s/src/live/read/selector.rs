@@ -1,5 +1,5 @@
-//! Label selectors: how a build's workloads are asked for without reading the cluster. A selector only narrows: what it
-//! gives is filtered again by the scope.
+//! Label selectors: they find a build's workloads without reading the whole cluster. A selector only narrows; the scope filters its
+//! results again.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Looks at the cluster past a view of it, before it is said that nothing is there: shared by those who ask the same at
-//! the same time, and never more than the API server can take. What a view shows is `watch`'s business.
+//! Looks at the cluster itself, past the view, before the answer is that nothing matched. Callers that ask the same at the same time
+//! share a look, and the number of looks is limited. The view itself is in `watch`.
 
 use std::{
     collections::HashMap,
@@ -12,15 +12,15 @@ use tokio::sync::OnceCell;
 
 use crate::live::{LiveCluster, clock::now};
 
-/// So many looks at once, and so many a second. Each is four lists by selector.
+/// The limit: this many looks at once, and this many a second. Each look is four lists by selector.
 const LOOKS: f64 = 20.0;
 const LOOKS_A_SECOND: f64 = 4.0;
 
-/// What a look is for: the same for all who ask the same at the same time.
+/// The question of a look. Callers with the same question share the look.
 type LookKey = (Text, Vec<Text>, Vec<WorkloadName>);
 type Look = Arc<OnceCell<Result<Found, ClusterError>>>;
 
-/// Looks at the cluster that several callers share, and that are not too many.
+/// Shared and limited looks at the cluster.
 #[derive(Default)]
 pub(in crate::live) struct Looks {
     state: Mutex<LooksState>,
@@ -28,7 +28,7 @@ pub(in crate::live) struct Looks {
 
 struct LooksState {
     under_way: HashMap<LookKey, Look>,
-    /// How many may begin at once, and when that was so.
+    /// How many looks could begin at once, at the time `at`.
     left: f64,
     at: Option<Instant>,
 }

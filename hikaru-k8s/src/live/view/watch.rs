@@ -1,5 +1,5 @@
-//! A live cluster that is watched: finding is answered from the index, reading and writing one workload always go to the
-//! API server. What feeds the index, and how far it can be trusted then, is `source`'s business.
+//! A live cluster that is watched: `find` answers from the index; reading and writing one workload always ask the API server. How
+//! the index is fed, and when it is up to date, is in `source`.
 
 use std::{
     fmt,
@@ -36,7 +36,7 @@ const HEARTBEAT: Duration = Duration::from_secs(25);
 /// How much longer than a heartbeat a source may be silent before the view counts as out of date.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How a cluster is watched.
+/// Settings of a watched cluster.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchSettings {
@@ -79,7 +79,7 @@ struct View {
     restarts: AtomicU64,
 }
 
-/// How a view is, for figures.
+/// The condition of a view, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Vitals {
@@ -148,7 +148,7 @@ impl WatchedCluster {
         }
     }
 
-    /// How the view is.
+    /// The condition of the view.
     pub fn vitals(&self) -> Vitals {
         let index = self.view.read();
         Vitals {
@@ -166,7 +166,7 @@ impl WatchedCluster {
             if self.freshness() == Freshness::Fresh {
                 return;
             }
-            // Time passing is no news.
+            // Nothing notifies that time has passed.
             drop(timeout(Duration::from_secs(1), news).await);
         }
     }
@@ -207,8 +207,8 @@ impl ClusterPort for WatchedCluster {
                 let key = (build.image().clone(), namespaces, workloads);
                 match Box::pin(self.view.looks.look(key, &self.view.live, scope)).await {
                     Some(Ok(seen)) => Ok(with_faults(found, seen)),
-                    // Up to date is what is a moment old, and in that moment something may have been made: without a look
-                    // it is not known that there is nothing.
+                    // The view is a moment old, and a workload may have been created in that moment: without a look it is not
+                    // known that there is none.
                     Some(Err(error)) => Err(error),
                     None => Ok(found),
                 }

@@ -52,7 +52,10 @@ fn is_taken() -> Step {
 async fn world(
     script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
 ) -> (Stub, LiveCluster) {
-    world_with(settings(), script).await
+    let mut settings = settings();
+    // The server plays in the same thread, beside other tests.
+    settings.deadline = Duration::from_secs(2);
+    world_with(settings, script).await
 }
 
 async fn world_with(
