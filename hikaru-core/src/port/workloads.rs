@@ -125,11 +125,16 @@ pub trait ClusterPort: Send + Sync {
         changes: &[Change],
         mode: Mode,
     ) -> Vec<Result<Written, ClusterError>> {
-        let writes = changes.iter().map(|change| self.write(change, mode));
-        stream::iter(writes.collect::<Vec<_>>())
-            .buffered(IN_FLIGHT)
+        let writes = changes.iter().enumerate();
+        let writes =
+            writes.map(|(place, change)| async move { (place, self.write(change, mode).await) });
+        // In any order, so that one slow answer does not hold up the writes behind it.
+        let mut answers: Vec<_> = stream::iter(writes.collect::<Vec<_>>())
+            .buffer_unordered(IN_FLIGHT)
             .collect()
-            .await
+            .await;
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// Removes the high-water marks of a workload, or of one of its containers, so that lower builds go out again. Gives

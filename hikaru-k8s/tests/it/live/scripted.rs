@@ -546,3 +546,38 @@ async fn a_post_of_one_is_not_sent_behind_a_thousand() {
     assert_eq!(one.expect("a report").entries.len(), 1);
     assert!(sent < MANY / 2, "it was answered after {sent} patches");
 }
+
+/// The answer to one write of a post does not come: the others are sent meanwhile.
+#[tokio::test]
+async fn a_silent_write_does_not_hold_up_the_others_of_its_post() {
+    const MANY: usize = 200;
+    let stub = Stub::start(|asked, _| {
+        if asked.method == "PATCH" && asked.path.ends_with("/web-0") {
+            return Step::Silence;
+        }
+        if asked.method == "PATCH" {
+            return Step::Accept;
+        }
+        if !asked.is_list_of("deployments") {
+            return empty();
+        }
+        let items: Vec<_> = (0..MANY)
+            .map(|at| deployment(&format!("web-{at}"), 1, 1))
+            .collect();
+        Step::Answer(200, list(&items, 1))
+    })
+    .await;
+    let mut patient = settings();
+    patient.deadline = Duration::from_secs(300);
+    let cluster = stub.cluster_with(patient).await;
+    let clock = hikaru_k8s::SystemClock::default();
+    let all_are_sent = async {
+        while stub.count("PATCH") < MANY {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        report = upgrade(&cluster, &clock, post(2), Mode::Commit) => panic!("it ended: {report:?}"),
+        () = all_are_sent => {}
+    }
+}
