@@ -12,8 +12,8 @@ mod warning;
 
 pub use change::{Change, Edit, SETTINGS};
 pub use mark::{MARK_LONGEST, Mark, MarkError};
-pub use plan::{Entry, Judged, Plan, Request, plan};
+pub use plan::{Entry, Plan, Request, plan};
 pub use sentence::Sentence;
 pub use settings::{OnFailure, Rules, UnreadableSetting};
-pub use verdict::{Code, Force, ForceError, Reason, Verdict};
+pub use verdict::{Code, Force, ForceError, Judged, Reason, Verdict};
 pub use warning::Warning;

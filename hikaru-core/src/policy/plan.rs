@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Code, Force, Reason, Rules, Sentence, Verdict, Warning,
+    Code, Force, Judged, Rules, Sentence, Verdict, Warning,
     judge::{Case, NextMark, Running},
 };
 use crate::{
@@ -132,28 +132,6 @@ impl Request {
         self.build.is_meant_for(&workload.labels)
             && self.narrows_to(workload)
             && self.build.is_used_by(workload)
-    }
-}
-
-/// The verdict on one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Judged {
-    /// Its index in [`Workload::containers`].
-    pub container: usize,
-    /// Why it has its verdict.
-    pub reason: Reason,
-}
-
-impl Judged {
-    /// The stable code of its verdict.
-    pub fn code(&self) -> Code {
-        self.reason.code()
-    }
-
-    /// Its verdict.
-    pub fn verdict(&self) -> Verdict {
-        self.code().verdict()
     }
 }
 
@@ -306,8 +284,8 @@ impl Plan {
 
     fn judge(&self, workload: Arc<Workload>) -> Entry {
         let build = &self.request.build;
-        let mut warnings = Vec::new();
-        let (rules, unreadable) = match Rules::read(&workload, &mut warnings) {
+        let mut warnings = Warning::of_settings(&workload);
+        let (rules, unreadable) = match Rules::read(&workload) {
             Ok(rules) => (rules, None),
             Err(unreadable) => (Rules::default(), Some(Arc::new(unreadable))),
         };

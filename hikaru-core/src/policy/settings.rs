@@ -5,7 +5,6 @@ use std::fmt;
 
 use semver::{Prerelease, VersionReq};
 
-use super::Warning;
 use crate::{
     Text,
     image::version::Version,
@@ -35,11 +34,11 @@ pub enum OnFailure {
 ///     Setting::new(Place::Annotation, "upgrade", "auto"),
 /// ];
 /// // The more careful one wins.
-/// let rules = Rules::read(&web, &mut Vec::new()).unwrap();
+/// let rules = Rules::read(&web).unwrap();
 /// assert_eq!(rules.manual, Some(Place::Label));
 ///
 /// web.settings = vec![Setting::new(Place::Label, "upgrade", "never")];
-/// let error = Rules::read(&web, &mut Vec::new()).unwrap_err();
+/// let error = Rules::read(&web).unwrap_err();
 /// assert_eq!(error.to_string(), "the label hikaru.dev/upgrade is \"never\": expected auto or manual");
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -81,25 +80,12 @@ impl fmt::Display for UnreadableSetting {
 }
 
 impl Rules {
-    /// Reads the settings of a workload. Those that nobody knows are warned of.
+    /// Reads the settings of a workload. Unknown ones are passed over here; a plan warns of them.
     ///
     /// # Errors
     /// The first setting that cannot be read, in the order of the keys, labels first; if all can be, `containers` where it
     /// names none of the workload's containers.
-    pub fn read(
-        workload: &Workload,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, UnreadableSetting> {
-        for setting in &workload.settings {
-            if !SETTINGS.contains(&&*setting.key) {
-                warnings.push(Warning::UnknownSetting {
-                    place: setting.place,
-                    key: setting.key.clone(),
-                });
-            }
-        }
-        let strays = workload.stray_settings.iter().cloned();
-        warnings.extend(strays.map(Warning::Stray));
+    pub fn read(workload: &Workload) -> Result<Self, UnreadableSetting> {
         let mut rules = Self::default();
         let mut on_failure = None;
         for key in SETTINGS {

@@ -153,6 +153,28 @@ impl fmt::Display for Code {
     }
 }
 
+/// The verdict on one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judged {
+    /// Its index in [`Workload::containers`](crate::Workload::containers).
+    pub container: usize,
+    /// Why it has its verdict.
+    pub reason: Reason,
+}
+
+impl Judged {
+    /// The stable code of its verdict.
+    pub fn code(&self) -> Code {
+        self.reason.code()
+    }
+
+    /// Its verdict.
+    pub fn verdict(&self) -> Verdict {
+        self.code().verdict()
+    }
+}
+
 /// Why a container has its verdict: data, turned into a sentence at the edge ([`super::Sentence`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Judged, Verdict, judge::Running};
+use super::{Judged, Verdict, change::SETTINGS, judge::Running};
 use crate::{
     Text,
     image::build::{Build, ImageUse},
@@ -87,7 +87,7 @@ impl fmt::Display for Warning {
         match self {
             Self::UnknownSetting { place, key } => {
                 // `on-failure` is read and has no effect yet, so it is not offered.
-                let known = crate::policy::change::SETTINGS.into_iter();
+                let known = SETTINGS.into_iter();
                 let offered: Vec<&str> = known.filter(|key| *key != "on-failure").collect();
                 write!(
                     f,
@@ -177,6 +177,18 @@ impl fmt::Display for Warning {
 }
 
 impl Warning {
+    /// The settings of a workload that hikaru does not know, and those that stand where it does not read them.
+    pub(super) fn of_settings(workload: &Workload) -> Vec<Self> {
+        let settings = workload.settings.iter();
+        let unknown = settings.filter(|setting| !SETTINGS.contains(&&*setting.key));
+        let unknown = unknown.map(|setting| Self::UnknownSetting {
+            place: setting.place,
+            key: setting.key.clone(),
+        });
+        let strays = workload.stray_settings.iter().cloned();
+        unknown.chain(strays.map(Self::Stray)).collect()
+    }
+
     /// What is said of a tag that holds a version and gives way all the same.
     pub(super) fn of_floating_version(
         container: &Container,

@@ -523,7 +523,7 @@ fn an_undo_can_drop_an_opt_out_and_bring_one_back() {
         .annotation("containers", "web,proxy")
         .gives(upgraded);
     let on_failure = |on: On| {
-        let rules = Rules::read(&on.workload, &mut Vec::new());
+        let rules = Rules::read(&on.workload);
         rules.expect("readable").on_failure
     };
     let rollback = || latest().label("on-failure", "rollback");

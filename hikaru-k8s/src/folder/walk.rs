@@ -319,7 +319,7 @@ fn error_fault<'e>(
             let message = format!("is a symlink that leads back to {to}: not followed");
             Fault::new(Severity::Warning, place, message)
         }
-        Reason::Io(error) if link && !super::write::is_scarce(error) => {
+        Reason::Io(error) if link && !is_scarce(error) => {
             let message = format!("is a symlink that leads nowhere: {error}");
             Fault::new(Severity::Warning, place, message)
         }
@@ -373,4 +373,18 @@ fn below(root: &Path, path: &Path) -> String {
         Ok(rest) => rest.display().to_string(),
         Err(_) => path.display().to_string(),
     }
+}
+
+/// Whether the machine lacks space or file descriptors now. The same call can succeed later.
+pub(super) fn is_scarce(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kind = error.kind();
+    if kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded {
+        return true;
+    }
+    // The library for temporary files keeps the system's words, but not its number.
+    let words = error.to_string();
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|code| words.starts_with(&io::Error::from(*code).to_string()))
 }

@@ -20,6 +20,7 @@ use tempfile::NamedTempFile;
 
 use super::read::{self, Document};
 use super::text::{self, Unreadable};
+use super::walk::is_scarce;
 use crate::yaml::{self, Edit, Object, Place, Terms};
 
 /// How long to wait for another program's lock on a file. hikaru holds it for milliseconds.
@@ -370,20 +371,6 @@ pub(super) fn refused(error: io::Error, file: &str, done: &str) -> ClusterError 
         },
         _ => ClusterError::Invalid(message),
     }
-}
-
-/// Whether the machine lacks space or file descriptors now. The same call can succeed later.
-pub(super) fn is_scarce(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let kind = error.kind();
-    if kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded {
-        return true;
-    }
-    // The library for temporary files keeps the system's words, but not its number.
-    let words = error.to_string();
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|code| words.starts_with(&io::Error::from(*code).to_string()))
 }
 
 #[cfg(test)]

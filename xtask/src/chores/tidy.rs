@@ -8,9 +8,6 @@ mod sources;
 
 use crate::workspace::{members, packages_of, root, with_dependencies};
 
-/// Folders whose files still import each other in circles.
-const WITH_CIRCLES: [&str; 2] = ["hikaru-core/src/policy", "hikaru-k8s/src/folder"];
-
 /// Checks every rule, and prints every offense.
 pub(crate) fn run() -> Result<(), String> {
     let root = root();
@@ -29,12 +26,7 @@ pub(crate) fn run() -> Result<(), String> {
         if name == "hikaru-core" {
             offenses.extend(sources::io(&tree));
         }
-        let is_known = |circle: &String| WITH_CIRCLES.iter().any(|path| circle.starts_with(path));
-        offenses.extend(
-            tree.circles()
-                .into_iter()
-                .filter(|circle| !is_known(circle)),
-        );
+        offenses.extend(tree.circles());
     }
     offenses.extend(crates::newer_than_ours(&with_dependencies()?));
     packages.extend(packages_of("hikaru-core/fuzz/Cargo.toml")?);
