@@ -66,8 +66,10 @@ const CLAUSES: [Clause; 6] = [
 
 /// Runs the clauses about Jobs, one after the other, and says which are broken. The suite leaves its Jobs behind.
 pub async fn run_jobs(subject: &dyn JobSubject) -> Vec<Broken> {
-    let mut policy = JobPolicy::default();
-    policy.namespaces = Some(vec![subject.namespace().into()]);
+    let policy = JobPolicy {
+        namespaces: Some(vec![subject.namespace().into()]),
+        ..JobPolicy::default()
+    };
     let stage = Stage {
         subject,
         port: subject.port(),
