@@ -8,7 +8,7 @@ pub use container::{Container, Override, PodList, mark_key, marked_name};
 pub use hindrance::Hindrance;
 pub use name::{NameError, WorkloadName, check_namespace};
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{Text, image::tag::Reading, text::escape::Escaped};
 
@@ -389,6 +389,7 @@ impl Workload {
         labels: impl IntoIterator<Item = (&'m str, &'m str)>,
         annotations: impl IntoIterator<Item = (&'m str, &'m str)>,
     ) {
+        let mut marks: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in labels {
             // One label may serve for two of them.
             for (label, slot) in [
@@ -401,12 +402,15 @@ impl Workload {
                 }
             }
             if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
-                let containers = self.containers.iter_mut();
-                for container in containers.filter(|c| mark_key(&c.name) == marked) {
-                    container.mark = Some(value.into());
-                }
+                marks.insert(marked, value);
             }
             self.read_setting(Place::Label, key, value);
+        }
+        for container in self.containers.iter_mut().filter(|_| !marks.is_empty()) {
+            let mark = container.mark_key().and_then(|key| marks.get(&*key));
+            if let Some(mark) = mark {
+                container.mark = Some((*mark).into());
+            }
         }
         for (key, value) in annotations {
             if key == LAST_UPGRADE {

@@ -4,7 +4,7 @@
 use granit_parser::ScalarStyle;
 use hikaru_core::{
     Container, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, PodList, SETTING_PREFIX,
-    Setting, StraySetting, Text, Workload, WorkloadId,
+    StraySetting, Text, Workload, WorkloadId,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -270,9 +270,19 @@ impl<'r> Reader<'r, '_> {
         let (name, namespace) = (name.to_owned(), namespace.to_owned());
         let read = || {
             let mut workload = Workload::new(WorkloadId::new(&*namespace, what, &*name));
-            let marks = self.labels(labels, &mut workload)?;
-            self.annotations(annotations, &mut workload)?;
-            let images = self.pod(object, kind, &marks, &mut workload)?;
+            let labels = self.labels(labels)?;
+            let annotations = self.annotations(annotations)?;
+            let images = self.pod(object, kind, &mut workload)?;
+            workload.read_metadata(
+                &self.terms.keys,
+                labels.iter().map(|(key, value, _)| (*key, *value)),
+                annotations,
+            );
+            let marks = labels.iter().filter_map(|(key, value, mark)| {
+                let marked = key.strip_prefix(MARK_PREFIX)?;
+                Some((marked.into(), ((*value).into(), *mark)))
+            });
+            let marks = marks.collect();
             Ok(Object {
                 place: Place(place.clone()),
                 workload,
@@ -286,65 +296,39 @@ impl<'r> Reader<'r, '_> {
         })
     }
 
-    /// Identity and settings among the labels. Returns the marks.
-    fn labels(&self, labels: Option<Cursor>, workload: &mut Workload) -> Result<Marks, Problem> {
-        let Some(labels) = labels else {
-            return Ok(Marks::new());
-        };
+    /// The labels that say something to hikaru: key, value, and where the value stands.
+    fn labels(&self, labels: Option<Cursor>) -> Result<Vec<(&str, &str, Mark)>, Problem> {
         let IdentityKeys {
             owner,
             repo,
             branch,
         } = &self.terms.keys;
-        let ours = |key: &str| {
+        let wanted = |key: &str| {
             [owner, repo, branch].iter().any(|label| ***label == *key)
                 || key.starts_with(SETTING_PREFIX)
                 || key.starts_with(MARK_PREFIX)
         };
-        let mut marks = Marks::new();
-        for (key, value) in self.tree.entries(labels, &"metadata.labels", ours)? {
+        let entries = labels.map(|labels| self.tree.entries(labels, &"metadata.labels", wanted));
+        let entries = entries.transpose()?.unwrap_or_default().into_iter();
+        let labels = entries.map(|(key, at)| {
             let name = excerpt(key);
-            let what = format_args!("label {name}");
-            let place = self.tree.mark(value.node);
-            let value: Text = self.value(value, &what)?.into();
-            // One label may serve for two of them.
-            for (label, slot) in [
-                (owner, &mut workload.labels.owner),
-                (repo, &mut workload.labels.repo),
-                (branch, &mut workload.labels.branch),
-            ] {
-                if **label == *key {
-                    *slot = Some(value.clone());
-                }
-            }
-            if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
-                marks.insert(marked.into(), (value, place));
-            } else {
-                setting(hikaru_core::Place::Label, key, value, workload);
-            }
-        }
-        Ok(marks)
+            let value = self.value(at, &format_args!("label {name}"))?;
+            Ok((key, value, self.tree.mark(at.node)))
+        });
+        labels.collect()
     }
 
-    fn annotations(
-        &self,
-        annotations: Option<Cursor>,
-        workload: &mut Workload,
-    ) -> Result<(), Problem> {
-        let Some(annotations) = annotations else {
-            return Ok(());
-        };
-        let ours = |key: &str| key.starts_with(SETTING_PREFIX);
-        for (key, value) in self
-            .tree
-            .entries(annotations, &"metadata.annotations", ours)?
-        {
+    /// The annotations that are settings. What an upgrade of a live cluster leaves there says nothing of a file.
+    fn annotations(&self, annotations: Option<Cursor>) -> Result<Vec<(&str, &str)>, Problem> {
+        let wanted = |key: &str| key.starts_with(SETTING_PREFIX) && key != LAST_UPGRADE;
+        let what = "metadata.annotations";
+        let entries = annotations.map(|map| self.tree.entries(map, &what, wanted));
+        let entries = entries.transpose()?.unwrap_or_default().into_iter();
+        let annotations = entries.map(|(key, at)| {
             let name = excerpt(key);
-            let what = format_args!("annotation {name}");
-            let value = self.value(value, &what)?.into();
-            setting(hikaru_core::Place::Annotation, key, value, workload);
-        }
-        Ok(())
+            Ok((key, self.value(at, &format_args!("annotation {name}"))?))
+        });
+        annotations.collect()
     }
 
     /// The value of a label or annotation. The API server takes `null` for the empty string.
@@ -361,7 +345,6 @@ impl<'r> Reader<'r, '_> {
         &self,
         object: Cursor,
         kind: &Kind,
-        marks: &Marks,
         workload: &mut Workload,
     ) -> Result<Vec<Spot>, Problem> {
         let mut spots = Vec::new();
@@ -404,7 +387,7 @@ impl<'r> Reader<'r, '_> {
                     name,
                     image,
                 };
-                spots.extend(self.container(&item, kind, marks, containers)?);
+                spots.extend(self.container(&item, kind, containers)?);
             }
         }
         let volumes = volumes.filter(|volumes| self.is_list(*volumes));
@@ -417,7 +400,7 @@ impl<'r> Reader<'r, '_> {
         {
             let at = at?;
             if let Some(item) = self.image_volume(at, position)? {
-                spots.extend(self.container(&item, kind, marks, containers)?);
+                spots.extend(self.container(&item, kind, containers)?);
             }
         }
         Ok(spots)
@@ -448,7 +431,6 @@ impl<'r> Reader<'r, '_> {
         &self,
         item: &Item,
         kind: &Kind,
-        marks: &Marks,
         containers: &mut Vec<Container>,
     ) -> Result<Option<Spot>, Problem> {
         let tree = self.tree;
@@ -492,8 +474,6 @@ impl<'r> Reader<'r, '_> {
             return Ok(None);
         }
         container.image = text.into();
-        let key = container.mark_key();
-        container.mark = key.and_then(|key| marks.get(&*key).map(|(value, _)| value.clone()));
         containers.push(container);
         let tree::Shape::Scalar(style) = tree.shape(image.node) else {
             return Ok(None);
@@ -574,20 +554,6 @@ pub(super) fn told(container: &Container) -> String {
     match container.list {
         PodList::Volumes => container.name.to_string(),
         _ => format!("container {}", container.name),
-    }
-}
-
-/// Stores a `hikaru.dev/` key as a setting, `last-upgrade` apart, which an upgrade writes.
-fn setting(place: hikaru_core::Place, key: &str, value: Text, workload: &mut Workload) {
-    if key == LAST_UPGRADE {
-        return;
-    }
-    if let Some(key) = key.strip_prefix(SETTING_PREFIX) {
-        workload.settings.push(Setting {
-            place,
-            key: key.into(),
-            value,
-        });
     }
 }
 
