@@ -143,7 +143,8 @@ impl World {
             if target.contains("watch=") {
                 let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
                 out.write_all(head.as_bytes())?;
-                let end = Instant::now() + Duration::from_secs(25);
+                let seconds = parameter("timeoutSeconds").unwrap_or(25) as u64;
+                let end = Instant::now() + Duration::from_secs(seconds);
                 let is_deployments = target.contains("/deployments");
                 while Instant::now() < end {
                     thread::sleep(Duration::from_millis(20));
@@ -154,6 +155,11 @@ impl World {
                         break;
                     }
                 }
+                // As the API server does: so a view whose list took long knows that it has caught up.
+                let bookmark = format!(
+                    "{{\"type\":\"BOOKMARK\",\"object\":{{\"metadata\":{{\"resourceVersion\":\"{begun}\"}}}}}}\n"
+                );
+                write!(out, "{:x}\r\n{bookmark}\r\n", bookmark.len())?;
                 out.write_all(b"0\r\n\r\n")?;
                 continue;
             }
