@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::documents::{Documents, Piece};
-use super::manifest::{self, Object, Place, Spot, Terms};
+use super::manifest::{self, Object, Spot, Terms};
 use super::path::Detour;
+use super::place::Place;
 use super::scalar::{Plain, plain};
 use super::{Problem, tree};
 

@@ -14,6 +14,7 @@ use crate::hindrances::SpecFacts;
 use crate::kind::{Kind, Kinds};
 
 use super::path::{Cursor, Detour, excerpt};
+use super::place::Place;
 use super::tree::{Mark, Tree};
 use super::{Problem, tree};
 
@@ -43,35 +44,6 @@ const CONTAINERS: usize = 1_000;
 
 /// The high-water marks among the labels: the key after the prefix, the value, and where the value stands.
 pub(crate) type Marks = BTreeMap<Text, (Text, Mark)>;
-
-/// Which object of a file: the document from 1, then, in a list, the item from 1: `2`, `1.3`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place(Vec<usize>);
-
-impl Place {
-    /// The number of the document, from 1.
-    pub(crate) fn document(&self) -> usize {
-        self.0.first().copied().unwrap_or(0)
-    }
-
-    /// Reads what `Display` writes.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let numbers: Option<Vec<usize>> = text.split('.').map(|part| part.parse().ok()).collect();
-        numbers.map(Self)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, number) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(".")?;
-            }
-            write!(f, "{number}")?;
-        }
-        Ok(())
-    }
-}
 
 /// A workload of a document. Its id has no origin yet: only the folder knows the file.
 #[derive(Clone, Debug)]
