@@ -136,6 +136,16 @@ fn plain_scalars_are_read_alike_but_for_the_types_of_yaml_1_1() {
     }
 }
 
+/// Whether an anchor or an alias is followed by `:` without a space. In YAML 1.2 the `:` belongs to its name; serde_yaml, as
+/// libyaml, ends the name before it.
+fn names_an_anchor_with_a_colon(text: &str) -> bool {
+    let ends_a_name = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}');
+    text.split(['&', '*']).skip(1).any(|rest| {
+        let name = rest.split(ends_a_name).next().unwrap_or_default();
+        name.contains(':')
+    })
+}
+
 /// The known differences: a text, what hikaru reads of it, what serde_yaml does.
 #[test]
 fn known_differences() {
@@ -152,6 +162,8 @@ fn known_differences() {
         ("a: ! 5", r#"{"a":"5"}"#, "a: !<%21> 5"),
         // Keys are strings.
         ("5: a", "1:1: expected a string as a key, found the number 5: quote it", "5: a"),
+        // `:` in the name of an anchor.
+        ("a:\n &b: c", r#"{"a":"c"}"#, "a:\n  null: c"),
         // What JSON has no number for.
         ("a: .inf", "1:4: expected a value that JSON has, too, found a number that is infinite or not a number: .inf", "a: .inf"),
         // Without `apply_merge` serde_yaml keeps the merge key as a key; a key before it is refused by hikaru (kubectl takes
@@ -224,6 +236,9 @@ proptest! {
             manifest.replace_range(at..at + 1, &with);
         }
         for text in [text, manifest] {
+            if names_an_anchor_with_a_colon(&text) {
+                continue;
+            }
             prop_assert_ne!(compare(&text), Some(false), "{}", text);
         }
     }
