@@ -11,7 +11,11 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
-use hikaru_core::{Force, IdentityKeys, Text, WorkloadName, check_namespace};
+use hikaru_core::{
+    Text,
+    policy::Force,
+    workload::{IdentityKeys, WorkloadName, check_namespace},
+};
 
 /// Upgrades the Kubernetes workloads that a newly built image is meant for, never backwards, and says for each what it
 /// did and why.
@@ -419,7 +423,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn namespace(text: &str) -> Result<Text, hikaru_core::NameError> {
+fn namespace(text: &str) -> Result<Text, hikaru_core::workload::NameError> {
     check_namespace(text).map(|()| text.into())
 }
 

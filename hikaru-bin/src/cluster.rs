@@ -2,7 +2,13 @@
 
 use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
-use hikaru_core::{ClusterPort, Confined, Excerpt, JobName, JobPolicy, Text, check_namespace};
+use hikaru_core::{
+    Text,
+    jobs::{JobName, JobPolicy},
+    port::{ClusterPort, Confined},
+    text::Excerpt,
+    workload::check_namespace,
+};
 use hikaru_k8s::{
     AddedKind, Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
     LiveSettings, WatchSettings, WatchedCluster,

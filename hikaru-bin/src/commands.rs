@@ -13,7 +13,12 @@ mod upgrade;
 use std::process::ExitCode;
 
 use exit::{End, Exit, Failure};
-use hikaru_core::{BuildError, ClusterPort, Escaped, Reference, TagFormats};
+use hikaru_core::{
+    TagFormats,
+    image::{BuildError, Reference},
+    port::ClusterPort,
+    text::Escaped,
+};
 use serde::Serialize;
 
 use crate::{

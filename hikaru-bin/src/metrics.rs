@@ -8,9 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Event, Found, Freshness, Happening, JobCreated, JobList,
-    JobLog, JobName, JobRequest, JobStatus, Mode, Observer, Report, Scope, Text, Workload,
-    WorkloadId, WorkloadName,
+    Mode, Text, Workload, WorkloadId,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
+    policy::Change,
+    port::{ClusterError, ClusterPort, Event, Found, Freshness, Happening, Observer, Scope},
+    upgrade::Report,
+    workload::WorkloadName,
 };
 use hikaru_http::{Metrics, MetricsFormat};
 use hikaru_k8s::WatchedCluster;
@@ -176,10 +179,10 @@ impl Figures {
             let decided = Decided {
                 route,
                 verdict: match code.verdict() {
-                    hikaru_core::Verdict::Upgrade => "upgrade",
-                    hikaru_core::Verdict::Skipped => "skipped",
-                    hikaru_core::Verdict::Obsolete => "obsolete",
-                    hikaru_core::Verdict::Equal => "equal",
+                    hikaru_core::policy::Verdict::Upgrade => "upgrade",
+                    hikaru_core::policy::Verdict::Skipped => "skipped",
+                    hikaru_core::policy::Verdict::Obsolete => "obsolete",
+                    hikaru_core::policy::Verdict::Equal => "equal",
                 },
                 code: code.as_str(),
                 dry_run: dry_run(mode),
@@ -190,7 +193,7 @@ impl Figures {
 
     fn written(
         &self,
-        outcome: &Result<hikaru_core::Written, ClusterError>,
+        outcome: &Result<hikaru_core::port::Written, ClusterError>,
         mode: Mode,
         took: Duration,
     ) {
@@ -369,7 +372,7 @@ impl ClusterPort for Measured {
         &self,
         change: &Change,
         mode: Mode,
-    ) -> Result<hikaru_core::Written, ClusterError> {
+    ) -> Result<hikaru_core::port::Written, ClusterError> {
         let answers = self.write_all(std::slice::from_ref(change), mode).await;
         let lost = || ClusterError::Lost("the cluster gave no answer".to_owned());
         answers.into_iter().next().unwrap_or_else(|| Err(lost()))
@@ -379,7 +382,7 @@ impl ClusterPort for Measured {
         &self,
         changes: &[Change],
         mode: Mode,
-    ) -> Vec<Result<hikaru_core::Written, ClusterError>> {
+    ) -> Vec<Result<hikaru_core::port::Written, ClusterError>> {
         let _flight = InFlight::new(&self.figures.in_flight, changes.len());
         let begun = Instant::now();
         let answers = self.cluster.write_all(changes, mode).await;
@@ -435,7 +438,7 @@ mod tests {
     async fn a_batch_of_writes_reaches_the_cluster_as_one() {
         use super::*;
         use hikaru_core::{
-            Build, Confined, Container, IdentityLabels, Request, TagFormats, WorkloadId, plan,
+            Build, Container, IdentityLabels, Request, TagFormats, WorkloadId, plan, port::Confined,
         };
         use std::sync::Mutex;
 
@@ -461,17 +464,19 @@ mod tests {
                 &self,
                 _: &Change,
                 _: Mode,
-            ) -> Result<hikaru_core::Written, ClusterError> {
-                Ok(hikaru_core::Written::default())
+            ) -> Result<hikaru_core::port::Written, ClusterError> {
+                Ok(hikaru_core::port::Written::default())
             }
 
             async fn write_all(
                 &self,
                 changes: &[Change],
                 _: Mode,
-            ) -> Vec<Result<hikaru_core::Written, ClusterError>> {
+            ) -> Vec<Result<hikaru_core::port::Written, ClusterError>> {
                 self.0.lock().expect("no panic").push(changes.len());
-                let written = changes.iter().map(|_| Ok(hikaru_core::Written::default()));
+                let written = changes
+                    .iter()
+                    .map(|_| Ok(hikaru_core::port::Written::default()));
                 written.collect()
             }
         }

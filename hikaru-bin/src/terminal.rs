@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use hikaru_core::Escaped;
+use hikaru_core::text::Escaped;
 
 /// The longest line of progress, in characters: terminals are seldom narrower.
 const WIDTH: usize = 79;

@@ -9,7 +9,10 @@ mod inputs;
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use hikaru_core::{Build, Reference, TagFormats, Version};
+use hikaru_core::{
+    Build, TagFormats,
+    image::{Reference, Version},
+};
 
 fn main() {
     let formats = TagFormats::default();

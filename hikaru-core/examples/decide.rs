@@ -13,8 +13,10 @@
 use std::process::ExitCode;
 
 use hikaru_core::{
-    Build, BuildError, Container, IdentityLabels, Place, Request, Setting, TagFormats, Workload,
-    WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId,
+    image::BuildError,
+    plan,
+    workload::{Place, Setting},
 };
 
 /// What runs: where it comes from does not matter to the rules. A real caller fills it in from a cluster, a database or

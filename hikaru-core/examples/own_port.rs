@@ -17,8 +17,10 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Build, Change, Clock, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels,
-    Mode, Request, Scope, TagFormats, Workload, WorkloadId, Written, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    policy::Change,
+    port::{Clock, ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    upgrade,
 };
 
 #[derive(Default)]

@@ -1,7 +1,9 @@
 //! What has to hold of a list of tag formats, and of a tag that is read by them.
 
 use hikaru_core::{
-    BuildTag, Excerpt, FormatError, Reading, Segment, TagFormat, TagFormats, Version,
+    TagFormats,
+    image::{BuildTag, FormatError, Reading, Segment, TagFormat, Version},
+    text::Excerpt,
 };
 
 use super::{naive, parts, read_by, short};

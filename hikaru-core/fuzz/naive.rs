@@ -1,7 +1,7 @@
 //! The grammars of references, formats and tags once more, as naively as can be: what is a whole, without a word on why
 //! not. What is compared with them is in `properties.rs`.
 
-use hikaru_core::{MAX_NUMBERS, MAX_PATH, MAX_TAG};
+use hikaru_core::image::{MAX_NUMBERS, MAX_PATH, MAX_TAG};
 
 /// What a reference says: registry and path, normalized, tag and digest.
 pub(crate) type Named<'t> = (String, String, Option<&'t str>, Option<&'t str>);

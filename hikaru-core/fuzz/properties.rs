@@ -11,9 +11,15 @@ mod naive;
 use std::{fmt::Display, sync::LazyLock};
 
 use hikaru_core::{
-    Build, BuildTag, Code, Container, Excerpt, Force, IdentityLabels, MAX_NUMBERS, MAX_PATH,
-    MAX_TAG, Mark, Place, Reading, Reference, ReferenceError, Request, Segment, Setting, TagError,
-    TagFormat, TagFormats, Version, VersionError, Workload, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId,
+    image::{
+        BuildTag, MAX_NUMBERS, MAX_PATH, MAX_TAG, Reading, Reference, ReferenceError, Segment,
+        TagError, TagFormat, Version, VersionError,
+    },
+    plan,
+    policy::{Code, Force, Mark},
+    text::Excerpt,
+    workload::{Place, Setting},
 };
 
 pub use formats::format;

@@ -23,7 +23,7 @@
 //!
 //! let error = Build::parse("ghcr.io/acme/web:acme_web_main_1.9.0_x_0d1e2f3a", &TagFormats::default()).unwrap_err();
 //! assert_eq!(error.to_string(), "build: expected digits, found `x` at byte 20 of the tag");
-//! # Ok::<(), hikaru_core::BuildError>(())
+//! # Ok::<(), hikaru_core::image::BuildError>(())
 //! ```
 //!
 //! # Decide
@@ -32,7 +32,8 @@
 //! gives, for each container that has the posted repository, a [`Verdict`] with a stable [`Code`] and a sentence.
 //!
 //! ```
-//! use hikaru_core::{Build, Container, IdentityLabels, Place, Request, Setting, TagFormats, Verdict, Workload, WorkloadId, plan};
+//! use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+//!     policy::Verdict, workload::{Place, Setting}};
 //!
 //! let build = Build::parse("acme/web:acme_web_main_1.10.0_7_9f3c2ab1", &TagFormats::default())?;
 //! let runs = |name: &str, image: &str| {
@@ -59,7 +60,7 @@
 //!     "pinned manual: opted out by the label hikaru.dev/upgrade: manual",
 //! ]);
 //! assert_eq!(plan.entries[1].verdict(), Verdict::Upgrade);
-//! # Ok::<(), hikaru_core::BuildError>(())
+//! # Ok::<(), hikaru_core::image::BuildError>(())
 //! ```
 //!
 //! # Act
@@ -75,7 +76,7 @@
 //!
 //! ```
 //! # futures_util::FutureExt::now_or_never(async {
-//! # use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
+//! # use hikaru_core::{Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, upgrade, testing::{MemoryCluster, StillClock}, upgrade::Outcome};
 //! # let build = Build::parse("acme/web:acme_web_main_1.10.0_7_9f3c2ab1", &TagFormats::default()).unwrap();
 //! # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 //! # web.labels = IdentityLabels::new("acme", "web", "main");
@@ -92,7 +93,7 @@
 //! The examples `decide` (decide only) and `own_port` (decide and act on a port of one's own) are whole programs.
 //! hikaru-k8s has adapters for a live cluster and for a folder of manifests.
 
-mod caller;
+pub mod caller;
 pub mod image;
 pub mod jobs;
 pub mod policy;
@@ -103,37 +104,11 @@ pub mod text;
 pub mod upgrade;
 pub mod workload;
 
-pub use caller::{Caller, Rights};
-pub use image::{
-    Build, BuildError, BuildTag, FormatError, Identity, IdentityFields, ImageUse, MAX_NUMBERS,
-    MAX_PATH, MAX_TAG, Precedence, Reading, Readings, Reference, ReferenceError, Repository,
-    Segment, TagError, TagFormat, TagFormats, TooLong, Version, VersionError,
-};
-pub use jobs::{
-    ContainerTrouble, JobCondition, JobCreated, JobDemand, JobFacts, JobList, JobLog, JobName,
-    JobPolicy, JobRefused, JobRequest, JobSource, JobState, JobStatus,
-};
-pub use policy::{
-    Change, Code, Edit, Entry, Force, ForceError, Judged, MARK_LONGEST, Mark, MarkError, OnFailure,
-    Plan, Reason, Request, Rules, SETTINGS, Sentence, UnreadableSetting, Verdict, Warning, plan,
-};
-pub use port::{
-    Clock, ClusterError, ClusterPort, Confined, Event, Fault, Found, Freshness, Happening, Mode,
-    Observer, Scope, Select, Severity, Written,
-};
-#[cfg(feature = "testing")]
-pub use testing::{MemoryCluster, MockClusterPort, StillClock, contract};
-pub use text::{Escaped, Excerpt};
-pub use upgrade::{
-    ATTEMPTS, Attempts, FindError, LOST_READS, LOST_WRITES, Miss, NearMiss, Outcome, Overtaken,
-    Report, Reported, Shortfall, ShortfallKind, Step, Terms, Users, apply, candidates, find,
-    near_misses, upgrade,
-};
-pub use workload::{
-    AdapterNote, CHANGE_CAUSE, Container, Hindrance, IdentityKeys, IdentityLabels, LAST_UPGRADE,
-    MARK_PREFIX, NameError, Override, Owner, Place, PodList, Progress, SETTING_PREFIX, Setting,
-    StraySetting, Workload, WorkloadId, WorkloadName, check_namespace, mark_key, marked_name,
-};
+pub use image::{Build, TagFormats};
+pub use policy::{Request, plan};
+pub use port::Mode;
+pub use upgrade::upgrade;
+pub use workload::{Container, IdentityLabels, Workload, WorkloadId};
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use crate::{Text, image::tag::Reading, text::escape::Escaped};
 /// [`Workload::read_metadata`].
 ///
 /// ```
-/// use hikaru_core::{IdentityKeys, Workload, WorkloadId};
+/// use hikaru_core::{Workload, WorkloadId, workload::IdentityKeys};
 /// let mut keys = IdentityKeys::default();
 /// keys.branch = "acme.example/branch".into();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
@@ -278,7 +278,7 @@ impl fmt::Display for Owner {
 /// an adapter that breaks that gets *contended* for what it cannot tell apart.
 ///
 /// ```
-/// use hikaru_core::{Container, IdentityLabels, Place, Setting, Workload, WorkloadId};
+/// use hikaru_core::{Container, IdentityLabels, Workload, WorkloadId, workload::{Place, Setting}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.settings.push(Setting::new(Place::Annotation, "constraint", "~1.4"));
@@ -318,7 +318,7 @@ pub struct Workload {
 /// else are equal.
 ///
 /// ```
-/// use hikaru_core::{AdapterNote, Workload, WorkloadId};
+/// use hikaru_core::{Workload, WorkloadId, workload::AdapterNote};
 /// let web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// let mut noted = web.clone();
 /// noted.adapter_note = AdapterNote::new(1);
@@ -371,7 +371,7 @@ impl Workload {
     /// over.
     ///
     /// ```
-    /// use hikaru_core::{Container, IdentityKeys, Place, Workload, WorkloadId};
+    /// use hikaru_core::{Container, Workload, WorkloadId, workload::{IdentityKeys, Place}};
     /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     /// web.containers.push(Container::new("web", "acme/web:latest"));
     /// let labels = [

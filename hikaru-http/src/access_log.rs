@@ -10,7 +10,10 @@ use std::{
     },
 };
 
-use hikaru_core::{Caller, Escaped, JobName, Report, Text, Verdict, WorkloadName};
+use hikaru_core::{
+    Text, caller::Caller, jobs::JobName, policy::Verdict, text::Escaped, upgrade::Report,
+    workload::WorkloadName,
+};
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
 use tokio::time::Instant;
 

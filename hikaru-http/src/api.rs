@@ -19,7 +19,8 @@ use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
-    Clock, ClusterPort, Event, Fault, Happening, Observer, Severity, TagFormats, Text,
+    TagFormats, Text,
+    port::{Clock, ClusterPort, Event, Fault, Happening, Observer, Severity},
 };
 use hyper::{
     Request, Version,

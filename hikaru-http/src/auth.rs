@@ -8,7 +8,7 @@ mod tokens;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use hikaru_core::Caller;
+use hikaru_core::caller::Caller;
 use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
@@ -19,7 +19,7 @@ use crate::body::{BodyError, RequestBody};
 /// Says who sent a request. Probes are answered without it.
 ///
 /// ```
-/// use hikaru_core::{Caller, Rights};
+/// use hikaru_core::{caller::{Caller, Rights}};
 /// use hikaru_http::{AuthRequest, Authenticator, Denied};
 ///
 /// /// Lets in what ends with a word that only the sender knows: a signature would be checked alike.

@@ -2,7 +2,11 @@
 //! mark that is removed, and for each warning. The line of the request itself is in `access_log`.
 
 use hikaru_core::{
-    Code, Event, Happening, Mode, Observer, Outcome, Report, Reported, Text, WorkloadName,
+    Mode, Text,
+    policy::Code,
+    port::{Event, Happening, Observer},
+    upgrade::{Outcome, Report, Reported},
+    workload::WorkloadName,
 };
 
 use crate::access_log::{LONGEST_IMAGE, quoted};

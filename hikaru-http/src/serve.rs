@@ -8,7 +8,10 @@ mod socket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hikaru_core::{Clock, ClusterPort, Observer, TagFormats, Text};
+use hikaru_core::{
+    TagFormats, Text,
+    port::{Clock, ClusterPort, Observer},
+};
 use tokio::net::TcpListener;
 
 use crate::{Limits, Metrics, api::Api, auth::Authenticator, life::Life};

@@ -7,7 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use hikaru_core::{Build, IdentityKeys, Mode, Request, TagFormats, upgrade};
+use hikaru_core::{Build, Mode, Request, TagFormats, upgrade, workload::IdentityKeys};
 use hikaru_k8s::Folder;
 use std::error::Error;
 use std::fs;

@@ -23,7 +23,11 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use hikaru_core::{Build, ClusterPort as _, IdentityKeys, Scope, Select, TagFormats, WorkloadId};
+use hikaru_core::{
+    Build, TagFormats, WorkloadId,
+    port::{ClusterPort as _, Scope, Select},
+    workload::IdentityKeys,
+};
 use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
 };

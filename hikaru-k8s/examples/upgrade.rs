@@ -11,7 +11,7 @@
 
 use std::{env, error::Error, sync::Arc, time::SystemTime};
 
-use hikaru_core::{Build, IdentityKeys, Mode, Request, TagFormats, upgrade};
+use hikaru_core::{Build, Mode, Request, TagFormats, upgrade, workload::IdentityKeys};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
 
 #[tokio::main]

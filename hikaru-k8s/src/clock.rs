@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use hikaru_core::Clock;
+use hikaru_core::port::Clock;
 use tokio::time::Instant;
 
 /// The machine's clock; waiting is tokio's, whose tests can stop the time.

@@ -5,9 +5,12 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Escaped, Found, Freshness, IdentityKeys, JobCreated,
-    JobList, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Text, Workload,
-    WorkloadId, WorkloadName, Written, jobs::Jobs,
+    Mode, Text, Workload, WorkloadId,
+    jobs::{JobCreated, JobList, JobName, JobPolicy, JobRequest, JobStatus, Jobs},
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    text::Escaped,
+    workload::{IdentityKeys, WorkloadName},
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -78,7 +81,7 @@ const WRITING: usize = 1;
 /// Cheap to clone. Files are read and written on the runtime's blocking threads.
 ///
 /// ```
-/// use hikaru_core::{Build, IdentityKeys, Mode, Request, TagFormats, upgrade};
+/// use hikaru_core::{Build, Mode, Request, TagFormats, upgrade, workload::IdentityKeys};
 /// use hikaru_k8s::{Folder, SystemClock};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,7 +1,7 @@
 //! What in a workload's spec keeps its pods from following what is written to it. Whoever reads the spec, from a file or from
 //! the API server, says what stands there.
 
-use hikaru_core::Hindrance;
+use hikaru_core::workload::Hindrance;
 
 /// What is read of a spec for it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,7 +11,12 @@ mod template;
 
 use std::sync::Arc;
 
-use hikaru_core::{ClusterError, JobFacts, JobName, Text, check_namespace, jobs::JobDefinition};
+use hikaru_core::{
+    Text,
+    jobs::{JobDefinition, JobFacts, JobName},
+    port::ClusterError,
+    workload::check_namespace,
+};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 

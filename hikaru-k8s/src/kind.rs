@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use hikaru_core::{Excerpt, Text, check_namespace};
+use hikaru_core::{Text, text::Excerpt, workload::check_namespace};
 
 /// A kind with a pod template.
 #[derive(Debug)]

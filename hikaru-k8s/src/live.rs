@@ -7,9 +7,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Fault, Found, Freshness, IdentityKeys, JobCreated, JobList,
-    JobLog, JobName, JobPolicy, JobRequest, JobStatus, Mode, Scope, Select, Severity, Text,
-    Workload, WorkloadId, WorkloadName, Written,
+    Mode, Text, Workload, WorkloadId,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobPolicy, JobRequest, JobStatus},
+    policy::Change,
+    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
+    workload::{IdentityKeys, WorkloadName},
 };
 use http::Request;
 
@@ -199,7 +201,7 @@ impl ClusterPort for LiveCluster {
 
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         for namespace in &scope.namespaces {
-            hikaru_core::check_namespace(namespace)
+            hikaru_core::workload::check_namespace(namespace)
                 .map_err(|error| ClusterError::Invalid(error.to_string()))?;
         }
         let keys = self.keys();
@@ -283,7 +285,7 @@ impl ClusterPort for LiveCluster {
 /// Checks that the names of an object can stand in a path: nothing escapes them there, and `..` would lead elsewhere.
 fn check_names(kind: &Kind, id: &WorkloadId) -> Result<(), ClusterError> {
     let whole = format!("{}/{}/{}", id.namespace, kind.name, id.name);
-    let checked = hikaru_core::check_namespace(&id.namespace);
+    let checked = hikaru_core::workload::check_namespace(&id.namespace);
     let checked = checked.and_then(|()| whole.parse::<WorkloadName>());
     checked
         .map(drop)

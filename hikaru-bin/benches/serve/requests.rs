@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use hikaru_core::IdentityKeys;
+use hikaru_core::workload::IdentityKeys;
 use hikaru_http::{Authentication, Bound, Token, Tokens};
 use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand, builder::BoolishValueParser};
-use hikaru_core::{JobName, Text};
+use hikaru_core::{Text, jobs::JobName};
 use hikaru_http::wire::Patience;
 
 use super::{Cluster, OutputFlag, namespace};

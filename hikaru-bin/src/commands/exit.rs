@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use hikaru_core::{ClusterError, FindError, Shortfall, ShortfallKind};
+use hikaru_core::{
+    port::ClusterError,
+    upgrade::{FindError, Shortfall, ShortfallKind},
+};
 use hikaru_http::wire;
 
 /// How a command ended. Its result, if there is one, has been printed.

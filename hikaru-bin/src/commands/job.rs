@@ -5,8 +5,10 @@ mod definition;
 mod wait;
 
 use hikaru_core::{
-    ClusterError, ClusterPort, JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus,
-    Mode, Reference,
+    Mode,
+    image::Reference,
+    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus},
+    port::{ClusterError, ClusterPort},
 };
 use hikaru_http::wire;
 

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use hikaru_core::{Build, Fault, Outcome, Reference, Report, Reported, Severity, Verdict};
+use hikaru_core::{
+    Build,
+    image::Reference,
+    policy::Verdict,
+    port::{Fault, Severity},
+    upgrade::{Outcome, Report, Reported},
+};
 use hikaru_http::wire::{self, Interface};
 
 use super::json;
@@ -118,7 +124,7 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
     let entry = &reported.entry;
     let id = &entry.workload.id;
     let build = report.build();
-    let row = |judged: &hikaru_core::Judged| {
+    let row = |judged: &hikaru_core::policy::Judged| {
         let container = entry.workload.containers.get(judged.container)?;
         let verdict = judged.reason.code().verdict();
         let mut why = wire::reason(entry, build, judged);

@@ -1,6 +1,6 @@
 //! `hikaru unhold`: removes high-water marks, so that lower builds go out again.
 
-use hikaru_core::{ClusterError, ClusterPort};
+use hikaru_core::port::{ClusterError, ClusterPort};
 use hikaru_http::wire;
 
 use super::{End, Failure, json};

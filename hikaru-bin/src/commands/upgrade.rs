@@ -1,6 +1,12 @@
 //! `hikaru upgrade` and `hikaru candidates`: from the arguments to a request, from the report to an exit code.
 
-use hikaru_core::{Build, ClusterPort, Force, Mode, ShortfallKind, Terms, WorkloadName};
+use hikaru_core::{
+    Build, Mode,
+    policy::Force,
+    port::ClusterPort,
+    upgrade::{ShortfallKind, Terms},
+    workload::WorkloadName,
+};
 use hikaru_k8s::SystemClock;
 
 use super::{End, Failure, report};
@@ -49,7 +55,7 @@ pub(super) async fn candidates(
     request: hikaru_core::Request,
     port: &dyn ClusterPort,
 ) -> Result<End, Failure> {
-    let planned = hikaru_core::candidates(port, request).await?;
+    let planned = hikaru_core::upgrade::candidates(port, request).await?;
     report::print(&planned, args.request.output.output, report::Done::Not)?;
     Ok(planned.shortfall(Terms::Lenient, true).into())
 }

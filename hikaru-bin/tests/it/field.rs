@@ -145,7 +145,7 @@ fn a_manifest_forges_no_line() {
                 !text.lines().any(|line| line.starts_with("error: all 12")),
                 "{text}"
             );
-            let moves = |c: char| c != '\n' && hikaru_core::Escaped::escapes(c);
+            let moves = |c: char| c != '\n' && hikaru_core::text::Escaped::escapes(c);
             assert!(!text.contains(moves), "{text:?}");
         }
         let json = ["--strict", "--output", "json"];
@@ -162,11 +162,11 @@ fn a_floating_tag_gives_way_each_time() {
         one(image).replace("branch: main", &labels)
     };
     // The mark of ghcr.io/acme/shop and acme_shop_main.
-    let mark = hikaru_core::Reference::parse(POSTED)
+    let mark = hikaru_core::image::Reference::parse(POSTED)
         .expect("a reference")
         .repository();
-    let labels = hikaru_core::Reading::new(Some("acme"), Some("shop"), Some("main"));
-    let hash = format!("{:08x}", hikaru_core::Mark::hash_of(&mark, &labels));
+    let labels = hikaru_core::image::Reading::new(Some("acme"), Some("shop"), Some("main"));
+    let hash = format!("{:08x}", hikaru_core::policy::Mark::hash_of(&mark, &labels));
     let marked = |mark: &str, image: &str| marked(mark, image).replace("3bb12f07", &hash);
     let (ran, _) = upgrade(&marked("1.4.0_7", "ghcr.io/acme/shop:latest"), POSTED, &[]);
     ran.exits(0).prints(&["1 workload: 1 upgraded\n"]);

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hikaru_core::{Build, Code, Reference, TagFormats, Version, plan};
+use hikaru_core::{
+    Build, TagFormats,
+    image::{Reference, Version},
+    plan,
+    policy::Code,
+};
 
 use crate::{inputs, workloads};
 

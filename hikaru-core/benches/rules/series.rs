@@ -6,7 +6,10 @@ use std::{
 };
 
 use hikaru_core::{
-    BuildTag, Force, Mark, Reference, TagFormat, TagFormats, Version, WorkloadName, check_namespace,
+    TagFormats,
+    image::{BuildTag, Reference, TagFormat, Version},
+    policy::{Force, Mark},
+    workload::{WorkloadName, check_namespace},
 };
 
 /// A parser, and its inputs of any length.

@@ -1,8 +1,10 @@
 //! Workloads to be judged: one kind for each verdict, and a thousand that match.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, Mark, Place, Reading, Request, Setting, TagFormats, Text,
-    Workload, WorkloadId,
+    Build, Container, IdentityLabels, Request, TagFormats, Text, Workload, WorkloadId,
+    image::Reading,
+    policy::Mark,
+    workload::{Place, Setting},
 };
 
 const POSTED: &str = "ghcr.io/acme/web:acme_web_main_1.4.0_7_0123abcd";

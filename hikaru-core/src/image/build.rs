@@ -4,10 +4,11 @@ use std::fmt;
 
 use crate::{
     Text,
-    image::reference::{Reference, ReferenceError, Repository},
-    image::tag::{BuildTag, TagError, TagFormats},
-    workload::container::Container,
-    workload::{IdentityLabels, Workload},
+    image::{
+        reference::{Reference, ReferenceError, Repository},
+        tag::{BuildTag, TagError, TagFormats},
+    },
+    workload::{IdentityLabels, Workload, container::Container},
 };
 
 /// A posted image: it names a repository, the workloads that it is meant for, and its place in the order of builds.
@@ -18,7 +19,7 @@ use crate::{
 /// let build = Build::parse("ghcr.io/acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
 /// assert_eq!(build.repository().to_string(), "ghcr.io/acme/web");
 /// assert_eq!(build.tag().precedence().to_string(), "1.4.0_7");
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Build {
@@ -104,7 +105,7 @@ impl Build {
     ///     &*build.in_place_of("docker.io/acme/web:1.0"),
     ///     "docker.io/acme/web:acme_web_main_1.4.0_7_0123abcd",
     /// );
-    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn in_place_of(&self, image: &str) -> Text {
         let posted_name = self.reference().spelling(&self.image);
@@ -157,12 +158,12 @@ impl Build {
     /// What an image has to do with this build, if anything.
     ///
     /// ```
-    /// use hikaru_core::{Build, ImageUse, TagFormats};
+    /// use hikaru_core::{Build, TagFormats, image::ImageUse};
     /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
     /// assert!(matches!(build.use_of("docker.io/acme/web"), Some(ImageUse::Runs(_))));
     /// assert_eq!(build.use_of("acme/web:${TAG}"), Some(ImageUse::Unreadable));
     /// assert_eq!(build.use_of("acme/api:${TAG}"), None);
-    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn use_of<'t>(&self, image: &'t str) -> Option<ImageUse<'t>> {
         if let Some(reference) = self.same_repository(image) {

@@ -30,12 +30,12 @@ const LIBRARY: &str = "library/";
 /// A repository, normalized: `docker.io/library/web` for `web`. Equal values are the same repository.
 ///
 /// ```
-/// use hikaru_core::Reference;
+/// use hikaru_core::image::Reference;
 /// let short = Reference::parse("web:1.0")?;
 /// let long = Reference::parse("index.docker.io/library/web@sha256:0000000000000000000000000000000000000000000000000000000000000000")?;
 /// assert_eq!(short.repository(), long.repository());
 /// assert_eq!(short.repository().to_string(), "docker.io/library/web");
-/// # Ok::<(), hikaru_core::ReferenceError>(())
+/// # Ok::<(), hikaru_core::image::ReferenceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository<'t> {
@@ -74,7 +74,7 @@ impl<'t> Repository<'t> {
     /// name follows: of `ghcr.io/acme/web:${TAG}` it is known what it is to be, though it is no reference.
     ///
     /// ```
-    /// use hikaru_core::Reference;
+    /// use hikaru_core::image::Reference;
     /// let web = Reference::parse("web")?.repository();
     /// for text in ["web:${TAG}", "docker.io/web:a b", "index.docker.io/library/web${SUFFIX}"] {
     ///     assert!(web.begins(text), "{text}");
@@ -82,7 +82,7 @@ impl<'t> Repository<'t> {
     /// for text in ["web-${ENV}:1", "web/${NAME}", "ghcr.io/web:${TAG}", "${REGISTRY}/web:1"] {
     ///     assert!(!web.begins(text), "{text}");
     /// }
-    /// # Ok::<(), hikaru_core::ReferenceError>(())
+    /// # Ok::<(), hikaru_core::image::ReferenceError>(())
     /// ```
     pub fn begins(&self, text: &str) -> bool {
         let rest = match text.split_once('/') {
@@ -118,13 +118,13 @@ impl fmt::Display for Repository<'_> {
 /// An image reference: a view on a text that stays as it was written.
 ///
 /// ```
-/// use hikaru_core::Reference;
+/// use hikaru_core::image::Reference;
 /// let image = Reference::parse("localhost:5000/acme/web:1.4.0")?;
 /// assert_eq!(image.repository().registry(), "localhost:5000");
 /// assert_eq!(image.repository().path(), "acme/web");
 /// assert_eq!(image.tag(), Some("1.4.0"));
 /// assert_eq!(image.digest(), None);
-/// # Ok::<(), hikaru_core::ReferenceError>(())
+/// # Ok::<(), hikaru_core::image::ReferenceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reference<'t> {
@@ -160,10 +160,10 @@ impl<'t> Reference<'t> {
     /// The repository as it is spelled in the text that this reference was read from: what stands before tag and digest.
     ///
     /// ```
-    /// use hikaru_core::Reference;
+    /// use hikaru_core::image::Reference;
     /// let text = "docker.io/acme/web:1.4.0";
     /// assert_eq!(Reference::parse(text)?.spelling(text), "docker.io/acme/web");
-    /// # Ok::<(), hikaru_core::ReferenceError>(())
+    /// # Ok::<(), hikaru_core::image::ReferenceError>(())
     /// ```
     pub fn spelling<'s>(&self, text: &'s str) -> &'s str {
         let ends = [self.tag, self.digest];

@@ -72,13 +72,13 @@ impl fmt::Display for Segment {
 /// A tag that a format could read: a view on its text.
 ///
 /// ```
-/// use hikaru_core::{BuildTag, TagFormat};
+/// use hikaru_core::{image::{BuildTag, TagFormat}};
 /// let tag = BuildTag::parse("acme_web_main_1.4.0_7_0123abcd", &TagFormat::default())?;
 /// assert_eq!(tag.version().as_str(), "1.4.0");
 /// assert_eq!((tag.build(), tag.commit()), (7, Some("0123abcd")));
 /// let readings: Vec<_> = tag.readings().map(|r| r.to_string()).collect();
 /// assert_eq!(readings, ["owner acme, repo web, branch main"]);
-/// # Ok::<(), hikaru_core::TagError>(())
+/// # Ok::<(), hikaru_core::image::TagError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct BuildTag<'t> {
@@ -190,7 +190,7 @@ impl<'t> BuildTag<'t> {
     /// let told = |tag| formats.read(tag).unwrap().version_and_build().to_string();
     /// assert_eq!(told("acme_web_main_1.4.0_7_none"), "1.4.0_7");
     /// assert_eq!(told("1.4.3"), "1.4.3");
-    /// # Ok::<(), hikaru_core::FormatError>(())
+    /// # Ok::<(), hikaru_core::image::FormatError>(())
     /// ```
     pub fn version_and_build(&self) -> impl fmt::Display + use<'t> {
         VersionAndBuild(self.precedence(), self.has_build())

@@ -21,7 +21,7 @@ pub const MAX_NUMBERS: usize = 8;
 /// the text. In a tag whose format has the numbers as segments of their own the text is `1_4_2`; it is printed as 1.4.2.
 ///
 /// ```
-/// use hikaru_core::Version;
+/// use hikaru_core::image::Version;
 /// let v = |text| Version::parse(text).unwrap();
 /// assert!(v("1.10") > v("1.9"));
 /// assert!(v("1.4.0-rc.1") < v("1.4.0"));
@@ -347,7 +347,7 @@ impl fmt::Debug for Version<'_> {
 /// The place of a build in the order of builds: its version, then its build number. Printed as `1.4.0_7`.
 ///
 /// ```
-/// use hikaru_core::{Precedence, Version};
+/// use hikaru_core::{image::{Precedence, Version}};
 /// let place = |version, build| Precedence { version: Version::parse(version).unwrap(), build };
 /// assert!(place("1.4.0", 10) > place("1.4.0", 9));
 /// assert!(place("1.10.0", 1) > place("1.9.0", 400));

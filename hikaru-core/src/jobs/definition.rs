@@ -24,7 +24,7 @@ pub enum JobSource {
 /// A Job to be run.
 ///
 /// ```
-/// use hikaru_core::{JobRequest, JobSource};
+/// use hikaru_core::{jobs::{JobRequest, JobSource}};
 /// let mut request = JobRequest::new(JobSource::Yaml("apiVersion: batch/v1\nkind: Job\n".into()));
 /// request.namespace = Some("shop".into());
 /// ```

@@ -11,11 +11,11 @@ use crate::{
 /// A Job's name: `shop/migrate`.
 ///
 /// ```
-/// use hikaru_core::JobName;
+/// use hikaru_core::jobs::JobName;
 /// let name: JobName = "shop/migrate".parse()?;
 /// assert_eq!((&**name.namespace(), &**name.name()), ("shop", "migrate"));
 /// assert!("shop/../secrets".parse::<JobName>().is_err());
-/// # Ok::<(), hikaru_core::NameError>(())
+/// # Ok::<(), hikaru_core::workload::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobName {

@@ -10,7 +10,7 @@ use crate::{
 /// Who may run what.
 ///
 /// ```
-/// use hikaru_core::{JobFacts, JobPolicy};
+/// use hikaru_core::{jobs::{JobFacts, JobPolicy}};
 /// let mut policy = JobPolicy::default();
 /// policy.namespaces = Some(vec!["shop".into()]);
 /// let mut facts = JobFacts { namespace: Some("shop".into()), ..JobFacts::default() };
@@ -26,7 +26,7 @@ use crate::{
 pub struct JobPolicy {
     /// Only in these namespaces; `None`: in all.
     pub namespaces: Option<Vec<Text>>,
-    /// And of those only in these, to which everything is confined ([`Confined`](crate::Confined)); none: in all.
+    /// And of those only in these, to which everything is confined ([`Confined`](crate::port::Confined)); none: in all.
     pub within: Vec<Text>,
     /// Only as these ServiceAccounts; `None`: as any.
     pub service_accounts: Option<Vec<Text>>,

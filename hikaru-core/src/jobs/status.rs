@@ -150,7 +150,7 @@ impl JobStatus {
     /// Job's own.
     ///
     /// ```
-    /// use hikaru_core::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus};
+    /// use hikaru_core::{jobs::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus}};
     /// let mut status = JobStatus::new(JobName::new("shop", "migrate")?, "");
     /// status.state = JobState::Failed;
     /// status.failed = 1;
@@ -158,7 +158,7 @@ impl JobStatus {
     ///     pod: "migrate-x".into(), container: "web".into(), reason: "Error".into(), message: "".into(), exit_code: Some(3),
     /// });
     /// assert_eq!(status.sentence(), "failed: the container web of the pod migrate-x ended with exit code 3 (Error)");
-    /// # Ok::<(), hikaru_core::NameError>(())
+    /// # Ok::<(), hikaru_core::workload::NameError>(())
     /// ```
     pub fn sentence(&self) -> String {
         let counts = format!(

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     Text,
-    workload::container::Container,
-    workload::{Place, Workload},
+    workload::{Place, Workload, container::Container},
 };
 
-/// The keys of the settings that verdicts read, after [`SETTING_PREFIX`](crate::SETTING_PREFIX): a write tests each of
+/// The keys of the settings that verdicts read, after [`SETTING_PREFIX`](crate::workload::SETTING_PREFIX): a write tests each of
 /// them, absence included, as label and as annotation.
 ///
 /// | key | values | where both a label and an annotation are there |
@@ -61,20 +60,20 @@ impl Edit {
 /// assert!(change.holds_for(&web));
 /// web.containers[0].image = "acme/web:acme_web_main_1.4.0_8_4567cdef".into();
 /// assert!(!change.holds_for(&web), "somebody was faster");
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 ///
 /// The policy alone makes one; nobody else can, nor change what it says:
 ///
 /// ```compile_fail,E0451
-/// # use hikaru_core::{Change, Workload};
+/// # use hikaru_core::{Workload, policy::Change};
 /// fn forged(workload: Workload) -> Change {
 ///     Change { posted: "acme/web".into(), judged: workload.into(), containers: vec![0], edits: Vec::new() }
 /// }
 /// ```
 ///
 /// ```compile_fail,E0616
-/// # use hikaru_core::Edit;
+/// # use hikaru_core::policy::Edit;
 /// fn lowered(edit: &mut Edit) {
 ///     edit.to = "acme/web:acme_web_main_1.3.0_1_0123abcd".into();
 /// }

@@ -5,12 +5,13 @@ use std::{cmp::Ordering, sync::Arc};
 use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
 use crate::{
     Text,
-    image::build::{Build, ImageUse},
-    image::reference::Reference,
-    image::tag::{BuildTag, Reading, TagFormats},
-    image::version::{Precedence, Version},
-    workload::Place,
-    workload::container::Container,
+    image::{
+        build::{Build, ImageUse},
+        reference::Reference,
+        tag::{BuildTag, Reading, TagFormats},
+        version::{Precedence, Version},
+    },
+    workload::{Place, container::Container},
 };
 
 /// What a running image says of its version.

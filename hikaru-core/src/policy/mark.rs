@@ -8,9 +8,11 @@
 use std::fmt;
 
 use crate::{
-    image::reference::Repository,
-    image::tag::{LABEL_LONGEST, Reading, build_number},
-    image::version::{Precedence, Version},
+    image::{
+        reference::Repository,
+        tag::{LABEL_LONGEST, Reading, build_number},
+        version::{Precedence, Version},
+    },
     text::excerpt::Excerpt,
 };
 
@@ -21,12 +23,12 @@ pub const MARK_LONGEST: usize = LABEL_LONGEST;
 /// another repository, starts afresh.
 ///
 /// ```
-/// use hikaru_core::{Mark, Reading, Reference};
+/// use hikaru_core::{image::{Reading, Reference}, policy::Mark};
 /// let web = Reference::parse("web")?;
 /// let labels = Reading::new(Some("acme"), Some("web.git"), Some("main"));
 /// let hash = Mark::hash_of(&web.repository(), &labels);
 /// assert_eq!(Mark::parse("1.4.0_7_aa6c0d3f").unwrap().hash, hash);
-/// # Ok::<(), hikaru_core::ReferenceError>(())
+/// # Ok::<(), hikaru_core::image::ReferenceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark<'t> {

@@ -8,13 +8,17 @@ use super::{
 };
 use crate::{
     Text,
-    image::build::{Build, ImageUse},
-    image::tag::{Reading, Segment},
+    image::{
+        build::{Build, ImageUse},
+        tag::{Reading, Segment},
+    },
     policy::change::{Change, Edit},
     text::escape::Escaped,
-    workload::Workload,
-    workload::container::Container,
-    workload::name::{WorkloadName, is_among},
+    workload::{
+        Workload,
+        container::Container,
+        name::{WorkloadName, is_among},
+    },
 };
 
 /// What somebody asks for: a build, and how it is narrowed and forced.
@@ -23,7 +27,7 @@ use crate::{
 /// leaves in one of them names it, by its namespace as well as by its owner.
 ///
 /// ```
-/// use hikaru_core::{Build, Force, Request, TagFormats};
+/// use hikaru_core::{Build, Request, TagFormats, policy::Force};
 /// let build = Build::parse("acme/web:a_b_c_d_1.4.0_7_none", &TagFormats::default())?;
 /// let mut request = Request::new(build);
 /// request.namespaces = vec!["shop".into()];
@@ -31,7 +35,7 @@ use crate::{
 /// // The tag can be read in three ways: this one is meant.
 /// request.branch = Some("c_d".into());
 /// request.force = "held".parse().unwrap();
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -236,7 +240,8 @@ enum Agreement {
 /// over. Pure and total; the order of the workloads does not matter.
 ///
 /// ```
-/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Verdict, Workload, WorkloadId, plan};
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+///     policy::Verdict};
 /// let build = Build::parse("acme/web:acme_web_main_1.10.0_1_0123abcd", &TagFormats::default())?;
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
@@ -244,7 +249,7 @@ enum Agreement {
 ///
 /// let plan = plan(Request::new(build), [web]);
 /// assert_eq!(plan.entries[0].verdict(), Verdict::Upgrade);
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 pub fn plan(
     request: Request,

@@ -5,13 +5,16 @@ use std::fmt;
 use super::{Judged, Mark, Reason, judge::Running};
 use crate::{
     Text,
-    image::build::{Build, ImageUse},
-    image::reference::Reference,
-    image::tag::VersionAndBuild,
-    text::escape::Escaped,
-    text::excerpt::Cut,
-    workload::container::{Container, Override, mark_key},
-    workload::{MARK_PREFIX, SETTING_PREFIX, Workload},
+    image::{
+        build::{Build, ImageUse},
+        reference::Reference,
+        tag::VersionAndBuild,
+    },
+    text::{escape::Escaped, excerpt::Cut},
+    workload::{
+        MARK_PREFIX, SETTING_PREFIX, Workload,
+        container::{Container, Override, mark_key},
+    },
 };
 
 /// The reason of a verdict on a container, to be displayed. It names the two versions, or the rule.

@@ -10,8 +10,10 @@ use crate::{
     image::version::Version,
     policy::change::SETTINGS,
     text::excerpt::Cut,
-    workload::container::{PodList, mark_key, marked_name},
-    workload::{Place, SETTING_PREFIX, Workload},
+    workload::{
+        Place, SETTING_PREFIX, Workload,
+        container::{PodList, mark_key, marked_name},
+    },
 };
 
 /// What to do when a rollout of hikaru's own fails.
@@ -27,7 +29,7 @@ pub enum OnFailure {
 /// The settings of a workload, read.
 ///
 /// ```
-/// use hikaru_core::{Place, Rules, Setting, Workload, WorkloadId};
+/// use hikaru_core::{Workload, WorkloadId, policy::Rules, workload::{Place, Setting}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.settings = vec![
 ///     Setting::new(Place::Label, "upgrade", "manual"),

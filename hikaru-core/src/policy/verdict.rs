@@ -47,7 +47,7 @@ impl fmt::Display for Verdict {
 /// | `upgrade` | upgrade | | | |
 ///
 /// ```
-/// use hikaru_core::{Code, Verdict};
+/// use hikaru_core::{policy::{Code, Verdict}};
 /// assert_eq!(Code::ConflictingBuild.as_str(), "conflicting-build");
 /// assert_eq!(Code::ConflictingBuild.verdict(), Verdict::Skipped);
 /// assert!(Code::ConflictingBuild.needs_a_person());
@@ -241,11 +241,11 @@ impl Reason {
 /// override or an unreadable setting.
 ///
 /// ```
-/// use hikaru_core::{Code, Force};
+/// use hikaru_core::{policy::{Code, Force}};
 /// let force: Force = "manual,held".parse()?;
 /// assert!(force.has(Code::Held) && !force.has(Code::Obsolete));
 /// assert_eq!("true".parse(), Ok(Force::ALL));
-/// # Ok::<(), hikaru_core::ForceError>(())
+/// # Ok::<(), hikaru_core::policy::ForceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Force(u16);

@@ -6,13 +6,16 @@ use std::fmt;
 use super::{Judged, Verdict, change::SETTINGS, judge::Running};
 use crate::{
     Text,
-    image::build::{Build, ImageUse},
-    image::version::has_dotted_numbers,
-    text::escape::Escaped,
-    text::excerpt::Cut,
-    workload::container::{Container, mark_key},
-    workload::hindrance::Hindrance,
-    workload::{MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting, Workload},
+    image::{
+        build::{Build, ImageUse},
+        version::has_dotted_numbers,
+    },
+    text::{escape::Escaped, excerpt::Cut},
+    workload::{
+        MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting, Workload,
+        container::{Container, mark_key},
+        hindrance::Hindrance,
+    },
 };
 
 /// What somebody should know of a workload, whatever its verdict.

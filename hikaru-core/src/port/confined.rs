@@ -1,5 +1,5 @@
 //! A cluster of which only some namespaces are read and written. What is done there is the business of the cluster behind
-//! it; which Jobs may run there is decided by the [`JobPolicy`](crate::JobPolicy).
+//! it; which Jobs may run there is decided by the [`JobPolicy`](crate::jobs::JobPolicy).
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,20 +10,20 @@ use crate::{
     jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     policy::change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
-    workload::name::WorkloadName,
-    workload::{Workload, WorkloadId},
+    workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
 /// A cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`], before
 /// the cluster is asked; what names none is done in these alone.
 ///
-/// A Job's namespace stands in its definition, which the cluster reads: [`JobPolicy::within`](crate::JobPolicy::within)
+/// A Job's namespace stands in its definition, which the cluster reads: [`JobPolicy::within`](crate::jobs::JobPolicy::within)
 /// confines Jobs.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
 /// use std::{sync::Arc, time::Duration};
-/// use hikaru_core::{ClusterError, ClusterPort, Confined, MemoryCluster, Scope, Select, Workload, WorkloadId};
+/// use hikaru_core::{Workload, WorkloadId, port::{ClusterError, ClusterPort, Confined, Scope, Select},
+///     testing::MemoryCluster};
 /// let cluster = MemoryCluster::default();
 /// cluster.put(Workload::new(WorkloadId::new("shop", "Deployment", "web")));
 /// cluster.put(Workload::new(WorkloadId::new("edge", "Deployment", "web")));

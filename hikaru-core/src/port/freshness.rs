@@ -5,7 +5,7 @@ use std::fmt;
 /// How far a view of the cluster can be trusted. Shown, it is a sentence with the reason.
 ///
 /// ```
-/// use hikaru_core::Freshness;
+/// use hikaru_core::port::Freshness;
 /// let syncing = Freshness::Syncing { reason: Some("no connection: connection refused".into()) };
 /// assert_eq!(
 ///     syncing.to_string(),
@@ -18,7 +18,7 @@ use std::fmt;
 pub enum Freshness {
     /// It is up to date.
     Fresh,
-    /// It is up to date but for a part that cannot be read. [`ClusterPort::find`](crate::ClusterPort::find) answers, with a [`Fault`](crate::Fault) for that part.
+    /// It is up to date but for a part that cannot be read. [`ClusterPort::find`](crate::port::ClusterPort::find) answers, with a [`Fault`](crate::port::Fault) for that part.
     Incomplete {
         /// What cannot be read, and why.
         reason: String,

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Mutex;
-/// use hikaru_core::{Event, Happening, Observer, Outcome};
+/// use hikaru_core::{port::{Event, Happening, Observer}, upgrade::Outcome};
 ///
 /// /// Counts the workloads that were upgraded.
 /// #[derive(Default)]

@@ -31,7 +31,7 @@ pub enum Select {
 /// What to look for, and where.
 ///
 /// ```
-/// use hikaru_core::{Container, Scope, Select, Workload, WorkloadId};
+/// use hikaru_core::{Container, Workload, WorkloadId, port::{Scope, Select}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.containers.push(Container::new("web", "web:latest"));
 /// let mut scope = Scope::new(Select::Repository("docker.io/library/web".into()));

@@ -35,23 +35,22 @@ pub enum Mode {
 /// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `testing`) says what is expected of an
 /// implementation.
 ///
-/// - [`upgrade`](crate::upgrade()), [`candidates`](crate::candidates) and [`find`](crate::find()) call `freshness`, then `find`
+/// - [`upgrade`](crate::upgrade()), [`candidates`](crate::upgrade::candidates) and [`find`](crate::upgrade::find()) call `freshness`, then `find`
 ///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
 /// - `write_all` is called with all changes of a post, and again with those of workloads that were refused, after `read` said
 ///   how they are now.
-/// - After [`ClusterError::Lost`] a workload is written again, at most [`LOST_WRITES`](crate::LOST_WRITES) times, with a pause
+/// - After [`ClusterError::Lost`] a workload is written again, at most [`LOST_WRITES`](crate::upgrade::LOST_WRITES) times, with a pause
 ///   before each.
-/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::LAST_UPGRADE) and
-///   [`CHANGE_CAUSE`](crate::CHANGE_CAUSE).
+/// - `write` writes images and marks; an adapter to a live cluster adds [`LAST_UPGRADE`](crate::workload::LAST_UPGRADE) and
+///   [`CHANGE_CAUSE`](crate::workload::CHANGE_CAUSE).
 /// - The trait is made with the crate async-trait, which an implementation needs, too; any executor will do.
 ///
 /// The smallest one: a single workload behind a lock. What makes it safe is the guard in `write`, under the same lock.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use hikaru_core::{
-///     Change, ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Workload, WorkloadId, Written,
-/// };
+/// use hikaru_core::{Mode, Workload, WorkloadId, policy::Change, port::{ClusterError, ClusterPort, Found,
+///     Freshness, Scope, Written}};
 ///
 /// struct One(Mutex<Workload>);
 ///
@@ -83,7 +82,7 @@ pub enum Mode {
 ///         Ok(Written::default())
 ///     }
 /// }
-/// # use hikaru_core::{Build, Container, IdentityLabels, Outcome, Request, StillClock, TagFormats, upgrade};
+/// # use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, upgrade, testing::StillClock, upgrade::Outcome};
 /// # futures_util::FutureExt::now_or_never(async {
 /// # let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// # web.labels = IdentityLabels::new("acme", "web", "main");
@@ -150,7 +149,7 @@ pub trait ClusterPort: Send + Sync {
         Err(ClusterError::Unsupported("removing high-water marks"))
     }
 
-    /// Runs a Job: reads its definition, checks it against the adapter's [`JobPolicy`](crate::JobPolicy), and creates it.
+    /// Runs a Job: reads its definition, checks it against the adapter's [`JobPolicy`](crate::jobs::JobPolicy), and creates it.
     /// One attempt.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! # futures_util::FutureExt::now_or_never(async {
-//! use hikaru_core::{MemoryCluster, contract};
+//! use hikaru_core::{testing::{MemoryCluster, contract}};
 //! let broken = contract::run(&MemoryCluster::default()).await;
 //! assert!(broken.is_empty(), "{broken:?}");
 //! # }).unwrap();
@@ -15,7 +15,8 @@
 //! A subject of one's own, around a port whose cluster is a `MemoryCluster` here:
 //!
 //! ```
-//! use hikaru_core::{ClusterPort, MemoryCluster, Workload, WorkloadId, contract::{self, Abilities, Subject}};
+//! use hikaru_core::{Workload, WorkloadId, port::ClusterPort, testing::{MemoryCluster, contract::{self,
+//!     Abilities, Subject}}};
 //!
 //! struct Mine(MemoryCluster);
 //!
@@ -40,7 +41,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! [`MemoryCluster`]: crate::MemoryCluster
+//! [`MemoryCluster`]: crate::testing::MemoryCluster
 
 mod cases;
 mod jobs;

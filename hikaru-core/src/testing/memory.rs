@@ -12,15 +12,15 @@ use crate::{
     Text,
     policy::change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Written},
-    workload::name::WorkloadName,
-    workload::{Workload, WorkloadId},
+    workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
 /// A cluster in memory.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
+/// use hikaru_core::{Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+///     upgrade, testing::{MemoryCluster, StillClock}};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");

@@ -22,9 +22,7 @@ use crate::{
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
 /// use std::sync::Arc;
-/// use hikaru_core::{
-///     JobPolicy, JobRequest, JobSource, Mode, StillClock, jobs::Jobs, testing::MemoryJobs,
-/// };
+/// use hikaru_core::{Mode, jobs::{JobPolicy, JobRequest, JobSource, Jobs}, testing::{StillClock, MemoryJobs}};
 /// let mut policy = JobPolicy::default();
 /// policy.namespaces = Some(vec!["shop".into()]);
 /// let jobs = Jobs::new(Arc::new(MemoryJobs::default()), policy, Arc::new(StillClock::default()));

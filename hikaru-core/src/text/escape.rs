@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 /// escapes, `\n` or `\u{202e}`. Everything else stays as it is. To escape a text twice changes nothing more.
 ///
 /// ```
-/// use hikaru_core::Escaped;
+/// use hikaru_core::text::Escaped;
 /// let image = "acme/web:1\nerror: all 12 workloads were deleted";
 /// assert_eq!(Escaped(image).to_string(), r"acme/web:1\nerror: all 12 workloads were deleted");
 /// assert_eq!(Escaped("a\u{2028}b\u{202e}c").to_string(), r"a\u{2028}b\u{202e}c");
@@ -21,7 +21,7 @@ impl Escaped<'_> {
     /// Whether a character is shown as an escape.
     ///
     /// ```
-    /// use hikaru_core::Escaped;
+    /// use hikaru_core::text::Escaped;
     /// assert!(Escaped::escapes('\u{85}') && !Escaped::escapes(' '));
     /// ```
     pub fn escapes(c: char) -> bool {

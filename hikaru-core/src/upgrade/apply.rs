@@ -18,7 +18,8 @@ use crate::{
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, apply, plan};
+/// use hikaru_core::{Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, plan,
+///     testing::{MemoryCluster, StillClock}, upgrade::{Outcome, apply}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:latest"));

@@ -1,12 +1,11 @@
 //! The upgrade of one workload under way, without IO: write, and while the state that was judged is gone, read, judge
-//! again, write again. Whoever has a cluster drives it: [`apply`](crate::apply()) over a port; a caller without async
+//! again, write again. Whoever has a cluster drives it: [`apply`](crate::upgrade::apply()) over a port; a caller without async
 //! code, or a model checker, step by step.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    policy::change::Change,
-    policy::{Entry, Plan, Warning},
+    policy::{Entry, Plan, Warning, change::Change},
     port::{ClusterError, Written},
     upgrade::report::{ATTEMPTS, Outcome, Reported},
     workload::{Workload, WorkloadId},
@@ -37,7 +36,8 @@ const READ_PAUSES: [Duration; LOST_READS - 1] = [
 /// one that it asked to read.
 ///
 /// ```
-/// use hikaru_core::{Attempts, Build, Container, IdentityLabels, Outcome, Request, Step, TagFormats, Workload, WorkloadId, Written, plan};
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+///     port::Written, upgrade::{Attempts, Outcome, Step}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:latest"));
@@ -60,7 +60,7 @@ const READ_PAUSES: [Duration; LOST_READS - 1] = [
 ///     }
 ///     assert_eq!(attempts.finish().outcome, Outcome::Upgraded);
 /// }
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Attempts {

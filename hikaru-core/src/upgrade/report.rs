@@ -4,12 +4,10 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Text,
-    image::build::Build,
-    image::reference::Reference,
+    image::{build::Build, reference::Reference},
     policy::{Code, Entry, Plan, Request},
     port::{ClusterError, Fault, Severity},
-    text::escape::Escaped,
-    text::excerpt::Cut,
+    text::{escape::Escaped, excerpt::Cut},
     workload::{IdentityLabels, Workload, WorkloadId},
 };
 
@@ -97,7 +95,8 @@ impl Reported {
 /// What came of a request. Of a mere plan: all outcomes are [`Outcome::Unchanged`].
 ///
 /// ```
-/// use hikaru_core::{Build, Code, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+///     policy::Code, upgrade::Report};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
 /// web.containers.push(Container::new("web", "acme/web:2.0.0"));
@@ -105,7 +104,7 @@ impl Reported {
 /// let report = Report::planned(plan(Request::new(build), [web]));
 /// assert!(report.codes().eq([Code::Obsolete]));
 /// assert!(!report.nothing_matched() && !report.has_failures());
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -160,7 +159,8 @@ impl Report {
     /// have a constraint do not count.
     ///
     /// ```
-    /// use hikaru_core::{Build, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+    /// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    ///     upgrade::Report};
     /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     /// web.labels = IdentityLabels::new("acme", "web", "main");
     /// web.containers.push(Container::new("web", "acme/web:acme_web_main_999999999.0.0_1_deadbeef"));
@@ -171,7 +171,7 @@ impl Report {
     ///     "nothing to deploy: what matched runs a higher build, acme_web_main_999999999.0.0_1_deadbeef \
     ///      (shop/Deployment/web)",
     /// );
-    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn overtaken(&self) -> Option<Overtaken> {
         let entries = || self.entries.iter().map(|reported| &reported.entry);
@@ -203,7 +203,8 @@ impl Report {
     ///
     /// ```
     /// # futures_util::FutureExt::now_or_never(async {
-    /// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Request, TagFormats, Workload, WorkloadId, candidates};
+    /// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId,
+    ///     testing::MemoryCluster, upgrade::candidates};
     /// # let cluster = MemoryCluster::default();
     /// for name in ["web", "admin"] {
     ///     let mut workload = Workload::new(WorkloadId::new("prod", "Deployment", name));
@@ -283,7 +284,8 @@ impl fmt::Display for Overtaken {
 /// The workloads among these that somebody may have meant with a request that matched nothing, the nearest first.
 ///
 /// ```
-/// use hikaru_core::{Build, Container, IdentityLabels, Miss, Request, TagFormats, Workload, WorkloadId, near_misses};
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId,
+///     upgrade::{Miss, near_misses}};
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "mian");
 /// web.containers.push(Container::new("web", "acme/web:latest"));
@@ -295,7 +297,7 @@ impl fmt::Display for Overtaken {
 ///     "shop/Deployment/web uses the repository, but its labels say owner acme, repo web and branch mian, while the tag \
 ///      says acme_web_main",
 /// );
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 pub fn near_misses(
     request: &Request,

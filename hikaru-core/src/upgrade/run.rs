@@ -18,11 +18,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view gives no
-/// answers ([`Freshness`](crate::Freshness)). What failed for some workloads is in the report.
+/// answers ([`Freshness`](crate::port::Freshness)). What failed for some workloads is in the report.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Mode, Outcome, Request, StillClock, TagFormats, Workload, WorkloadId, upgrade};
+/// use hikaru_core::{Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+///     upgrade, testing::{MemoryCluster, StillClock}, upgrade::Outcome};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");
@@ -53,11 +54,12 @@ pub async fn upgrade(
 ///
 /// # Errors
 /// When nothing could be found out at all; [`ClusterError::Unavailable`] while the port's view gives no
-/// answers ([`Freshness`](crate::Freshness)).
+/// answers ([`Freshness`](crate::port::Freshness)).
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, Request, Verdict, TagFormats, Workload, WorkloadId, candidates};
+/// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId,
+///     policy::Verdict, testing::MemoryCluster, upgrade::candidates};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");

@@ -72,13 +72,13 @@ impl Report {
     /// Why the report is no success for this caller. `allow_none`: that nothing matched is one.
     ///
     /// ```
-    /// use hikaru_core::{Build, Report, Request, ShortfallKind, TagFormats, Terms, Workload, plan};
+    /// use hikaru_core::{Build, Request, TagFormats, Workload, plan, upgrade::{Report, ShortfallKind, Terms}};
     /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
     /// let report = Report::planned(plan(Request::new(build), None::<Workload>));
     /// let shortfall = report.shortfall(Terms::Usual, false).unwrap();
     /// assert_eq!(shortfall.kind, ShortfallKind::NothingMatched);
     /// assert_eq!(report.shortfall(Terms::Strict, true), None);
-    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn shortfall(&self, terms: Terms, allow_none: bool) -> Option<Shortfall> {
         let failed: Vec<(&Reported, String)> = self

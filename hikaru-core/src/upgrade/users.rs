@@ -46,11 +46,12 @@ pub enum FindError {
 ///
 /// # Errors
 /// When the text is no image reference, or nothing could be found out at all; [`ClusterError::Unavailable`] while the
-/// port's view gives no answers ([`Freshness`](crate::Freshness)).
+/// port's view gives no answers ([`Freshness`](crate::port::Freshness)).
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use hikaru_core::{Build, Container, IdentityLabels, MemoryCluster, TagFormats, Workload, WorkloadId, find};
+/// use hikaru_core::{Build, Container, IdentityLabels, TagFormats, Workload, WorkloadId,
+///     testing::MemoryCluster, upgrade::find};
 /// let cluster = MemoryCluster::default();
 /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
 /// web.labels = IdentityLabels::new("acme", "web", "main");

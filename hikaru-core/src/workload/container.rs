@@ -47,7 +47,7 @@ impl fmt::Display for PodList {
 /// A container of the pod template, an init container, or an image volume, that has an image.
 ///
 /// ```
-/// use hikaru_core::{Container, PodList};
+/// use hikaru_core::{Container, workload::PodList};
 /// let web = Container::new("web", "acme/web:1.4.0");
 /// assert_eq!((web.own_name(), web.mark_key().as_deref()), (Some("web"), Some("web")));
 /// let assets = Container::volume("assets", "acme/web:1.4.0");
@@ -148,7 +148,7 @@ impl Container {
         }
     }
 
-    /// The key of the label that keeps its high-water mark, after [`MARK_PREFIX`](crate::MARK_PREFIX): see [`mark_key`].
+    /// The key of the label that keeps its high-water mark, after [`MARK_PREFIX`](crate::workload::MARK_PREFIX): see [`mark_key`].
     /// `None`: no label can have such a key, so it has no mark.
     pub fn mark_key(&self) -> Option<Cow<'_, str>> {
         let key = mark_key(&self.name);
@@ -172,7 +172,7 @@ fn place_name(list: PodList, position: usize) -> String {
     format!("{list}[{position}]")
 }
 
-/// The key of a high-water mark's label, after [`MARK_PREFIX`](crate::MARK_PREFIX), of what is told by this name: for a
+/// The key of a high-water mark's label, after [`MARK_PREFIX`](crate::workload::MARK_PREFIX), of what is told by this name: for a
 /// container its name; for `volume assets` `volume.assets`; for `containers[0]` `containers.0`. [`marked_name`] is the way
 /// back.
 pub fn mark_key(name: &str) -> Cow<'_, str> {
@@ -189,7 +189,7 @@ pub fn mark_key(name: &str) -> Cow<'_, str> {
 /// The name, as it is told, of what the key of a high-water mark's label is for. See [`mark_key`].
 ///
 /// ```
-/// use hikaru_core::marked_name;
+/// use hikaru_core::workload::marked_name;
 /// let names = ["web", "volume.assets", "initContainers.1"].map(marked_name);
 /// assert_eq!(names, ["web", "volume assets", "initContainers[1]"]);
 /// ```

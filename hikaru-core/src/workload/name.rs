@@ -18,11 +18,11 @@ const KINDS: [[&str; 3]; 4] = [
 /// a URL or a file name.
 ///
 /// ```
-/// use hikaru_core::{WorkloadId, WorkloadName};
+/// use hikaru_core::{WorkloadId, workload::WorkloadName};
 /// let name: WorkloadName = "shop/deploy/web".parse()?;
 /// assert!(name.names(&WorkloadId::new("shop", "Deployment", "web")));
 /// assert!("shop/deployment/../secrets".parse::<WorkloadName>().is_err());
-/// # Ok::<(), hikaru_core::NameError>(())
+/// # Ok::<(), hikaru_core::workload::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkloadName {
@@ -61,14 +61,14 @@ impl WorkloadName {
     /// [`NameError::UnknownKind`], which lists the kinds.
     ///
     /// ```
-    /// # use hikaru_core::WorkloadName;
+    /// # use hikaru_core::workload::WorkloadName;
     /// let name: WorkloadName = "shop/rollout/web".parse()?;
     /// assert!(name.check_kind(&["Rollout".into()]).is_ok());
     /// assert_eq!(
     ///     name.check_kind(&[]).unwrap_err().to_string(),
     ///     "expected one of the kinds Deployment (deploy), StatefulSet (sts), DaemonSet (ds), CronJob (cj), found `rollout`"
     /// );
-    /// # Ok::<(), hikaru_core::NameError>(())
+    /// # Ok::<(), hikaru_core::workload::NameError>(())
     /// ```
     pub fn check_kind(&self, added: &[Text]) -> Result<(), NameError> {
         let own = KINDS.iter().map(|[name, ..]| *name);
@@ -150,8 +150,8 @@ pub enum NameError {
 /// [`NameError::Name`].
 ///
 /// ```
-/// assert!(hikaru_core::check_namespace("shop").is_ok());
-/// assert!(hikaru_core::check_namespace("kube-system/secrets").is_err());
+/// assert!(hikaru_core::workload::check_namespace("shop").is_ok());
+/// assert!(hikaru_core::workload::check_namespace("kube-system/secrets").is_err());
 /// ```
 pub fn check_namespace(text: &str) -> Result<(), NameError> {
     check_name("namespace", "", 63, text)

@@ -4,7 +4,10 @@
 mod inputs;
 
 use allocation_counter::measure;
-use hikaru_core::{Build, Reference, TagFormats, Version};
+use hikaru_core::{
+    Build, TagFormats,
+    image::{Reference, Version},
+};
 
 /// What an error keeps: an excerpt, and the formats' forms spelled out.
 const OF_AN_ERROR: u64 = 2;

@@ -10,10 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ATTEMPTS, Build, Change, Clock, ClusterError, ClusterPort, Container, Fault, Found, Freshness,
-    IdentityLabels, LOST_WRITES, MemoryCluster, MockClusterPort, Mode, Outcome, Place, Report,
-    Request, Scope, Select, Setting, Severity, StillClock, TagFormats, Workload, WorkloadId,
-    WorkloadName, Written, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    policy::Change,
+    port::{
+        Clock, ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written,
+    },
+    testing::{MemoryCluster, MockClusterPort, StillClock},
+    upgrade,
+    upgrade::{ATTEMPTS, LOST_WRITES, Outcome, Report},
+    workload::{Place, Setting, WorkloadName},
 };
 
 fn image(n: u64) -> String {
@@ -31,7 +36,7 @@ async fn post(port: &dyn ClusterPort, n: u64) -> Report {
     let build = Build::parse(&image(n), &TagFormats::default()).expect("a build");
     upgrade(
         port,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         Request::new(build),
         Mode::Commit,
     )
@@ -289,7 +294,7 @@ async fn a_view_that_is_out_of_date_gives_no_answer_rather_than_a_wrong_one() {
         let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
         let error = upgrade(
             &port,
-            &hikaru_core::StillClock::default(),
+            &hikaru_core::testing::StillClock::default(),
             Request::new(build),
             Mode::Commit,
         )

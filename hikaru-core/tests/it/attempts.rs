@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use hikaru_core::{
-    ATTEMPTS, Attempts, Build, ClusterError, Container, IdentityLabels, LOST_READS, LOST_WRITES,
-    Outcome, Place, Request, Setting, Step, TagFormats, Workload, WorkloadId, Written, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    port::{ClusterError, Written},
+    upgrade::{ATTEMPTS, Attempts, LOST_READS, LOST_WRITES, Outcome, Step},
+    workload::{Place, Setting},
 };
 
 const OLD: &str = "acme/web:acme_web_main_1.4.0_6_0123abcd";

@@ -1,6 +1,9 @@
 //! Tags that buildgoggles really made (tests/data/buildgoggles): what is read of them, and which are refused.
 
-use hikaru_core::{Build, BuildTag, Reading, TagFormat, TagFormats};
+use hikaru_core::{
+    Build, TagFormats,
+    image::{BuildTag, Reading, TagFormat},
+};
 
 struct Line {
     case: &'static str,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use hikaru_core::{ATTEMPTS, ClusterError, Code, Outcome};
+use hikaru_core::{
+    policy::Code,
+    port::ClusterError,
+    upgrade::{ATTEMPTS, Outcome},
+};
 
 #[test]
 fn each_code_has_a_verdict_and_says_who_has_to_act() {

@@ -3,9 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
-    Build, ClusterError, ClusterPort, Confined, Container, IdentityLabels, JobName, JobRequest,
-    JobSource, MemoryCluster, MockClusterPort, Mode, Request, Scope, Select, TagFormats, Workload,
-    WorkloadId, plan, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    jobs::{JobName, JobRequest, JobSource},
+    plan,
+    port::{ClusterError, ClusterPort, Confined, Scope, Select},
+    testing::{MemoryCluster, MockClusterPort},
+    upgrade,
 };
 
 fn web(namespace: &str) -> Workload {
@@ -71,7 +74,7 @@ async fn what_names_no_namespace_is_done_in_these_alone() {
     let confined = Confined::new(cluster.clone(), vec!["prod".into(), "blog".into()]);
     let report = upgrade(
         &confined,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         request(),
         Mode::Commit,
     )

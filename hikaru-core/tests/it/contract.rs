@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, MemoryCluster, Mode, Scope, Text,
-    Workload, WorkloadId, WorkloadName, Written,
-    contract::{Abilities, Subject, run},
+    Mode, Text, Workload, WorkloadId,
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    testing::{
+        MemoryCluster,
+        contract::{Abilities, Subject, run},
+    },
+    workload::WorkloadName,
 };
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use hikaru_core::Code;
+use hikaru_core::policy::Code;
 use model::{Action, State, Violation};
 use scene::{
     B8, B9, B10, B10_OTHER_COMMIT, DEV, DEV_1_10, ELSEWHERE, Fault, HANDS, Hand, LATEST, Scene,

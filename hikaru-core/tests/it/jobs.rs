@@ -10,12 +10,16 @@ use std::{
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use hikaru_core::{
-    Clock, ClusterError, ContainerTrouble, JobCreated, JobDemand, JobFacts, JobName, JobPolicy,
-    JobRequest, JobSource, JobState, JobStatus, Mode, StillClock,
-    contract::{JobSubject, run_jobs},
-    jobs::{JobDefinition, JobList, JobLog, Jobs, JudgedJob},
-    port::{JobPort, Troubles},
-    testing::{MemoryJobs, MockJobPort},
+    Mode,
+    jobs::{
+        ContainerTrouble, JobCreated, JobDefinition, JobDemand, JobFacts, JobList, JobLog, JobName,
+        JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
+    },
+    port::{Clock, ClusterError, JobPort, Troubles},
+    testing::{
+        MemoryJobs, MockJobPort, StillClock,
+        contract::{JobSubject, run_jobs},
+    },
 };
 
 fn name() -> JobName {

@@ -1,7 +1,8 @@
 //! High-water marks at their edges: the longest, and what the sentence of *held* says of another branch.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, Mark, Reference, Request, Workload, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, Workload, WorkloadId, image::Reference, plan,
+    policy::Mark,
 };
 
 use crate::verdicts::runs;
@@ -10,7 +11,7 @@ use crate::verdicts::runs;
 fn a_mark_as_long_as_a_label_may_be_is_written() {
     let version = format!("1.4.0-{}", "x".repeat(46));
     let mark = format!("{version}_7_d5ecc80e");
-    assert_eq!(mark.len(), hikaru_core::MARK_LONGEST);
+    assert_eq!(mark.len(), hikaru_core::policy::MARK_LONGEST);
     runs("acme/web:latest").post(
         &format!("acme/web:acme_web_main_{version}_7_0123abcd"),
         &format!("upgrade: latest carries no version [{mark}]"),

@@ -1,8 +1,10 @@
 //! Containers whose image something beside the manifest decides: what is said of them, and that nothing is written.
 
 use hikaru_core::{
-    Build, Container, Force, IdentityLabels, Override, Request, Scope, Select, TagFormats,
-    Workload, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    policy::Force,
+    port::{Scope, Select},
+    workload::Override,
 };
 
 fn build() -> Build {

@@ -1,8 +1,11 @@
 //! Plans over several workloads: who is judged at all, ambiguity, several containers, near misses.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, MemoryCluster, Mode, Place, PodList, Report, Request,
-    Setting, TagFormats, Workload, WorkloadId, candidates, find, plan, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, plan,
+    testing::MemoryCluster,
+    upgrade,
+    upgrade::{Report, candidates, find},
+    workload::{Place, PodList, Setting},
 };
 
 fn build(image: &str) -> Build {
@@ -19,7 +22,7 @@ fn workload(name: &str, labels: [&str; 3], image: &str) -> Workload {
 /// `name: code code` for each entry.
 fn summary(request: Request, workloads: Vec<Workload>) -> Vec<String> {
     let plan = plan(request, workloads);
-    let line = |entry: &hikaru_core::Entry| {
+    let line = |entry: &hikaru_core::policy::Entry| {
         let codes: Vec<_> = entry.codes().map(|c| c.as_str()).collect();
         format!("{}: {}", entry.workload.id.name, codes.join(" "))
     };
@@ -238,7 +241,7 @@ fn a_workload_stands_in_the_list_of_its_first_verdict() {
 async fn near_misses(cluster: &MemoryCluster, request: Request) -> Vec<String> {
     let report = upgrade(
         cluster,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         request,
         Mode::Commit,
     )
@@ -391,7 +394,7 @@ async fn a_tag_that_no_label_can_match_is_told() {
     let cluster = MemoryCluster::default();
     let report = upgrade(
         &cluster,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         Request::new(build(&image)),
         Mode::Commit,
     )

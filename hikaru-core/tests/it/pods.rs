@@ -1,9 +1,12 @@
 //! What of a pod is judged beside its named containers, and what is said of a workload beside its verdicts.
 
 use hikaru_core::{
-    Build, Container, Hindrance, IdentityKeys, IdentityLabels, MemoryCluster, Mode, Owner, Place,
-    PodList, Request, Setting, StraySetting, TagFormats, Warning, Workload, WorkloadId, find, plan,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, plan,
+    policy::Warning,
+    testing::MemoryCluster,
     upgrade,
+    upgrade::find,
+    workload::{Hindrance, IdentityKeys, Owner, Place, PodList, Setting, StraySetting},
 };
 
 const OLD: &str = "acme/web:acme_web_main_1.3.0_6_51c0ffee";
@@ -108,7 +111,7 @@ async fn an_image_volume_is_found_upgraded_and_let_go() {
     assert!(users.expect("an answer").namespaces["shop"].contains("web"));
     let report = upgrade(
         &cluster,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         Request::new(build()),
         Mode::Commit,
     )
@@ -118,7 +121,8 @@ async fn an_image_volume_is_found_upgraded_and_let_go() {
     let now = cluster.get(&id).expect("it is there");
     assert_eq!(&*now.containers[1].image, NEW);
     let name = "shop/deployment/web".parse().expect("a name");
-    let removed = hikaru_core::ClusterPort::unhold(&cluster, &name, Some("volume.assets".into()));
+    let removed =
+        hikaru_core::port::ClusterPort::unhold(&cluster, &name, Some("volume.assets".into()));
     let removed = removed.await.expect("the marks");
     assert_eq!(&*removed[0].0, "volume assets");
 }

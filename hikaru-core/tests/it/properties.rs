@@ -1,9 +1,14 @@
 //! Properties of the grammar, the order and plans, on generated input.
 
 use hikaru_core::{
-    Build, BuildTag, Container, Force, IdentityLabels, Mark, MemoryCluster, Mode, Outcome,
-    Precedence, Reading, Reference, Request, TagFormat, TagFormats, Verdict, Version, Workload,
-    WorkloadId, WorkloadName, plan, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    image::{BuildTag, Precedence, Reading, Reference, TagFormat, Version},
+    plan,
+    policy::{Force, Mark, Verdict},
+    testing::MemoryCluster,
+    upgrade,
+    upgrade::Outcome,
+    workload::WorkloadName,
 };
 use proptest::prelude::*;
 
@@ -239,7 +244,7 @@ proptest! {
 
         let cluster = MemoryCluster::default();
         workloads.into_iter().for_each(|w| cluster.put(w));
-        let post = || futures_util::FutureExt::now_or_never(upgrade(&cluster, &hikaru_core::StillClock::default(), request.clone(), Mode::Commit));
+        let post = || futures_util::FutureExt::now_or_never(upgrade(&cluster, &hikaru_core::testing::StillClock::default(), request.clone(), Mode::Commit));
         let first = post().expect("done").expect("an answer");
         let second = post().expect("done").expect("an answer");
         for (first, second) in first.entries.iter().zip(&second.entries) {

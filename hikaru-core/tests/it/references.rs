@@ -1,7 +1,7 @@
 //! Image references against distribution/reference itself: what it says of each input of its own tests and of ours
 //! (tests/data/references, with how the table was made). oci-spec gives a second opinion.
 
-use hikaru_core::Reference;
+use hikaru_core::image::Reference;
 
 /// The input, unquoted.
 fn unquoted(text: &str) -> String {

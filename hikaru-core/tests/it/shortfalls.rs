@@ -1,9 +1,12 @@
 //! Why a report is no success for its caller, which reason comes first, and what repeating the call can help.
 
 use hikaru_core::{
-    Build, Change, ClusterError, Container, Fault, Found, Freshness, IdentityLabels,
-    MockClusterPort, Mode, Request, Severity, ShortfallKind, TagFormats, Terms, Workload,
-    WorkloadId, Written, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    policy::Change,
+    port::{ClusterError, Fault, Found, Freshness, Severity, Written},
+    testing::MockClusterPort,
+    upgrade,
+    upgrade::{ShortfallKind, Terms},
 };
 
 const POSTED: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -70,7 +73,7 @@ impl Scene {
         let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
         let report = upgrade(
             &port,
-            &hikaru_core::StillClock::default(),
+            &hikaru_core::testing::StillClock::default(),
             Request::new(build),
             Mode::Commit,
         )

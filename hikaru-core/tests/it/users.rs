@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Container, Fault, Found, Freshness, IdentityLabels,
-    MemoryCluster, Mode, Request, Scope, Select, Severity, TagFormats, Workload, WorkloadId,
-    Written, find, upgrade,
+    Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    policy::Change,
+    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
+    testing::MemoryCluster,
+    upgrade,
+    upgrade::find,
 };
 
 const BUILD: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -120,7 +123,7 @@ async fn what_could_not_be_read_is_told_once() {
     let build = hikaru_core::Build::parse(BUILD, &TagFormats::default()).expect("a build");
     let report = upgrade(
         &cluster,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         Request::new(build),
         Mode::Commit,
     )

@@ -1,8 +1,9 @@
 //! The verdict table, line by line: what runs, what is posted, what is set, what comes out.
 
 use hikaru_core::{
-    Build, Code, Container, Force, IdentityLabels, OnFailure, Owner, Place, Request, Rules,
-    Setting, TagFormats, Workload, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    policy::{Code, Force, OnFailure, Rules},
+    workload::{Owner, Place, Setting},
 };
 
 mod beside;

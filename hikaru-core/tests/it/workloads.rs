@@ -1,8 +1,8 @@
 //! What names a workload, when its rollout is done, and what a change to it says of its containers.
 
 use hikaru_core::{
-    Build, Container, IdentityKeys, IdentityLabels, Place, Progress, Request, Setting, TagFormats,
-    Workload, WorkloadId, WorkloadName, check_namespace, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    workload::{IdentityKeys, Place, Progress, Setting, WorkloadName, check_namespace},
 };
 
 #[test]

@@ -1,6 +1,6 @@
 //! Probes and metrics.
 
-use hikaru_core::Freshness;
+use hikaru_core::port::Freshness;
 use hyper::HeaderMap;
 
 use super::{

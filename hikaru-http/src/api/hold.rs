@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use hikaru_core::{ClusterError, Happening, Text, WorkloadName};
+use hikaru_core::{
+    Text,
+    port::{ClusterError, Happening},
+    workload::WorkloadName,
+};
 
 use super::{
     Answer, Api, Call,

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hikaru_core::{Build, FindError, Happening, Mode, Report, Shortfall};
+use hikaru_core::{
+    Build, Mode,
+    port::Happening,
+    upgrade::{FindError, Report, Shortfall},
+};
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::{
@@ -45,7 +49,7 @@ async fn found(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Outcome {
     let image = path::image(text).inspect_err(|_| line.image(text))?;
     line.image(&image);
     let _permit = read_permit(api).await?;
-    let found = hikaru_core::find(&*api.cluster, &image, &api.formats).await;
+    let found = hikaru_core::upgrade::find(&*api.cluster, &image, &api.formats).await;
     let users = found.map_err(|error| match error {
         FindError::Cluster(error) => error.into(),
         error => Refusal::new(Kind::BadReference, error.to_string()),
@@ -75,7 +79,7 @@ async fn planned(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Outcome {
     parameters.check_kinds(&api.kinds)?;
     let request = parameters.request(build(api, call, line)?);
     let _permit = read_permit(api).await?;
-    let report = hikaru_core::candidates(&*api.cluster, request).await?;
+    let report = hikaru_core::upgrade::candidates(&*api.cluster, request).await?;
     came_to(api, line, &report, Mode::DryRun);
     let told = wire::Report::new(&report, Interface::Http);
     match Shortfall::unread(&report.faults) {

@@ -5,8 +5,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
-    ClusterError, Happening, JobCreated, JobName, JobRequest, JobSource, JobState, Mode, Reference,
-    Text, check_namespace,
+    Mode, Text,
+    image::Reference,
+    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState},
+    port::{ClusterError, Happening},
+    workload::check_namespace,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{

@@ -1,6 +1,6 @@
 //! Which media types a body may have, by the header of its request. Its bytes are read by `body`.
 
-use hikaru_core::Excerpt;
+use hikaru_core::text::Excerpt;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::problem::Refusal;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hikaru_core::{Excerpt, NameError};
+use hikaru_core::{text::Excerpt, workload::NameError};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Refusal};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hikaru_core::{BuildError, ClusterError, JobName};
+use hikaru_core::{image::BuildError, jobs::JobName, port::ClusterError};
 use hyper::{
     StatusCode,
     header::{ALLOW, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},

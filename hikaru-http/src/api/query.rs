@@ -3,7 +3,12 @@
 
 use std::borrow::Cow;
 
-use hikaru_core::{Build, Excerpt, Force, Request, Text, WorkloadName, check_namespace};
+use hikaru_core::{
+    Build, Request, Text,
+    policy::Force,
+    text::Excerpt,
+    workload::{WorkloadName, check_namespace},
+};
 
 use super::{
     path::decode,

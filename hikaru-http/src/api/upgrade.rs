@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use hikaru_core::{Mode, Report, Request, ShortfallKind, Terms};
+use hikaru_core::{
+    Mode, Request,
+    upgrade::{Report, ShortfallKind, Terms},
+};
 
 use super::{
     Answer, Api, Call,

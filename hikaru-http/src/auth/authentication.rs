@@ -2,7 +2,7 @@
 //! keeps browsers out without one in `browser`.
 
 use async_trait::async_trait;
-use hikaru_core::{Caller, Rights};
+use hikaru_core::caller::{Caller, Rights};
 use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderValue},

@@ -150,7 +150,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hikaru_core::{MemoryCluster, StillClock};
+    use hikaru_core::testing::{MemoryCluster, StillClock};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         time::Instant,

@@ -1,6 +1,6 @@
 //! What came of removing high-water marks.
 
-use hikaru_core::{Text, WorkloadName};
+use hikaru_core::{Text, workload::WorkloadName};
 use serde::Serialize;
 
 /// The marks that were removed from a workload.

@@ -1,6 +1,9 @@
 //! What an image's text says, and who uses an image.
 
-use hikaru_core::{BuildError, BuildTag, Reference, ReferenceError, TagFormats};
+use hikaru_core::{
+    TagFormats,
+    image::{BuildError, BuildTag, Reference, ReferenceError},
+};
 use serde::Serialize;
 
 /// What an image reference says, and its tag, if a format reads it.
@@ -111,8 +114,8 @@ pub struct Reading {
     pub branch: Option<String>,
 }
 
-impl From<hikaru_core::Reading<'_>> for Reading {
-    fn from(reading: hikaru_core::Reading<'_>) -> Self {
+impl From<hikaru_core::image::Reading<'_>> for Reading {
+    fn from(reading: hikaru_core::image::Reading<'_>) -> Self {
         let part = |part: Option<&str>| part.map(str::to_owned);
         Self {
             owner: part(reading.owner),
@@ -132,7 +135,7 @@ pub struct Users {
 }
 
 /// Who uses an image, sorted by namespace.
-pub fn users(found: &hikaru_core::Users) -> Vec<Users> {
+pub fn users(found: &hikaru_core::upgrade::Users) -> Vec<Users> {
     let text = |name: &hikaru_core::Text| name.to_string();
     let namespaces = found.namespaces.iter();
     namespaces

@@ -1,6 +1,12 @@
 //! What an interface adds to the core's sentences: the names of its parameters, flags and commands, which the core does not know.
 
-use hikaru_core::{Build, ClusterError, Code, Entry, JobRefused, Judged, Overtaken};
+use hikaru_core::{
+    Build,
+    jobs::JobRefused,
+    policy::{Code, Entry, Judged},
+    port::ClusterError,
+    upgrade::Overtaken,
+};
 
 /// How a caller talks to hikaru.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +22,8 @@ impl Interface {
     /// Why nothing is deployed, and what to do if the build that runs is a mistake.
     ///
     /// ```
-    /// use hikaru_core::{Build, Container, IdentityLabels, Report, Request, TagFormats, Workload, WorkloadId, plan};
+    /// use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    ///     upgrade::Report};
     /// use hikaru_http::wire::Interface;
     /// let mut web = Workload::new(WorkloadId::new("shop", "Deployment", "web"));
     /// web.labels = IdentityLabels::new("acme", "web", "main");
@@ -29,7 +36,7 @@ impl Interface {
     ///      this one with --force=obsolete, and then remove the high-water marks with hikaru unhold, so that the next builds \
     ///      go out",
     /// );
-    /// # Ok::<(), hikaru_core::BuildError>(())
+    /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn overtaken(self, overtaken: &Overtaken) -> String {
         let (force, unhold) = match self {
@@ -61,7 +68,7 @@ impl Interface {
 /// let entry = &plan.entries[0];
 /// let reason = hikaru_http::wire::reason(entry, &build, &entry.containers[0]);
 /// assert!(reason.ends_with(" high-water.hikaru.dev/web-, or hikaru unhold shop/Deployment/web"));
-/// # Ok::<(), hikaru_core::BuildError>(())
+/// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
 pub fn reason(entry: &Entry, build: &Build, judged: &Judged) -> String {
     let mut reason = entry.sentence(build, judged).to_string();
@@ -77,7 +84,7 @@ pub fn reason(entry: &Entry, build: &Build, judged: &Judged) -> String {
 /// rule.
 ///
 /// ```
-/// use hikaru_core::ClusterError;
+/// use hikaru_core::port::ClusterError;
 /// let outside = ClusterError::Outside { found: "edge".into(), expected: "prod".into() };
 /// assert_eq!(
 ///     hikaru_http::wire::cluster_error(&outside),
@@ -113,7 +120,7 @@ fn outside(found: &str, expected: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hikaru_core::JobDemand;
+    use hikaru_core::jobs::JobDemand;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use hikaru_core::{
+use hikaru_core::jobs::{
     ContainerTrouble, JobCondition, JobCreated, JobList, JobLog, JobState, JobStatus,
 };
 use serde::Serialize;

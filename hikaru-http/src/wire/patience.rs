@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use hikaru_core::Excerpt;
+use hikaru_core::text::Excerpt;
 use jiff::SignedDuration;
 
 /// The longest wait, in seconds: a day. CI has shorter limits.

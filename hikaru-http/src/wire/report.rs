@@ -1,6 +1,6 @@
 //! The full report: for each workload and container what was done and why.
 
-use hikaru_core::{Reported, Severity, Verdict};
+use hikaru_core::{policy::Verdict, port::Severity, upgrade::Reported};
 use serde::Serialize;
 
 use super::{Build, Interface, reason};
@@ -89,7 +89,7 @@ pub struct Fault {
 
 impl Report {
     /// The report for a caller of this interface.
-    pub fn new(report: &hikaru_core::Report, interface: Interface) -> Self {
+    pub fn new(report: &hikaru_core::upgrade::Report, interface: Interface) -> Self {
         let build = report.build();
         let list = |verdict: Verdict| -> Vec<Entry> {
             let entries = report.entries.iter();
@@ -114,8 +114,8 @@ impl Report {
     }
 }
 
-impl From<&hikaru_core::Fault> for Fault {
-    fn from(fault: &hikaru_core::Fault) -> Self {
+impl From<&hikaru_core::port::Fault> for Fault {
+    fn from(fault: &hikaru_core::port::Fault) -> Self {
         Self {
             place: fault.place.to_string(),
             message: fault.message.clone(),

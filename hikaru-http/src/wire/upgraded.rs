@@ -1,6 +1,9 @@
 //! The short answer to an upgrade: the workloads that receive a rolling update, and those that should have.
 
-use hikaru_core::{Code, Outcome, Reported};
+use hikaru_core::{
+    policy::Code,
+    upgrade::{Outcome, Reported},
+};
 use serde::Serialize;
 
 /// A workload that receives a rolling update.
@@ -46,7 +49,7 @@ pub struct Failed {
 }
 
 /// The workloads of a report that were upgraded, or in a dry run would have been: sorted by namespace, kind and name.
-pub fn upgraded(report: &hikaru_core::Report) -> Vec<Upgraded> {
+pub fn upgraded(report: &hikaru_core::upgrade::Report) -> Vec<Upgraded> {
     let entries = report.entries.iter();
     entries
         .filter(|reported| reported.outcome == Outcome::Upgraded)
@@ -55,7 +58,7 @@ pub fn upgraded(report: &hikaru_core::Report) -> Vec<Upgraded> {
 }
 
 /// The workloads of a report whose upgrade failed, in the same order.
-pub fn failed(report: &hikaru_core::Report) -> Vec<Failed> {
+pub fn failed(report: &hikaru_core::upgrade::Report) -> Vec<Failed> {
     let failed = |reported: &Reported| {
         let reason = reported.outcome.failure()?;
         Some(Failed {
@@ -67,7 +70,7 @@ pub fn failed(report: &hikaru_core::Report) -> Vec<Failed> {
     report.entries.iter().filter_map(failed).collect()
 }
 
-fn workload(report: &hikaru_core::Report, reported: &Reported) -> Upgraded {
+fn workload(report: &hikaru_core::upgrade::Report, reported: &Reported) -> Upgraded {
     let entry = &reported.entry;
     let id = &entry.workload.id;
     let containers = entry.containers.iter().filter_map(|judged| {

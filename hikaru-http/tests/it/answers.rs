@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
-    ClusterError, ClusterPort, Fault, Found, Freshness, MemoryCluster, MockClusterPort, Owner,
-    Place, Setting, Severity, TagFormats,
+    TagFormats,
+    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Severity},
+    testing::{MemoryCluster, MockClusterPort},
+    workload::{Owner, Place, Setting},
 };
 use hikaru_http::{Authentication, Bound, wire};
 use serde_json::{Value, json};

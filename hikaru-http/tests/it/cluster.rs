@@ -11,8 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, Clock, ClusterError, ClusterPort, Container, Found, Freshness, IdentityLabels,
-    MemoryCluster, MockClusterPort, Mode, Scope, StillClock, Workload, WorkloadId, Written,
+    Container, IdentityLabels, Mode, Workload, WorkloadId,
+    policy::Change,
+    port::{Clock, ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    testing::{MemoryCluster, MockClusterPort, StillClock},
 };
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{net::TcpListener, sync::Semaphore};

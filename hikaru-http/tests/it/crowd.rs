@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use hikaru_core::ClusterPort;
+use hikaru_core::port::ClusterPort;
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{
     io::AsyncReadExt as _,

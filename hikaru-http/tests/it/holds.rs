@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, MockClusterPort, Mode, Scope, Text,
-    Workload, WorkloadId, WorkloadName, Written,
+    Mode, Text, Workload, WorkloadId,
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    testing::MockClusterPort,
+    workload::WorkloadName,
 };
 use hikaru_http::{Authentication, Limits, Serving};
 use serde_json::json;

@@ -12,8 +12,13 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, ContainerTrouble, Fault, JobCondition, JobCreated, JobList, JobLog, JobName,
-    JobRequest, JobSource, JobState, JobStatus, MockClusterPort, Mode, Severity,
+    Mode,
+    jobs::{
+        ContainerTrouble, JobCondition, JobCreated, JobList, JobLog, JobName, JobRequest,
+        JobSource, JobState, JobStatus,
+    },
+    port::{ClusterError, Fault, Severity},
+    testing::MockClusterPort,
 };
 use hikaru_http::Serving;
 use serde_json::json;

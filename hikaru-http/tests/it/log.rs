@@ -7,7 +7,10 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, ClusterPort, Found, Freshness, JobCreated, JobName, MockClusterPort, Owner,
+    jobs::{JobCreated, JobName},
+    port::{ClusterError, ClusterPort, Found, Freshness},
+    testing::MockClusterPort,
+    workload::Owner,
 };
 use hikaru_http::{Authentication, Limits, Token, Tokens};
 use tracing::{

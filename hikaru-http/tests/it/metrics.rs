@@ -6,8 +6,9 @@ use std::{
 };
 
 use hikaru_core::{
-    ClusterError, ClusterPort, Event, Happening, JobCreated, JobName, JobSource, JobState,
-    JobStatus, MockClusterPort, Observer,
+    jobs::{JobCreated, JobName, JobSource, JobState, JobStatus},
+    port::{ClusterError, ClusterPort, Event, Happening, Observer},
+    testing::MockClusterPort,
 };
 use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Serving, Token, Tokens};
 

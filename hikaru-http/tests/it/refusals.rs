@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use hikaru_core::{
-    Change, ClusterError, Fault, Found, Freshness, MockClusterPort, Severity, Written,
+    policy::Change,
+    port::{ClusterError, Fault, Found, Freshness, Severity, Written},
+    testing::MockClusterPort,
 };
 use serde_json::json;
 

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hikaru_core::{Caller, JobCreated, JobName, JobSource, MemoryCluster, MockClusterPort, Rights};
+use hikaru_core::{
+    caller::{Caller, Rights},
+    jobs::{JobCreated, JobName, JobSource},
+    testing::{MemoryCluster, MockClusterPort},
+};
 use hikaru_http::{
     AuthRequest, Authentication, Authenticator, BindError, Bound, Denied, Limits, Serving, Token,
     Tokens,

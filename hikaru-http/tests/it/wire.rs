@@ -1,8 +1,8 @@
 //! Golden JSON of the wire types. What a server answers is in `answers`.
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, MemoryCluster, Mode, Request, TagFormats, Workload,
-    WorkloadId, upgrade,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    testing::MemoryCluster, upgrade,
 };
 use hikaru_http::wire;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn post(cluster: &MemoryCluster) -> Value {
     let build = Build::parse(POSTED, &TagFormats::default()).expect("a build");
     let report = upgrade(
         cluster,
-        &hikaru_core::StillClock::default(),
+        &hikaru_core::testing::StillClock::default(),
         Request::new(build),
         Mode::Commit,
     )

@@ -5,10 +5,13 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ClusterError, Fault, JobCreated, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
-    Mode, Severity, Text, check_namespace,
-    jobs::{JobDefinition, JudgedJob},
-    port::{JobPort, Troubles},
+    Mode, Text,
+    jobs::{
+        JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
+        JudgedJob,
+    },
+    port::{ClusterError, Fault, JobPort, Severity, Troubles},
+    workload::check_namespace,
 };
 use serde_json::Value;
 

@@ -1,6 +1,10 @@
 //! Where the high-water marks of a workload stand: hikaru writes none into files, and removes none from them.
 
-use hikaru_core::{ClusterError, MARK_PREFIX, Text, WorkloadName, mark_key};
+use hikaru_core::{
+    Text,
+    port::ClusterError,
+    workload::{MARK_PREFIX, WorkloadName, mark_key},
+};
 
 use super::{Inner, read, text, walk};
 

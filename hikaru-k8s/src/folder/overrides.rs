@@ -3,7 +3,11 @@
 //!
 //! What is not seen: files outside of the folder, patches that replace images, and Helm values.
 
-use hikaru_core::{Fault, Override, PodList, Severity, Text, Workload};
+use hikaru_core::{
+    Text, Workload,
+    port::{Fault, Severity},
+    workload::{Override, PodList},
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,10 @@
 //! From a file to the workloads in it, and how bad it is that something cannot be read. Which files there are is in `walk`,
 //! how the bytes of one become text in `text`.
 
-use hikaru_core::{Fault, Found, Scope, Select, Severity, Text, Workload};
+use hikaru_core::{
+    Text, Workload,
+    port::{Fault, Found, Scope, Select, Severity},
+};
 use std::fs::File;
 use std::io::{self, Seek};
 use std::ops::Range;

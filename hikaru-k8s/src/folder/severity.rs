@@ -1,7 +1,7 @@
 //! How bad it is that something in a file cannot be read: a failure if it may concern what is asked for, else a warning. What
 //! cannot be read is known elsewhere (`read`, `overrides`), and nothing is ever upgraded for what is found here.
 
-use hikaru_core::{Scope, Select, Severity};
+use hikaru_core::port::{Scope, Select, Severity};
 use memchr::memmem;
 use std::io::{self, Read};
 

@@ -1,7 +1,7 @@
 //! Which files of the folder are manifests: the walk, what it passes over, and symlinks. What is
 //! in the files is not looked at here.
 
-use hikaru_core::{Fault, Severity};
+use hikaru_core::port::{Fault, Severity};
 use ignore::gitignore::Gitignore;
 use ignore::{DirEntry, WalkBuilder};
 use std::collections::btree_map::{BTreeMap, Entry};

@@ -9,7 +9,7 @@
 //! saves between that comparison and the rename, a few microseconds: its text would be lost. No system call could close that
 //! without the editor's help. File systems without locks (some network shares) are written without one.
 
-use hikaru_core::{Change, ClusterError, Mode, WorkloadId};
+use hikaru_core::{Mode, WorkloadId, policy::Change, port::ClusterError};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};

@@ -1,7 +1,11 @@
 //! What the rules have to know of a Job, read from its JSON: its names and its ServiceAccount. What its pods ask for is in
 //! `pod_security`.
 
-use hikaru_core::{JobFacts, JobName, Text, check_namespace};
+use hikaru_core::{
+    Text,
+    jobs::{JobFacts, JobName},
+    workload::check_namespace,
+};
 use serde_json::Value;
 
 use super::{

@@ -5,7 +5,7 @@
 //! Where Kubernetes' versions differ the stricter one holds: `host` in probes (1.34), `gitRepo` volumes, `ulimits` (1.37,
 //! a member of a securityContext that is not known here), and `procMount` whatever `hostUsers` says.
 
-use hikaru_core::JobDemand;
+use hikaru_core::jobs::JobDemand;
 use serde_json::Value;
 
 use super::fields::{Fields, shown};

@@ -2,7 +2,9 @@
 //! k8s-openapi's.
 
 use hikaru_core::{
-    ContainerTrouble, Fault, JobCondition, JobName, JobState, JobStatus, Severity, Text,
+    Text,
+    jobs::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus},
+    port::{Fault, Severity},
 };
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},

@@ -1,7 +1,7 @@
 //! A Job from a CronJob's template, as `kubectl create job --from` makes it; and the image of a build that was just
 //! deployed, in the containers that use its repository.
 
-use hikaru_core::{ClusterError, JobName, Reference};
+use hikaru_core::{image::Reference, jobs::JobName, port::ClusterError};
 use serde_json::{Map, Value, json};
 
 use super::Definition;

@@ -1,6 +1,6 @@
 //! Definitions in every form, and what is said of those that are none.
 
-use hikaru_core::JobName;
+use hikaru_core::jobs::JobName;
 use serde_json::json;
 
 use super::*;

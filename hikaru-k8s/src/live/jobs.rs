@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ClusterError, JobCreated, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus, Mode,
-    jobs::{JobDefinition, Jobs, JudgedJob},
-    port::{JobPort, Troubles},
+    Mode,
+    jobs::{
+        JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
+        Jobs, JudgedJob,
+    },
+    port::{ClusterError, JobPort, Troubles},
 };
 use http::{Method, Request, header};
 use k8s_openapi::api::batch::v1::Job;

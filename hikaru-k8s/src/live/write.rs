@@ -1,7 +1,11 @@
 //! What is written to workloads: each change as one JSON patch that applies to the state that was judged or not at all
 //! (`patch`), and the removal of high-water marks (`unhold`). Jobs are created in `jobs`.
 
-use hikaru_core::{Change, ClusterError, Mode, Workload, Written};
+use hikaru_core::{
+    Mode, Workload,
+    policy::Change,
+    port::{ClusterError, Written},
+};
 use http::{Request, header};
 
 use super::{

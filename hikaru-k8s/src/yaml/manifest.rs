@@ -3,8 +3,10 @@
 
 use granit_parser::ScalarStyle;
 use hikaru_core::{
-    Container, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, PodList, SETTING_PREFIX,
-    StraySetting, Text, Workload, WorkloadId,
+    Container, Text, Workload, WorkloadId,
+    workload::{
+        Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, PodList, SETTING_PREFIX, StraySetting,
+    },
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -466,7 +468,10 @@ impl<'r> Reader<'r, '_> {
         let Ok(maps) = self.tree.fields(metadata, &what, ["labels", "annotations"]) else {
             return;
         };
-        let places = [hikaru_core::Place::Label, hikaru_core::Place::Annotation];
+        let places = [
+            hikaru_core::workload::Place::Label,
+            hikaru_core::workload::Place::Annotation,
+        ];
         for (place, map) in places.into_iter().zip(maps) {
             let entries = map.map(|map| self.tree.entries(map, &what, stray));
             let entries = entries.and_then(Result::ok).unwrap_or_default();

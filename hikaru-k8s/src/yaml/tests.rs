@@ -2,7 +2,7 @@
 //! said of the rest) and `writes` (the text after an edit). Properties are in `properties`.
 
 use super::*;
-use hikaru_core::{PodList, Workload};
+use hikaru_core::{Workload, workload::PodList};
 
 mod edits;
 mod hostile;

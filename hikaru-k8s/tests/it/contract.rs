@@ -1,12 +1,15 @@
 //! The port's contract, with a folder as its subject.
 
 use async_trait::async_trait;
-use hikaru_core::contract::{Abilities, JobSubject, Subject, run, run_jobs};
 use hikaru_core::port::JobPort;
+use hikaru_core::testing::contract::{Abilities, JobSubject, Subject, run, run_jobs};
 use hikaru_core::{
-    Build, Change, ClusterError, ClusterPort, Found, Freshness, JobName, JobSource, MARK_PREFIX,
-    Mode, Place, PodList, Request, SETTING_PREFIX, Scope, TagFormats, Workload, WorkloadId,
-    Written, plan,
+    Build, Mode, Request, TagFormats, Workload, WorkloadId,
+    jobs::{JobName, JobSource},
+    plan,
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    workload::{MARK_PREFIX, Place, PodList, SETTING_PREFIX},
 };
 use std::fs;
 use std::sync::Arc;

@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use hikaru_core::{ClusterPort as _, JobRequest, JobSource, Mode};
+use hikaru_core::{
+    Mode,
+    jobs::{JobRequest, JobSource},
+    port::ClusterPort as _,
+};
 use hikaru_k8s::Folder;
 
 use super::scene::Scene;

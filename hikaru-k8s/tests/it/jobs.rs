@@ -1,8 +1,9 @@
 //! Jobs in a folder of manifests: written as new files from what was judged, never over others and never elsewhere; found again.
 
 use hikaru_core::{
-    ClusterError, ClusterPort as _, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState,
     Mode,
+    jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState},
+    port::{ClusterError, ClusterPort as _},
 };
 use hikaru_k8s::{Folder, FolderSettings};
 

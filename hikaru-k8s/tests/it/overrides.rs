@@ -1,6 +1,6 @@
 //! Kustomize, Flux and Argo CD decide which image runs: nothing is written that would have no effect, and each place is named.
 
-use hikaru_core::{Mode, Select, TagFormats, Workload};
+use hikaru_core::{Mode, TagFormats, Workload, port::Select};
 
 use super::scene::{Scene, build, deployment, image, lines, outcomes, post};
 
@@ -300,7 +300,7 @@ async fn the_place_is_named_and_a_placeholder_is_seen() {
     assert_eq!(scene.text("base/web.yaml"), placeholder);
     // Read alone it is the same.
     let found = scene.find(Select::Build(build(2))).await.workloads;
-    let read = hikaru_core::ClusterPort::read(&scene.folder(), &found[0].id).await;
+    let read = hikaru_core::port::ClusterPort::read(&scene.folder(), &found[0].id).await;
     assert_eq!(read, Ok(Some(Workload::clone(&found[0]))));
     // Who uses an image: what comes out, not what is written.
     for (image, expected) in [
@@ -309,7 +309,7 @@ async fn the_place_is_named_and_a_placeholder_is_seen() {
         ("web", 0),
     ] {
         let (folder, formats) = (scene.folder(), TagFormats::default());
-        let users = hikaru_core::find(&folder, image, &formats).await;
+        let users = hikaru_core::upgrade::find(&folder, image, &formats).await;
         let users = users.expect("it is read");
         assert_eq!(users.namespaces.len(), expected, "{image}");
     }

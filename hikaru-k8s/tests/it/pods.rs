@@ -1,12 +1,17 @@
 //! What of a pod is upgraded in a folder beside its named containers, and what is said of a workload there.
 
-use hikaru_core::{ClusterPort as _, Mode, Outcome, Request, Select, upgrade};
+use hikaru_core::{
+    Mode, Request,
+    port::{ClusterPort as _, Select},
+    upgrade,
+    upgrade::Outcome,
+};
 use hikaru_k8s::{Folder, FolderSettings};
 
 use super::scene::{Scene, build, deployment, image, lines, outcomes};
 
 /// The warnings on all workloads of a report, in their order.
-fn warnings(report: &hikaru_core::Report) -> Vec<String> {
+fn warnings(report: &hikaru_core::upgrade::Report) -> Vec<String> {
     let entries = report.entries.iter();
     let warnings = entries.flat_map(|reported| reported.entry.warnings.iter());
     warnings.map(ToString::to_string).collect()
@@ -31,9 +36,9 @@ async fn an_image_volume_is_upgraded_with_its_pod() {
     assert_eq!(scene.text("web.yaml"), text.replace(&image(1), &image(2)));
 
     // A mark that somebody wrote is honored, and told by its place.
-    let hash = hikaru_core::Mark::hash_of(
+    let hash = hikaru_core::policy::Mark::hash_of(
         &build(1).repository(),
-        &hikaru_core::Reading::new(Some("acme"), Some("web"), Some("main")),
+        &hikaru_core::image::Reading::new(Some("acme"), Some("web"), Some("main")),
     );
     let marked = format!("branch: main, high-water.hikaru.dev/volume.web: 1.4.0_9_{hash:08x}");
     let text = text.replace("branch: main", &marked);

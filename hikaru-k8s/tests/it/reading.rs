@@ -1,6 +1,10 @@
 //! Which files of a folder are read, and in which order.
 
-use hikaru_core::{ClusterPort as _, IdentityKeys, Select, Workload, WorkloadId};
+use hikaru_core::{
+    Workload, WorkloadId,
+    port::{ClusterPort as _, Select},
+    workload::IdentityKeys,
+};
 use hikaru_k8s::Folder;
 use std::{fs, sync::Arc};
 
@@ -144,7 +148,9 @@ async fn a_folder_that_is_a_symlink_is_a_folder() {
     let scene = Scene::with(&[("../real/web.yaml", &deployment("web", 1))]);
     scene.link("link", "../real");
     let folder = Folder::open(scene.path("link"), IdentityKeys::default()).expect("it opens");
-    let found = folder.find(&hikaru_core::Scope::new(Select::All)).await;
+    let found = folder
+        .find(&hikaru_core::port::Scope::new(Select::All))
+        .await;
     assert_eq!(found.expect("it is read").workloads.len(), 1);
 }
 
@@ -176,7 +182,7 @@ async fn other_labels_can_make_the_identity() {
         ..IdentityKeys::default()
     };
     let folder = Folder::open(scene.path(""), keys).expect("it opens");
-    let scope = hikaru_core::Scope::new(Select::Build(build(2)));
+    let scope = hikaru_core::port::Scope::new(Select::Build(build(2)));
     let found = folder.find(&scope).await.expect("it is read");
     assert_eq!(found.workloads.len(), 1);
 }

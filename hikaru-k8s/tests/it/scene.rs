@@ -1,8 +1,11 @@
 //! A folder of manifests for one test, and what a user does with it.
 
 use hikaru_core::{
-    Build, ClusterPort as _, Fault, Found, IdentityKeys, Mode, Report, Request, Scope, Select,
-    Severity, TagFormats, upgrade,
+    Build, Mode, Request, TagFormats,
+    port::{ClusterPort as _, Fault, Found, Scope, Select, Severity},
+    upgrade,
+    upgrade::Report,
+    workload::IdentityKeys,
 };
 use hikaru_k8s::Folder;
 use std::fs;

@@ -161,7 +161,7 @@ async fn an_object_that_is_not_upgraded_is_named() {
         assert!(report.nothing_matched() && !report.has_failures());
         assert_eq!(lines(&report.faults), line(&of_post), "{text}");
         let (folder, formats) = (scene.folder(), TagFormats::default());
-        let users = hikaru_core::find(&folder, "acme/web", &formats).await;
+        let users = hikaru_core::upgrade::find(&folder, "acme/web", &formats).await;
         let users = users.expect("it is read");
         assert_eq!(lines(&users.faults), line(&of_find), "{text}");
         assert_eq!(scene.text("r.yaml"), text);

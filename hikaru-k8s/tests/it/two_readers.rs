@@ -1,7 +1,11 @@
 //! Texts that another reader could take for something else: kubectl reads YAML 1.1, hikaru reads YAML 1.2. What differs is
 //! refused, and what hikaru writes is the same for both.
 
-use hikaru_core::{ClusterPort as _, JobRequest, JobSource, Mode, Scope, Select};
+use hikaru_core::{
+    Mode,
+    jobs::{JobRequest, JobSource},
+    port::{ClusterPort as _, Scope, Select},
+};
 
 use super::scene::{Scene, build, deployment, lines, outcomes};
 

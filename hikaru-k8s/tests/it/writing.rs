@@ -1,7 +1,11 @@
 //! How files are written: the image's bytes and nothing else, in one step, and never over what
 //! somebody else has written meanwhile.
 
-use hikaru_core::{Change, ClusterError, ClusterPort as _, Mode, Request, Scope, Select, plan};
+use hikaru_core::{
+    Mode, Request, plan,
+    policy::Change,
+    port::{ClusterError, ClusterPort as _, Scope, Select},
+};
 use hikaru_k8s::Folder;
 use std::collections::BTreeSet;
 use std::fs;
@@ -77,9 +81,9 @@ async fn only_the_images_change() {
         "branch: main",
         "branch: main, high-water.hikaru.dev/web: 1.4.0_9_b4e0c6a5",
     );
-    let hash = hikaru_core::Mark::hash_of(
+    let hash = hikaru_core::policy::Mark::hash_of(
         &build(1).repository(),
-        &hikaru_core::Reading::new(Some("acme"), Some("web"), Some("main")),
+        &hikaru_core::image::Reading::new(Some("acme"), Some("web"), Some("main")),
     );
     scene.file(
         "crlf.yaml",
@@ -197,7 +201,7 @@ async fn what_changed_between_reading_and_writing_is_judged_again() {
         deployment("relabeled", 1).replace("branch: main", "branch: dev"),
     );
 
-    let report = hikaru_core::apply(
+    let report = hikaru_core::upgrade::apply(
         &folder,
         &hikaru_k8s::SystemClock::default(),
         plan,

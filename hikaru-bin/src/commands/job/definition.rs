@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use hikaru_core::JobSource;
+use hikaru_core::jobs::JobSource;
 use hikaru_http::wire::job::{LONGEST_DEFINITION, definition};
 
 /// Reads a definition; `-` is standard input.

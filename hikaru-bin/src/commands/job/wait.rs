@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort, JobCreated, JobState, JobStatus};
+use hikaru_core::{
+    jobs::{JobCreated, JobState, JobStatus},
+    port::{ClusterError, ClusterPort},
+};
 use hikaru_http::wire::Patience;
 use tokio::time::sleep;
 
@@ -82,8 +85,10 @@ mod tests {
 
     use async_trait::async_trait;
     use hikaru_core::{
-        Change, ContainerTrouble, Found, Freshness, JobName, Mode, Scope, Workload, WorkloadId,
-        Written,
+        Mode, Workload, WorkloadId,
+        jobs::{ContainerTrouble, JobName},
+        policy::Change,
+        port::{Found, Freshness, Scope, Written},
     };
 
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Stderr};
 
-use hikaru_core::Escaped;
+use hikaru_core::text::Escaped;
 use tracing_subscriber::{
     field::MakeExt as _,
     fmt::{

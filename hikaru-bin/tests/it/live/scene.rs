@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hikaru_core::{Reference, TagFormats};
+use hikaru_core::{TagFormats, image::Reference};
 use serde_json::Value;
 use xtask::{AuditEvent, Cluster, ClusterOptions};
 

@@ -17,7 +17,7 @@ use crate::{Text, text::excerpt::Excerpt};
 /// | `s` | slug: the commit |
 ///
 /// ```
-/// use hikaru_core::{BuildTag, TagFormat};
+/// use hikaru_core::{image::{BuildTag, TagFormat}};
 /// assert_eq!(TagFormat::default().to_string(), "owner_repo_branch_version_build_commit");
 ///
 /// let format: TagFormat = "b_miv_p_c".parse()?;
@@ -26,7 +26,7 @@ use crate::{Text, text::excerpt::Excerpt};
 ///
 /// let error = "o_r_b_c_s".parse::<TagFormat>().unwrap_err();
 /// assert!(error.to_string().contains("expected a version"));
-/// # Ok::<(), hikaru_core::FormatError>(())
+/// # Ok::<(), hikaru_core::image::FormatError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagFormat {
@@ -251,7 +251,7 @@ fn check_version(left: &[Segment], right: &[Segment]) -> Result<(), Option<Box<s
 /// // The first format's error is told.
 /// let error = formats.read("latest").unwrap_err();
 /// assert!(error.to_string().contains("expected 6 or more segments"));
-/// # Ok::<(), hikaru_core::FormatError>(())
+/// # Ok::<(), hikaru_core::image::FormatError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagFormats(Arc<[TagFormat]>);

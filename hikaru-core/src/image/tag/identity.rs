@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Segment, TagError};
-use crate::{text::escape::Escaped, text::excerpt::Excerpt};
+use crate::text::{escape::Escaped, excerpt::Excerpt};
 
 /// The longest value of a label, in bytes (Kubernetes).
 pub(crate) const LABEL_LONGEST: usize = 63;
@@ -59,7 +59,7 @@ impl fmt::Display for IdentityFields {
 /// when it is made, and no more.
 ///
 /// ```
-/// use hikaru_core::Reading;
+/// use hikaru_core::image::Reading;
 /// let reading = Reading::new(Some("acme"), Some("web.git"), None);
 /// assert_eq!(reading.repo, Some("web"));
 /// assert_eq!(reading.to_string(), "owner acme, repo web");
@@ -124,14 +124,14 @@ pub(crate) fn without_git(repo: &str) -> &str {
 /// The identity text of a tag, and which fields it is made of.
 ///
 /// ```
-/// use hikaru_core::{BuildTag, Reading, TagFormat};
+/// use hikaru_core::{image::{BuildTag, Reading, TagFormat}};
 /// let tag = BuildTag::parse("acme_corp_web_main_1.4.0_7_none", &TagFormat::default())?;
 /// let identity = tag.identity();
 /// assert_eq!(identity.as_str(), "acme_corp_web_main");
 /// // The labels of a workload decide which reading is meant.
 /// assert!(identity.names(&Reading::new(Some("acme_corp"), Some("web"), Some("main"))));
 /// assert!(!identity.names(&Reading::new(Some("acme_corp"), Some("web"), Some("dev"))));
-/// # Ok::<(), hikaru_core::TagError>(())
+/// # Ok::<(), hikaru_core::image::TagError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'t> {
@@ -213,11 +213,11 @@ impl<'t> Identity<'t> {
     /// identity is well-formed all the same.
     ///
     /// ```
-    /// use hikaru_core::{BuildTag, TagFormat};
+    /// use hikaru_core::{image::{BuildTag, TagFormat}};
     /// let tag = format!("acme_web_{}_1.4.0_7_none", "x".repeat(64));
     /// let tag = BuildTag::parse(&tag, &TagFormat::default())?;
     /// assert!(tag.identity().too_long().is_some());
-    /// # Ok::<(), hikaru_core::TagError>(())
+    /// # Ok::<(), hikaru_core::image::TagError>(())
     /// ```
     pub fn too_long(&self) -> Option<TooLong> {
         if self.text.len() <= LABEL_LONGEST {
@@ -311,11 +311,11 @@ fn is_cut(bytes: &[u8], at: usize) -> bool {
 /// The readings of an identity: see [`BuildTag::readings`](super::BuildTag::readings).
 ///
 /// ```
-/// use hikaru_core::{BuildTag, TagFormat};
+/// use hikaru_core::{image::{BuildTag, TagFormat}};
 /// let tag = BuildTag::parse("a_b_c_d_1.4.0_7_none", &TagFormat::default())?;
 /// let branches: Vec<_> = tag.readings().filter_map(|reading| reading.branch).collect();
 /// assert_eq!(branches, ["c_d", "d", "d"]);
-/// # Ok::<(), hikaru_core::TagError>(())
+/// # Ok::<(), hikaru_core::image::TagError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Readings<'t> {

@@ -12,15 +12,14 @@ use futures_util::{
 use super::{Subject, threads};
 use crate::{
     Text,
-    image::build::Build,
-    image::tag::TagFormats,
-    policy::change::Change,
-    policy::{Force, Request, plan},
+    image::{build::Build, tag::TagFormats},
+    policy::{Force, Request, change::Change, plan},
     port::{ClusterError, Mode, Scope, Select},
-    upgrade::report::Outcome,
-    upgrade::upgrade,
-    workload::container::{Container, PodList},
-    workload::{IdentityLabels, Place, Setting, Workload, WorkloadId},
+    upgrade::{report::Outcome, upgrade},
+    workload::{
+        IdentityLabels, Place, Setting, Workload, WorkloadId,
+        container::{Container, PodList},
+    },
 };
 
 type Check = for<'a> fn(&'a dyn Subject) -> BoxFuture<'a, Result<(), String>>;

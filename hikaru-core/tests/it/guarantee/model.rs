@@ -2,7 +2,7 @@
 //! under test (`world.rs`); the oracle here knows images by the ranks that `scene.rs` gives them, and nothing of the
 //! code's own order.
 
-use hikaru_core::{Code, Workload};
+use hikaru_core::{Workload, policy::Code};
 use stateright::{Model, Property};
 
 use super::{

@@ -10,9 +10,12 @@ use std::{
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
-    Attempts, Build, Change, ClusterError, ClusterPort as _, Code, Container, Force,
-    IdentityLabels, MemoryCluster, Mode, Outcome, Place, Request, Setting, Step, TagFormats,
-    Workload, WorkloadId, Written, plan,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, plan,
+    policy::{Change, Code, Force},
+    port::{ClusterError, ClusterPort as _, Written},
+    testing::MemoryCluster,
+    upgrade::{Attempts, Outcome, Step},
+    workload::{Place, Setting},
 };
 
 use super::scene::{Fault, Hand, IMAGES, Scene};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hikaru_core::{JobSource, MockClusterPort};
+use hikaru_core::{jobs::JobSource, testing::MockClusterPort};
 use hikaru_http::{Authentication, Limits, Serving, Token, Tokens};
 
 use super::{DEFINITION, JSON, YAML, created, mocked};

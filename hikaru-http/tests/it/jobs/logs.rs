@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::{JobLog, MockClusterPort};
+use hikaru_core::{jobs::JobLog, testing::MockClusterPort};
 use hikaru_http::{Authentication, Limits};
 use tokio::time::timeout;
 

@@ -11,8 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobName, JobRequest, JobState,
-    JobStatus, Mode, Scope, Workload, WorkloadId, Written,
+    Mode, Workload, WorkloadId,
+    jobs::{JobCreated, JobName, JobRequest, JobState, JobStatus},
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
 };
 use hikaru_http::{Authentication, Limits};
 use tokio::{sync::Semaphore, time::timeout};

@@ -1,6 +1,6 @@
 //! What a failed request means to the rules: the API server's refusals and broken connections as errors of the port.
 
-use hikaru_core::{ClusterError, Mode};
+use hikaru_core::{Mode, port::ClusterError};
 use http::StatusCode;
 use kube::core::Status;
 

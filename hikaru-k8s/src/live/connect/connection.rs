@@ -168,7 +168,7 @@ impl Connection {
         credentials.read()?;
         let mut config = plain(url);
         let home = std::fs::read_to_string(root.join("namespace")).unwrap_or_default();
-        if hikaru_core::check_namespace(home.trim()).is_ok() {
+        if hikaru_core::workload::check_namespace(home.trim()).is_ok() {
             home.trim().clone_into(&mut config.default_namespace);
         }
         Ok(Some(Self {

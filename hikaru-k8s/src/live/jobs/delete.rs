@@ -1,6 +1,6 @@
 //! The deletion of a Job, and whether its answer is about that Job.
 
-use hikaru_core::{ClusterError, JobName};
+use hikaru_core::{jobs::JobName, port::ClusterError};
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,7 +1,10 @@
 //! Lists of Jobs and of their pods. One item that cannot be read is a fault; the others go on. The bounds are those of
 //! every other list.
 
-use hikaru_core::{ClusterError, Fault, JobList, JobStatus};
+use hikaru_core::{
+    jobs::{JobList, JobStatus},
+    port::{ClusterError, Fault},
+};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 
 use super::collection;
@@ -22,7 +25,7 @@ impl LiveCluster {
         &self,
         namespace: &str,
     ) -> Result<JobList, ClusterError> {
-        hikaru_core::check_namespace(namespace)
+        hikaru_core::workload::check_namespace(namespace)
             .map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
         let mut pages = Pages::new(
@@ -75,5 +78,5 @@ impl LiveCluster {
 }
 
 fn fault(place: String, why: String) -> Fault {
-    Fault::new(hikaru_core::Severity::Failure, place, why)
+    Fault::new(hikaru_core::port::Severity::Failure, place, why)
 }

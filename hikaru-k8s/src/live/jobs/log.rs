@@ -1,6 +1,9 @@
 //! The logs of a Job's containers, bounded one by one and together.
 
-use hikaru_core::{ClusterError, JobLog, JobName, port::JobPort};
+use hikaru_core::{
+    jobs::{JobLog, JobName},
+    port::{ClusterError, JobPort},
+};
 use http::Method;
 
 use crate::{

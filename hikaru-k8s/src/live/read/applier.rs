@@ -1,7 +1,7 @@
 //! Which manager applies a workload's containers by server-side apply, according to `metadata.managedFields`. An entry that changed
 //! the image in another way says nothing about what its manager will do next, so it is ignored, except for Argo CD's.
 
-use hikaru_core::{Owner, Text};
+use hikaru_core::{Text, workload::Owner};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 

@@ -59,7 +59,7 @@ fn plural(kind: &Kind, read: Resources<'_>) -> Result<Text, RequestError> {
     match named {
         None => Err(missing("no kind")),
         Some(resource) if !resource.namespaced => Err(missing("no namespaced kind")),
-        Some(resource) if hikaru_core::check_namespace(&resource.name).is_err() => {
+        Some(resource) if hikaru_core::workload::check_namespace(&resource.name).is_err() => {
             Err(missing("no collection with a usable name of the kind"))
         }
         Some(resource) => Ok(resource.name.into()),

@@ -4,7 +4,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
-use hikaru_core::{ClusterError, Fault, Found, IdentityKeys, Scope, Severity, Text, Workload};
+use hikaru_core::{
+    Text, Workload,
+    port::{ClusterError, Fault, Found, Scope, Severity},
+    workload::IdentityKeys,
+};
 use http::StatusCode;
 
 use crate::kind::Kind;

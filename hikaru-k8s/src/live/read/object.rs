@@ -4,8 +4,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use hikaru_core::{
-    AdapterNote, Build, Fault, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place,
-    Reference, SETTING_PREFIX, Scope, Select, Setting, Severity, Text, Workload, WorkloadId,
+    Build, Text, Workload, WorkloadId,
+    image::Reference,
+    port::{Fault, Scope, Select, Severity},
+    workload::{
+        AdapterNote, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, SETTING_PREFIX,
+        Setting,
+    },
 };
 use serde::{
     Deserialize, Deserializer,

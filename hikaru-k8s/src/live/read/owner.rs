@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hikaru_core::Owner;
+use hikaru_core::workload::Owner;
 use serde::Deserialize;
 
 /// `app:group/Kind:namespace/name`, on every object that Argo CD tracks by annotation (its default from version 3 on).

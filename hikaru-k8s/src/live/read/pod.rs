@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use hikaru_core::{Container, LAST_UPGRADE, Place, PodList, SETTING_PREFIX, StraySetting, Text};
+use hikaru_core::{
+    Container, Text,
+    workload::{LAST_UPGRADE, Place, PodList, SETTING_PREFIX, StraySetting},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},

@@ -1,7 +1,7 @@
 //! How far a rollout is, in the terms of `kubectl rollout status`, from spec and status of each kind, and what keeps one from
 //! beginning.
 
-use hikaru_core::{Hindrance, Progress};
+use hikaru_core::workload::{Hindrance, Progress};
 use serde::Deserialize;
 
 use crate::{hindrances::SpecFacts, kind::Rollout};

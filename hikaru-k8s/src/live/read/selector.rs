@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use hikaru_core::{Build, IdentityKeys, Segment};
+use hikaru_core::{Build, image::Segment, workload::IdentityKeys};
 
 /// The longest selector that is put into a URL, in bytes. Proxies take lines of 8 KB; escaping triples some of it.
 const LONGEST: usize = 2_500;

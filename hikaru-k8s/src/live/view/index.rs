@@ -8,8 +8,10 @@ use std::{
 };
 
 use hikaru_core::{
-    Build, Change, ClusterError, Fault, Found, Freshness, IdentityFields, Scope, Select, Severity,
-    Text, Workload, WorkloadId,
+    Build, Text, Workload, WorkloadId,
+    image::IdentityFields,
+    policy::Change,
+    port::{ClusterError, Fault, Found, Freshness, Scope, Select, Severity},
 };
 
 use crate::{kind::Kind, live::read::object::Malformed};

@@ -7,7 +7,11 @@ use std::{
     time::Instant,
 };
 
-use hikaru_core::{ClusterError, ClusterPort as _, Found, Scope, Text, WorkloadName};
+use hikaru_core::{
+    Text,
+    port::{ClusterError, ClusterPort as _, Found, Scope},
+    workload::WorkloadName,
+};
 use tokio::sync::OnceCell;
 
 use crate::live::{LiveCluster, clock::now};

@@ -12,8 +12,11 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, JobCreated, JobList, JobLog, JobName,
-    JobRequest, JobStatus, Mode, Scope, Select, Text, Workload, WorkloadId, WorkloadName, Written,
+    Mode, Text, Workload, WorkloadId,
+    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    workload::WorkloadName,
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
 

@@ -4,8 +4,13 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use hikaru_core::{
-    CHANGE_CAUSE, Change, Container, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, PodList,
-    Progress, Reference, SETTING_PREFIX, SETTINGS, Text,
+    Container, Text,
+    image::Reference,
+    policy::{Change, SETTINGS},
+    workload::{
+        CHANGE_CAUSE, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, PodList, Progress,
+        SETTING_PREFIX,
+    },
 };
 use jiff::Timestamp;
 use serde::Serialize;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use hikaru_core::{
-    ClusterError, Escaped, Mode, Text, Workload, WorkloadId, WorkloadName, mark_key, marked_name,
+    Mode, Text, Workload, WorkloadId,
+    port::ClusterError,
+    text::Escaped,
+    workload::{WorkloadName, mark_key, marked_name},
 };
 use tokio::time::sleep;
 

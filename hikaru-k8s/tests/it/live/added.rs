@@ -1,6 +1,6 @@
 //! Kinds that users add, on the real control plane: a CustomResourceDefinition of the shape of Argo's Rollout.
 
-use hikaru_core::{Outcome, Severity, WorkloadName};
+use hikaru_core::{port::Severity, upgrade::Outcome, workload::WorkloadName};
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use serde_json::{Value, json};
 use xtask::Cluster;
@@ -146,7 +146,7 @@ async fn a_kind_that_is_added_is_upgraded_like_the_others() {
         codes = post().await;
     }
     assert_eq!(codes, ["held"]);
-    let removed = hikaru_core::ClusterPort::unhold(&watched, &name, None).await;
+    let removed = hikaru_core::port::ClusterPort::unhold(&watched, &name, None).await;
     assert_eq!(removed.map(|marks| marks.len()), Ok(1));
     assert_eq!(post().await, ["upgrade"]);
 }
@@ -191,7 +191,8 @@ async fn a_container_without_a_name_is_upgraded_marked_and_let_go() {
     let name: WorkloadName = format!("{namespace}/rollout/hello")
         .parse()
         .expect("a name");
-    let removed = hikaru_core::ClusterPort::unhold(&live, &name, Some("containers[0]".into()));
+    let removed =
+        hikaru_core::port::ClusterPort::unhold(&live, &name, Some("containers[0]".into()));
     let removed = removed.await.expect("the mark");
     assert_eq!(&*removed[0].0, "containers[0]");
 }

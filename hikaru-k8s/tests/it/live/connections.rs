@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use hikaru_core::{ClusterError, ClusterPort as _, Outcome, Scope, Select, WorkloadId};
+use hikaru_core::{
+    WorkloadId,
+    port::{ClusterError, ClusterPort as _, Scope, Select},
+    upgrade::Outcome,
+};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};
 use serde_json::{Value, json};
 use xtask::Cluster;

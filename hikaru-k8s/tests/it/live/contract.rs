@@ -7,9 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    ClusterPort, JobName, JobSource, Scope, Select, Workload, WorkloadId,
-    contract::{Abilities, JobSubject, Subject, run, run_jobs},
-    port::JobPort,
+    Workload, WorkloadId,
+    jobs::{JobName, JobSource},
+    port::{ClusterPort, JobPort, Scope, Select},
+    testing::contract::{Abilities, JobSubject, Subject, run, run_jobs},
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use xtask::Cluster;

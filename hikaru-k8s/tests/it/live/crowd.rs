@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    ClusterError, ClusterPort as _, Freshness, Mode, Outcome, Scope, Select, upgrade,
+    Mode,
+    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select},
+    upgrade,
+    upgrade::Outcome,
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use xtask::{Cluster, ClusterOptions, Component};

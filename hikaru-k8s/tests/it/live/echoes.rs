@@ -3,7 +3,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use hikaru_core::{ClusterPort as _, Mode, Scope, Select, upgrade};
+use hikaru_core::{
+    Mode,
+    port::{ClusterPort as _, Scope, Select},
+    upgrade,
+};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};
 use serde_json::json;
 
@@ -38,7 +42,7 @@ async fn said(cluster: &LiveCluster) -> String {
     let all = Scope::new(Select::All);
     let found = cluster.find(&all).await.map(|found| found.faults);
     let read = cluster.read(&id("web")).await.map(drop);
-    let job = hikaru_core::JobName::new("shop", "migrate").expect("a name");
+    let job = hikaru_core::jobs::JobName::new("shop", "migrate").expect("a name");
     let job = cluster.job(&job).await.map(drop);
     let upgraded = upgrade(
         cluster,

@@ -7,7 +7,12 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hikaru_core::{ClusterPort as _, Mode, Outcome, Scope, Select, Severity, plan, upgrade};
+use hikaru_core::{
+    Mode, plan,
+    port::{ClusterPort as _, Scope, Select, Severity},
+    upgrade,
+    upgrade::Outcome,
+};
 use hikaru_k8s::{LiveCluster, LiveSettings};
 use serde_json::{Value, json};
 

@@ -10,7 +10,9 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    ClusterError, ClusterPort as _, JobName, JobPolicy, JobRequest, JobSource, JobState, Mode,
+    Mode,
+    jobs::{JobName, JobPolicy, JobRequest, JobSource, JobState},
+    port::{ClusterError, ClusterPort as _},
 };
 use hikaru_k8s::{LiveCluster, LiveSettings};
 use serde_json::{Value, json};

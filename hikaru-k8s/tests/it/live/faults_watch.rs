@@ -11,7 +11,9 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    ClusterError, ClusterPort as _, Freshness, Mode, Scope, Select, Severity, upgrade,
+    Mode,
+    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select, Severity},
+    upgrade,
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use serde_json::{Value, json};

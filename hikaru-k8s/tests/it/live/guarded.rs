@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort, Found, Freshness, Mode, Outcome, Scope, Select, Workload,
-    WorkloadId, Written, upgrade,
+    Mode, Workload, WorkloadId,
+    policy::Change,
+    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    upgrade,
+    upgrade::Outcome,
 };
 use hikaru_k8s::LiveCluster;
 use serde_json::{Value, json};
@@ -184,7 +187,7 @@ async fn post_while(
     namespace: &str,
     before: Option<u64>,
     acts: &[&[&str]],
-) -> hikaru_core::Report {
+) -> hikaru_core::upgrade::Report {
     let port = Between {
         port: live,
         done: AtomicBool::new(false),

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use hikaru_core::{
-    ClusterError, ClusterPort as _, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState,
     Mode,
+    jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState},
+    port::{ClusterError, ClusterPort as _},
 };
 use hikaru_k8s::{LiveCluster, LiveSettings};
 use serde_json::{Value, json};

@@ -6,8 +6,11 @@ use std::{
 };
 
 use hikaru_core::{
-    Build, ClusterPort, IdentityKeys, MARK_PREFIX, Mode, Place, PodList, Report, Request,
-    SETTING_PREFIX, TagFormats, Workload, WorkloadId, upgrade,
+    Build, Mode, Request, TagFormats, Workload, WorkloadId,
+    port::ClusterPort,
+    upgrade,
+    upgrade::Report,
+    workload::{IdentityKeys, MARK_PREFIX, Place, PodList, SETTING_PREFIX},
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
 use serde_json::{Map, Value, json};

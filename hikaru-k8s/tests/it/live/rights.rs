@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use hikaru_core::{ClusterError, ClusterPort as _, Freshness, Outcome, Scope, Select, Severity};
+use hikaru_core::{
+    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select, Severity},
+    upgrade::Outcome,
+};
 use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
 };
@@ -103,10 +106,10 @@ async fn what_is_forbidden_is_named_and_the_others_go_on() {
     let mut only = rig::request(2, &namespace);
     let name = format!("{namespace}/deployment/web");
     only.workloads = vec![name.parse().expect("a name")];
-    let planned = hikaru_core::candidates(&live, only).await;
+    let planned = hikaru_core::upgrade::candidates(&live, only).await;
     assert_eq!(planned.expect("an answer").faults, []);
     let request = rig::request(2, "kube-system");
-    let other = hikaru_core::candidates(&live, request).await;
+    let other = hikaru_core::upgrade::candidates(&live, request).await;
     assert!(
         matches!(other, Err(ClusterError::Forbidden(_))),
         "{other:?}"
@@ -122,7 +125,7 @@ async fn a_view_of_one_namespace_needs_no_other_rights() {
     let live = account_with(&namespace, &ALL, &VERBS, settings).await;
     // Without a view it asks in that namespace alone, too.
     let build = rig::request(2, &namespace).build;
-    let planned = hikaru_core::candidates(&live, hikaru_core::Request::new(build.clone()));
+    let planned = hikaru_core::upgrade::candidates(&live, hikaru_core::Request::new(build.clone()));
     assert_eq!(planned.await.expect("an answer").entries.len(), 1);
     let watched = WatchedCluster::start(live, WatchSettings::default());
     watched.synced().await;

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    Change, ClusterError, ClusterPort as _, Mode, Outcome, Scope, Select, Severity, Written,
-    candidates, plan, upgrade,
+    Mode, plan,
+    policy::Change,
+    port::{ClusterError, ClusterPort as _, Scope, Select, Severity, Written},
+    upgrade,
+    upgrade::{Outcome, candidates},
 };
 use serde_json::{Value, json};
 

@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::future::join_all;
 use hikaru_core::{
-    ClusterError, ClusterPort as _, Freshness, Mode, Outcome, Scope, Select, Severity, upgrade,
+    Mode,
+    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select, Severity},
+    upgrade,
+    upgrade::Outcome,
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
 use serde_json::json;

@@ -10,7 +10,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use hikaru_core::{Build, IdentityKeys, Mark, Reading, Reference, Request, TagFormats, WorkloadId};
+use hikaru_core::{
+    Build, Request, TagFormats, WorkloadId,
+    image::{Reading, Reference},
+    policy::Mark,
+    workload::IdentityKeys,
+};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
 use serde_json::{Value, json};
 use tokio::{

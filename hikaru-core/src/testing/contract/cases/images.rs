@@ -4,7 +4,10 @@
 use super::{
     ClusterError, Container, Force, Mode, Outcome, Request, Select, Stage, build, image, plan, same,
 };
-use crate::{image::build::Build, image::tag::TagFormats, policy::Code};
+use crate::{
+    image::{build::Build, tag::TagFormats},
+    policy::Code,
+};
 
 impl Stage<'_> {
     /// A workload that is labeled so is not left behind in silence because its image is no reference.

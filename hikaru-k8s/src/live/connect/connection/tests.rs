@@ -330,7 +330,7 @@ async fn a_plugin_for_credentials_that_fails_shows_no_secret() {
         let machine = Machine::new().file(".kube/config", &kubeconfig("a", &plugin(script)));
         let connection = machine.choose().await.expect("a connection");
         let settings = crate::LiveSettings::new(
-            hikaru_core::IdentityKeys::default(),
+            hikaru_core::workload::IdentityKeys::default(),
             std::sync::Arc::new(std::time::SystemTime::now),
         );
         let error = crate::LiveCluster::new(&connection, settings).await;

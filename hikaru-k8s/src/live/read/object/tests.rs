@@ -1,6 +1,9 @@
 //! What is read of objects, and what is said of those that cannot be.
 
-use hikaru_core::{Container, IdentityLabels, Owner, PodList, Progress, StraySetting, TagFormats};
+use hikaru_core::{
+    Container, IdentityLabels, TagFormats,
+    workload::{Owner, PodList, Progress, StraySetting},
+};
 use serde_json::{Value, json};
 
 use super::*;

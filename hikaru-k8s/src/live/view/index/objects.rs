@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use hikaru_core::{Reference, Workload, WorkloadId};
+use hikaru_core::{Workload, WorkloadId, image::Reference};
 
 use super::{SourceNumber, StateNumber, texts::SharedTexts};
 use crate::live::read::object::Malformed;

@@ -301,8 +301,8 @@ type Difference<'d> = &'d dyn Fn(&mut Workload);
 #[test]
 fn a_written_change_shows_only_in_the_state_that_it_was_judged_on() {
     let opted_out = |workload: &mut Workload| {
-        let place = hikaru_core::Place::Annotation;
-        let setting = hikaru_core::Setting::new(place, "upgrade", "manual");
+        let place = hikaru_core::workload::Place::Annotation;
+        let setting = hikaru_core::workload::Setting::new(place, "upgrade", "manual");
         workload.settings = vec![setting];
     };
     let relabeled =
@@ -331,7 +331,7 @@ fn a_written_change_shows_only_in_the_state_that_it_was_judged_on() {
             (known, read)
         }) {
             let mut request = Request::new(build(&image(2)));
-            request.force = hikaru_core::Force::ALL;
+            request.force = hikaru_core::policy::Force::ALL;
             let plan = plan(request, [read]);
             let Some(change) = plan.entries.into_iter().find_map(|entry| entry.change) else {
                 // It was read as one that the build is not meant for.
@@ -349,7 +349,7 @@ fn a_written_change_shows_only_in_the_state_that_it_was_judged_on() {
     let plan = plan(Request::new(build(&image(2))), [workload("a", 1)]);
     let change = plan.entries[0].change.clone().expect("a change");
     let mut busy = workload("a", 1);
-    let mut progress = hikaru_core::Progress::default();
+    let mut progress = hikaru_core::workload::Progress::default();
     progress.current = 3;
     busy.progress = Some(progress);
     put(&mut index, busy);

@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use hikaru_core::{
-    Build, Container, IdentityLabels, Request, Setting, TagFormats, Workload, WorkloadId, plan,
+    Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
+    workload::Setting,
 };
 
 use serde_json::{Value, json};

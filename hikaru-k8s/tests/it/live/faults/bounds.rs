@@ -1,6 +1,9 @@
 //! Answers without end: nothing is waited for or kept for ever. And one bad object among good ones.
 
-use hikaru_core::{ClusterError, ClusterPort as _, Mode, Scope, Select, Severity, plan};
+use hikaru_core::{
+    Mode, plan,
+    port::{ClusterError, ClusterPort as _, Scope, Select, Severity},
+};
 use serde_json::json;
 
 use super::{

@@ -1,6 +1,6 @@
 //! The faults of docs/faults.md that are the same for every operation, as data: what is answered, and what is said of it.
 
-use hikaru_core::Severity;
+use hikaru_core::port::Severity;
 use serde_json::json;
 
 use super::super::stub::{Step, status};

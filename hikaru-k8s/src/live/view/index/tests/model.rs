@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hikaru_core::{AdapterNote, Owner, Place, PodList, Progress, Setting};
+use hikaru_core::workload::{AdapterNote, Owner, Place, PodList, Progress, Setting};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
