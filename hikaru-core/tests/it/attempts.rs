@@ -54,8 +54,20 @@ fn after_a_lost_answer_image_mark_and_uid_tell_whose_write_it_was() {
         w.containers[0].image = POSTED.into();
         w.containers[0].mark = Some(MARK.into());
     };
+    let written_and_relabeled: Meanwhile = |w| {
+        w.containers[0].image = POSTED.into();
+        w.containers[0].mark = Some(MARK.into());
+        w.labels = IdentityLabels::new("acme", "web", "dev");
+    };
+    let relabeled: Meanwhile = |w| w.labels = IdentityLabels::new("acme", "web", "dev");
     for (what, meanwhile, expected) in [
         ("our write", written, Outcome::Upgraded),
+        (
+            "our write, and a relabel after it",
+            written_and_relabeled,
+            Outcome::Upgraded,
+        ),
+        ("no write, a relabel", relabeled, Outcome::Withdrawn),
         (
             "a person's, who leaves no mark",
             same_image,

@@ -128,3 +128,22 @@ fn a_change_of_another_container_holds_beside_an_overridden_one() {
     both.containers[1].overridden.clear();
     assert!(!change.holds_for(&both));
 }
+
+#[test]
+fn the_warning_of_two_builds_names_the_image_that_comes_out() {
+    let older = "acme/web:acme_web_main_1.4.0_6_0123abcd";
+    let comes_out = "acme/web:acme_web_main_1.3.0_1_0123abcd";
+    let mut workload = workload(older, Vec::new());
+    let mut job = Container::new("job", older);
+    job.overridden = vec![at("k:3:3", comes_out)];
+    workload.containers.push(job);
+    let plan = plan(Request::new(build()), [workload]);
+    let warnings: Vec<String> = plan.entries[0]
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expected =
+        format!("two builds in one pod: the posted one in web, while job stays on {comes_out}");
+    assert_eq!(warnings, [expected]);
+}
