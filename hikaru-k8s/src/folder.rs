@@ -380,8 +380,8 @@ impl Inner {
         };
         let documents = read::documents(&text, &self.terms, &|_| true, &mut first, &mut |_, _| {});
         let mut same_name: Vec<Workload> = documents
-            .iter()
-            .flat_map(|document| &document.objects)
+            .into_iter()
+            .flat_map(|document| document.objects)
             .map(|object| read::workload(file, object))
             .filter(|now| names_same(&now.id, id))
             .collect();

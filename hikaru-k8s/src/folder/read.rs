@@ -59,8 +59,8 @@ pub(super) fn documents(
 }
 
 /// The workload of an object, with the file and its place in it as its origin.
-pub(super) fn workload(file: &str, object: &Object) -> Workload {
-    let mut workload = object.workload.clone();
+pub(super) fn workload(file: &str, object: Object) -> Workload {
+    let mut workload = object.workload;
     workload.id.origin = Some(Text::from(format!("{file}#{}", object.place)));
     workload
 }
@@ -108,7 +108,7 @@ impl Reader<'_> {
             }
         };
         let read = documents(&text, self.terms, &|_| true, &mut odd, &mut see);
-        for object in read.iter().flat_map(|document| &document.objects) {
+        for object in read.into_iter().flat_map(|document| document.objects) {
             let mut workload = workload(file, object);
             self.overrides.apply(&manifest.path, &mut workload);
             if self.scope.admits(&workload) {
@@ -170,7 +170,7 @@ impl Reader<'_> {
 
     /// Says of an object that is looked for why it is not upgraded.
     fn not_upgraded(&self, file: &str, other: &OtherKind) -> Option<Fault> {
-        let workload = workload(file, &other.object);
+        let workload = workload(file, other.object.clone());
         let labeled = workload.labels.reading().is_some();
         let has = match &self.scope.select {
             Select::Build(build) if build.is_meant_for(&workload.labels) => {
