@@ -263,12 +263,12 @@ async fn who_may_run_what_holds_in_a_folder_too() {
     settings.jobs.namespaces = Some(vec!["shop".into()]);
     let folder = Folder::open(scene.path(""), settings).expect("it opens");
     let refused = folder.run_job(&request(JOB), Mode::Commit).await;
-    let Err(ClusterError::Forbidden(words)) = refused else {
+    let Err(ClusterError::JobRefused(rule)) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(
-        words,
-        "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace default: expected shop"
+        rule.to_string(),
+        "no Jobs of the namespace default are allowed: expected shop"
     );
     // Looked at it is the same.
     let elsewhere: JobName = "default/migrate".parse().expect("a name");
@@ -277,7 +277,7 @@ async fn who_may_run_what_holds_in_a_folder_too() {
         folder.job(&elsewhere).await.map(drop),
         folder.delete_job(&elsewhere).await,
     ] {
-        assert_eq!(refused, Err(ClusterError::Forbidden(words.clone())));
+        assert_eq!(refused, Err(ClusterError::JobRefused(rule.clone())));
     }
     assert_eq!(folder.jobs("shop").await, Ok(JobList::default()));
 }

@@ -306,30 +306,35 @@ async fn what_our_rules_refuse_never_reaches_the_server() {
     let live = live(&[&namespace]).await;
     let sound = job("name: a", "i:1", "");
     for (yaml, into, rule) in [
-        (sound.clone(), "kube-system", "HIKARU_JOB_NAMESPACES"),
+        (
+            sound.clone(),
+            "kube-system",
+            "no Jobs of the namespace kube-system are allowed",
+        ),
         (
             sound.replace(
                 "restartPolicy",
                 "serviceAccountName: admin\n      restartPolicy",
             ),
             &namespace,
-            "HIKARU_JOB_SERVICE_ACCOUNTS",
+            "the Job runs as the ServiceAccount admin: expected default",
         ),
         (
             sound.replace("restartPolicy", "hostNetwork: yes\n      restartPolicy"),
             &namespace,
-            "HIKARU_JOB_PRIVILEGED",
+            "allowed only in privileged Jobs",
         ),
     ] {
-        let Err(ClusterError::Forbidden(words)) =
+        let Err(ClusterError::JobRefused(refused)) =
             live.run_job(&request(&yaml, into), Mode::Commit).await
         else {
             panic!("it was created: {yaml}");
         };
+        let words = refused.to_string();
         assert!(words.contains(rule), "{words}");
     }
     let other: JobName = "kube-system/a".parse().expect("a name");
-    let forbidden = |error: &ClusterError| matches!(error, ClusterError::Forbidden(_));
+    let forbidden = |error: &ClusterError| matches!(error, ClusterError::JobRefused(_));
     assert!(live.jobs("kube-system").await.is_err_and(|e| forbidden(&e)));
     assert!(live.job(&other).await.is_err_and(|e| forbidden(&e)));
     assert!(live.delete_job(&other).await.is_err_and(|e| forbidden(&e)));

@@ -12,6 +12,7 @@ fn source(file: &str) -> &'static str {
         "faults.rs" => include_str!("../faults.rs"),
         "faults/bounds.rs" => include_str!("bounds.rs"),
         "faults_jobs.rs" => include_str!("../faults_jobs.rs"),
+        "faults_jobs/lists.rs" => include_str!("../faults_jobs/lists.rs"),
         "faults_watch.rs" => include_str!("../faults_watch.rs"),
         "scripted.rs" => include_str!("../scripted.rs"),
         "scripted_watch.rs" => include_str!("../scripted_watch.rs"),
