@@ -1,4 +1,4 @@
-//! Jobs: what is to run, who may run what, and what a user asks of them, over any [`JobPort`](crate::port::JobPort).
+//! Jobs: what is to run, who may run what, and what a user asks of them, over any [`JobPort`].
 
 use std::{fmt, sync::Arc};
 

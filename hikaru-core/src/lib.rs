@@ -92,6 +92,16 @@
 //!
 //! The examples `decide` (decide only) and `own_port` (decide and act on a port of one's own) are whole programs.
 //! hikaru-k8s has adapters for a live cluster and for a folder of manifests.
+//!
+//! [`Attempts`]: upgrade::Attempts
+//! [`BuildTag`]: image::BuildTag
+//! [`Change`]: policy::Change
+//! [`ClusterPort`]: port::ClusterPort
+//! [`Code`]: policy::Code
+//! [`Precedence`]: image::Precedence
+//! [`Reference`]: image::Reference
+//! [`Verdict`]: policy::Verdict
+//! [`Version`]: image::Version
 
 pub mod caller;
 pub mod image;

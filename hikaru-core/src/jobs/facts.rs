@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Text;
 
-/// A field of a Job's pods that is allowed only where [`JobPolicy::privileged`] is set: the Pod Security standard
+/// A field of a Job's pods that is allowed only where [`JobPolicy::privileged`](crate::jobs::JobPolicy::privileged) is set: the Pod Security standard
 /// *baseline* forbids it, or a rule of hikaru does. docs/job-rules.md lists the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JobDemand {

@@ -36,7 +36,7 @@ pub enum Mode {
 /// implementation.
 ///
 /// - [`upgrade`](crate::upgrade()), [`candidates`](crate::upgrade::candidates) and [`find`](crate::upgrade::find()) call `freshness`, then `find`
-///   ([`Select::Build`]; [`Select::Repository`]; [`Select::Near`] when nothing matched, which may be *unsupported*).
+///   ([`Select::Build`](crate::port::Select::Build); [`Select::Repository`](crate::port::Select::Repository); [`Select::Near`](crate::port::Select::Near) when nothing matched, which may be *unsupported*).
 /// - `write_all` is called with all changes of a post, and again with those of workloads that were refused, after `read` said
 ///   how they are now.
 /// - After [`ClusterError::Lost`] a workload is written again, at most [`LOST_WRITES`](crate::upgrade::LOST_WRITES) times, with a pause
@@ -102,7 +102,7 @@ pub trait ClusterPort: Send + Sync {
     /// The workloads that the scope admits. May come from a view that is a moment old.
     ///
     /// # Errors
-    /// When nothing can be said at all. What only hides some objects is a [`Fault`].
+    /// When nothing can be said at all. What only hides some objects is a [`Fault`](crate::port::Fault).
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError>;
 
     /// One workload as it is now, never from a view. `None`: it is not there.
