@@ -11,8 +11,8 @@ use super::{
 };
 use crate::port::{ClusterError, Mode};
 
-/// How long a Job that is replaced may take to be gone: its pods have 30 s to end by default. And how long the creation of the new
-/// one is repeated then, while the cluster cannot be reached.
+/// The limit of each of two waits: until the Job that is replaced is gone (its pods have 30 s to end by default), and for repeating
+/// the creation of the new one while the cluster cannot be reached.
 const GONE: Duration = Duration::from_secs(90);
 
 /// What is known of a Job that is replaced.
@@ -24,9 +24,9 @@ enum OldJob {
     Unknown,
     /// The cluster has accepted the deletion; the Job or its pods are still there.
     Deleting,
-    /// The cluster has accepted the deletion, and the Job is gone.
+    /// It is gone after a deletion that the cluster had accepted.
     Deleted,
-    /// It is gone; another may have deleted it.
+    /// It is gone, and no deletion of ours was confirmed.
     Gone,
 }
 
@@ -78,7 +78,7 @@ impl Jobs {
         let mut turn = 0;
         loop {
             match self.port.create(job, mode).await {
-                // It is known not to be created.
+                // Nothing was created, so it can be tried again.
                 Err(ClusterError::Unavailable { .. }) if self.clock.elapsed() < end => {}
                 created => return created.map_err(|error| not_created(name, old, error)),
             }

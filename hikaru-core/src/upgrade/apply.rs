@@ -11,10 +11,9 @@ use crate::{
     port::{Clock, ClusterPort, Fault, Mode, Severity, workloads::IN_FLIGHT},
 };
 
-/// Carries out a plan. Each write tests all that its verdict read; a refused one is read and judged again, and stops
-/// when the verdict is no longer *upgrade*. A lost answer is found out by reading; where that fails, too, the outcome is
-/// [`Outcome::Unknown`]. One workload's failure does not stop
-/// the others.
+/// Carries out a plan. Each write tests all that its verdict read. Where it is refused because that has changed, the workload is
+/// read and judged again, until it is written or its verdict is no longer *upgrade*. What became of a lost answer is found out by
+/// reading; where that fails, too, the outcome is [`Outcome::Unknown`]. One workload's failure does not stop the others.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {

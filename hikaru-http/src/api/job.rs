@@ -1,5 +1,6 @@
 //! The calls about Jobs: a definition is read, a Job created and perhaps waited for; Jobs are listed, told, deleted, their logs
-//! handed out. Which Jobs are allowed and what a definition says is decided behind the port.
+//! handed out. Which Jobs are allowed is decided in
+//! hikaru-core; what a definition says is read by the adapter.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -183,8 +184,8 @@ enum Definition {
     CronJob(JobName, Result<(), Box<Refusal>>),
 }
 
-/// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one and creating the
-/// next. Before that nothing has begun, and afterwards the call only waits: both end with the client.
+/// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one Job and creating the next. Reading
+/// the body and waiting for the end of the Job do end with the client.
 async fn create(
     api: Arc<Api>,
     mut line: Box<AccessLog>,

@@ -22,8 +22,8 @@ const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
 /// task has been dropped; without the sleep the next failure to accept would close another connection for the same client.
 const CLOSING: Duration = Duration::from_millis(10);
 
-/// When nothing was to be accepted for so long, no client is left that connected before the drain: the kernel knows of
-/// connections that the runtime has not been told of yet.
+/// After the drain has begun, accepting ends when no connection has come for this long. The kernel may still hand over clients that
+/// connected before.
 const SETTLED: Duration = Duration::from_millis(10);
 
 /// Accepts connections until the drain, and survives whatever accepting fails with.

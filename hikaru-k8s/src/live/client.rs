@@ -43,7 +43,7 @@ const OBJECT: usize = 8 << 20;
 /// The longest page that is read, in bytes. A longer one can be asked for in smaller pages.
 const PAGE: usize = 2 * OBJECT;
 
-/// The longest log of one container that is read, in bytes. That is what is asked for.
+/// The longest log of one container that is read, in bytes. The request asks for no more.
 pub(super) const LOG: usize = 1 << 20;
 
 /// How much of a refusal is read, in bytes.
@@ -101,6 +101,7 @@ impl ApiClient {
         deadline: Duration,
     ) -> Result<Self, ConnectionError> {
         Ok(Self {
+            // Less than the deadline, so that the error says that the server has never answered.
             transport: Transport::new(connection, deadline * 7 / 10).await?,
             permits: Arc::new(Semaphore::new(in_flight.max(1))),
             deadline,

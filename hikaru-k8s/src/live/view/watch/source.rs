@@ -43,8 +43,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The pause after a list or a watch that failed: the first one, and the longest one.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
 
-/// The longest pause before everything is listed anew because a watch cannot go on. A list is heavy, but one that is older than a
-/// heartbeat is out of date.
+/// The longest pause before everything is listed anew because a watch cannot go on. A list is heavy, but the view counts as out of
+/// date when it is older than a heartbeat.
 const LATEST_LIST: Duration = Duration::from_secs(16);
 
 /// The longest Retry-After that is waited for.
@@ -54,7 +54,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 const REOPEN: Duration = Duration::from_secs(30);
 
 /// How many seconds a watch runs that has to catch up. The API server sends a bookmark about a second before the end of a
-/// watch, but none in one of two seconds.
+/// watch; a watch of two seconds gets none, so three are the fewest.
 const CATCHING_UP: u64 = 3;
 
 /// After this many watches that ended without having caught up everything is listed anew.
@@ -88,8 +88,8 @@ enum Proof {
     Known,
     /// Events may have been missed.
     Unknown,
-    /// It is when the watch has reached this version, which was the cluster's at that time; so many watches have ended
-    /// without that.
+    /// The view is up to date as of `at` once the watch reaches `version`, which was the cluster's at that time. `ended` counts
+    /// the watches that ended before they reached it.
     Reach {
         version: u64,
         at: Instant,
@@ -99,7 +99,7 @@ enum Proof {
 
 /// Why a watch has ended.
 enum WatchEnd {
-    /// It ran as long as it should: it goes on from where it was.
+    /// The server or a proxy closed it without an error: it goes on from where it was.
     Ended,
     /// It cannot go on from there: all is listed anew.
     Relist(String),
@@ -334,7 +334,7 @@ impl Source {
         match (&end, &mut cursor.proof) {
             (WatchEnd::Ended, Proof::Known) if lasted + EARLY >= asked => {
                 (self.relist, self.logged) = (BACKOFF[0], None);
-                self.alive(now());
+                self.confirm_up_to_date(now());
             }
             // A proxy has ended it, or it is not a watch at all.
             (WatchEnd::Ended, proof @ Proof::Known) => *proof = Proof::Unknown,
@@ -350,20 +350,20 @@ impl Source {
         end
     }
 
-    /// The source is known to be up to date as of a time.
-    fn alive(&mut self, at: Instant) {
+    /// Notes that the source was up to date at a time.
+    fn confirm_up_to_date(&mut self, at: Instant) {
         self.backoff = BACKOFF[0];
         self.view.change(|index| index.confirmed(self.number, at));
         self.view.news.notify_waiters();
     }
 
-    /// The watch has told everything up to its version.
-    fn reached(&mut self, cursor: &mut Cursor) {
+    /// Notes how far the watch has come. The source is up to date once that is the version to be reached.
+    fn note_progress(&mut self, cursor: &mut Cursor) {
         match cursor.proof {
-            Proof::Known => self.alive(now()),
+            Proof::Known => self.confirm_up_to_date(now()),
             Proof::Reach { version, at, .. } if number(&cursor.version) >= Some(version) => {
                 cursor.proof = Proof::Known;
-                self.alive(at);
+                self.confirm_up_to_date(at);
             }
             Proof::Reach { .. } | Proof::Unknown => {}
         }
@@ -413,7 +413,7 @@ impl Source {
                 }
                 _ => continue,
             }
-            self.reached(cursor);
+            self.note_progress(cursor);
         }
     }
 
