@@ -69,9 +69,9 @@
 //! it can be written to exactly that state or not at all. [`upgrade()`] does the whole of it over a [`ClusterPort`]: find,
 //! plan, write, and where somebody was faster, read and judge again.
 //!
-//! The port has four methods of its own to implement; [`ClusterPort`] has the smallest one as its example. Feature `testing`
-//! brings `MemoryCluster`, one for tests, `MockClusterPort`, a mock for expectations on calls, and `contract`, the suite
-//! that says whether an adapter of yours keeps what the guarantee needs. Without async code, drive [`Attempts`] step by
+//! [`ClusterPort`] has four methods to implement, and the smallest port as its example; [`JobPort`](port::JobPort) is the port to
+//! Jobs. Feature `testing` brings clusters in memory, mocks for expectations on calls, a clock that stands still, and `contract`, the
+//! suite that says whether an adapter of yours keeps what the guarantee needs. Without async code, drive [`Attempts`] step by
 //! step.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! Image references: the grammar of distribution/reference with Docker's normalization, read into a view on the text.
 //!
-//! What a tag means is not known here: see [`crate::tag`].
+//! What a tag means is not known here: see [`crate::image::tag`].
 //!
 //! ```text
 //! reference = name [ ":" tag ] [ "@" digest ]

@@ -38,7 +38,7 @@ impl Jobs {
     ) -> Result<JobStatus, ClusterError> {
         let JobCreated { name, uid, .. } = created;
         self.policy.check_namespace(name.namespace())?;
-        let end = self.clock.elapsed() + within;
+        let end = self.clock.elapsed().saturating_add(within);
         // A Job that fails for its deadline takes its pods with it: what they said before is its reason.
         let mut troubles = Vec::new();
         let mut last: Option<JobStatus> = None;

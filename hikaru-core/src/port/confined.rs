@@ -21,7 +21,7 @@ use crate::{
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
-/// use std::{sync::Arc, time::Duration};
+/// use std::sync::Arc;
 /// use hikaru_core::{Workload, WorkloadId, port::{ClusterError, ClusterPort, Confined, Scope, Select},
 ///     testing::MemoryCluster};
 /// let cluster = MemoryCluster::default();
@@ -123,7 +123,7 @@ impl ClusterPort for Confined {
         if changes.iter().all(|change| outside(change).is_none()) {
             return self.cluster.write_all(changes, mode).await;
         }
-        // Nothing that was found inside is outside: it is not worth a batch.
+        // `upgrade` writes only what `find` gave, so this is for other callers, and may be slow.
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
             answers.push(self.write(change, mode).await);

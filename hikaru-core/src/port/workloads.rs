@@ -18,8 +18,8 @@ use crate::{
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
-/// How many writes of one post are in flight at once, where an adapter does not do otherwise: a post of many workloads leaves
-/// room for others.
+/// How many writes, or readings, of one post are in flight at once, where an adapter does not do otherwise: a post of many
+/// workloads leaves room for others.
 pub(crate) const IN_FLIGHT: usize = 32;
 
 /// Whether a write is kept.

@@ -66,6 +66,12 @@ impl MemoryJobs {
     }
 }
 
+/// A Job as its object tells: what its containers are troubled by stands in its pods.
+fn bare(mut job: JobStatus) -> JobStatus {
+    job.troubles.clear();
+    job
+}
+
 #[async_trait]
 impl JobPort for MemoryJobs {
     async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
@@ -130,9 +136,7 @@ impl JobPort for MemoryJobs {
     async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         let state = self.state();
         let job = state.jobs.get(name).ok_or(ClusterError::NotFound)?;
-        let mut bare = job.clone();
-        bare.troubles.clear();
-        Ok(bare)
+        Ok(bare(job.clone()))
     }
 
     async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
@@ -140,7 +144,7 @@ impl JobPort for MemoryJobs {
         let here = state.jobs.values();
         let here = here.filter(|job| **job.name.namespace() == *namespace);
         Ok(JobList {
-            jobs: here.cloned().collect(),
+            jobs: here.cloned().map(bare).collect(),
             faults: Vec::new(),
         })
     }

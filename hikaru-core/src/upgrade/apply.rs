@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     policy::{Plan, change::Change},
-    port::{Clock, ClusterPort, Fault, Mode, Severity, workloads::IN_FLIGHT},
+    port::{Clock, ClusterError, ClusterPort, Fault, Mode, Severity, workloads::IN_FLIGHT},
 };
 
 /// Carries out a plan. Each write tests all that its verdict read. Where it is refused because that has changed, the workload is
 /// read and judged again, until it is written or its verdict is no longer *upgrade*. What became of a lost answer is found out by
-/// reading; where that fails, too, the outcome is [`Outcome::Unknown`]. One workload's failure does not stop the others.
+/// reading; where that fails, too, the outcome is [`Outcome::Unknown`]. One workload's failure does not stop the others. All that can be
+/// written is written in one batch, and what was refused is read when the whole batch has its answers.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -41,7 +42,7 @@ pub async fn apply(port: &dyn ClusterPort, clock: &dyn Clock, plan: Plan, mode: 
             .into_iter()
             .partition(|attempts| matches!(attempts.step(), Step::Done));
         done.extend(ended.into_iter().map(Attempts::finish));
-        // Those that have to wait do not keep the others.
+        // Those that have to wait do not keep the others; when only they are left, they wait together, for the longest pause.
         let (mut now, mut later): (Vec<_>, Vec<_>) = going
             .into_iter()
             .partition(|attempts| attempts.pause().is_zero());
@@ -84,9 +85,11 @@ async fn advance(port: &dyn ClusterPort, under_way: &mut [Attempts], mode: Mode)
         }
     }
     if !changes.is_empty() {
-        let answers = port.write_all(&changes, mode).await;
-        for (attempts, answer) in writing.into_iter().zip(answers) {
-            attempts.written(answer);
+        let mut answers = port.write_all(&changes, mode).await.into_iter();
+        for attempts in writing {
+            // A port that gives too few answers has perhaps written the rest.
+            let lost = || ClusterError::Lost("the cluster gave no answer".to_owned());
+            attempts.written(answers.next().unwrap_or_else(|| Err(lost())));
         }
     }
     let reads: Vec<_> = reading
@@ -94,7 +97,7 @@ async fn advance(port: &dyn ClusterPort, under_way: &mut [Attempts], mode: Mode)
         .map(|attempts| read(port, attempts))
         .collect();
     stream::iter(reads)
-        .buffered(IN_FLIGHT)
+        .buffer_unordered(IN_FLIGHT)
         .collect::<()>()
         .await;
 }

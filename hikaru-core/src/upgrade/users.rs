@@ -59,7 +59,6 @@ pub enum FindError {
 /// cluster.put(web);
 /// let users = find(&cluster, "acme/web", &TagFormats::default()).await.unwrap();
 /// assert!(users.namespaces["shop"].contains("web"));
-/// # let _ = Build::parse;
 /// # }).unwrap();
 /// ```
 pub async fn find(

@@ -215,6 +215,23 @@ async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
     assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
 }
 
+#[tokio::test]
+async fn a_write_without_an_answer_is_read_before_it_is_repeated() {
+    let mut port = MockClusterPort::new();
+    port.expect_freshness().return_const(Freshness::Fresh);
+    port.expect_find()
+        .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
+    port.expect_write_all()
+        .times(LOST_WRITES)
+        .returning(|_, _| Vec::new());
+    port.expect_read()
+        .times(LOST_WRITES)
+        .returning(|_| Ok(Some(web(1))));
+    let report = post(&port, 2).await;
+    let error = ClusterError::Lost("the cluster gave no answer".into());
+    assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
+}
+
 /// Who may read one namespace asks there, and then everywhere for what nearly matches, which he may not.
 #[tokio::test]
 async fn near_misses_that_cannot_be_read_do_not_hide_that_nothing_matched() {

@@ -39,6 +39,10 @@ enum Fault {
     NoWrite,
     /// A dry run is kept.
     DryRunKept,
+    /// The answers to a batch stand in another order.
+    AnswersReversed,
+    /// The last answer to a batch is not given.
+    AnswerMissing,
     /// It looks first and writes later.
     Race,
     /// All marks are removed, whatever container is named.
@@ -74,6 +78,8 @@ impl Faulty {
             Fault::NoMark
             | Fault::NoWrite
             | Fault::DryRunKept
+            | Fault::AnswersReversed
+            | Fault::AnswerMissing
             | Fault::Race
             | Fault::UnholdsAll => {}
         }
@@ -127,6 +133,22 @@ impl ClusterPort for Faulty {
         }
         Ok(Written::default())
     }
+    async fn write_all(
+        &self,
+        changes: &[Change],
+        mode: Mode,
+    ) -> Vec<Result<Written, ClusterError>> {
+        let mut answers = Vec::new();
+        for change in changes {
+            answers.push(self.write(change, mode).await);
+        }
+        match self.fault {
+            Fault::AnswersReversed => answers.reverse(),
+            Fault::AnswerMissing => answers.truncate(changes.len().saturating_sub(1)),
+            _ => {}
+        }
+        answers
+    }
 }
 
 #[async_trait]
@@ -165,6 +187,14 @@ async fn planted_faults_are_found() {
         (Fault::NoMark, "marks_never_go_down"),
         (Fault::NoWrite, "posts_in_any_order_end_at_the_highest"),
         (Fault::DryRunKept, "a_dry_run_tests_and_keeps_nothing"),
+        (
+            Fault::AnswersReversed,
+            "a_batch_has_an_answer_for_each_change_in_its_place",
+        ),
+        (
+            Fault::AnswerMissing,
+            "a_batch_has_an_answer_for_each_change_in_its_place",
+        ),
         (Fault::Race, "posts_on_threads_end_at_the_highest"),
         (
             Fault::UnholdsAll,

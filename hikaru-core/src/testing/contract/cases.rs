@@ -1,5 +1,6 @@
 //! The clauses of the contract, one function each. They work on workloads of their own, in the subject's namespace.
 
+mod batches;
 mod images;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ clauses![
     writes_several_containers_at_once,
     an_image_volume_is_upgraded_as_a_container_is,
     a_dry_run_tests_and_keeps_nothing,
+    a_batch_has_an_answer_for_each_change_in_its_place,
     refuses_a_changed_image,
     refuses_a_changed_mark,
     refuses_a_new_setting,
@@ -186,8 +188,7 @@ impl<'a> Stage<'a> {
         same("image", Self::image_of(&now, "web"), Some(&*image(n)))
     }
 
-    /// Judges build 2 against build 1, lets a person edit, and expects the write to be refused and the person's state
-    /// to stand.
+    /// Judges build 2 against build 1, lets a person edit, and expects a refused write and the person's state.
     async fn refuses(
         &self,
         before: impl FnOnce(&mut Workload),
