@@ -49,8 +49,9 @@ const WRITERS: usize = 16;
 
 /// Calls that read at once. Each reads with some threads of its own, so more would only take more memory.
 const READING: usize = 2;
-/// Posts that write at once: each writes with some threads of its own.
-const WRITING: usize = 1;
+/// Posts that write at once: each writes with some threads of its own. With one alone, a file that another program has locked would
+/// hold up every other post.
+const WRITING: usize = 2;
 
 /// A folder of Kubernetes manifests as a cluster.
 ///
@@ -338,10 +339,10 @@ impl Inner {
         let files: Vec<(&str, Vec<usize>)> = files.into_iter().collect();
         let written = in_threads(WRITERS.min(files.len()), &files, |(file, indices)| {
             let changes: Vec<&Change> = indices.iter().map(|index| &changes[*index]).collect();
-            match self.resolve(file) {
+            answers_or_lost(changes.len(), || match self.resolve(file) {
                 Ok(path) => write::write(&path, file, &self.terms, &changes, mode),
                 Err(error) => vec![Err(error); changes.len()],
-            }
+            })
         });
         for ((_, indices), written) in files.iter().zip(written) {
             for (index, answer) in indices.iter().zip(written) {
@@ -382,7 +383,7 @@ impl Inner {
         let mut same_name: Vec<Workload> = documents
             .into_iter()
             .flat_map(|document| document.objects)
-            .map(|object| read::workload(file, object))
+            .map(|object| read::workload(file, &object.place, object.workload))
             .filter(|now| names_same(&now.id, id))
             .collect();
         let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
@@ -505,6 +506,15 @@ fn lost() -> ClusterError {
     ClusterError::Lost("the write broke off".to_owned())
 }
 
+/// The answers to the changes of one file. If the work panics, they are lost; the answers of the other files are not.
+fn answers_or_lost<T: Clone>(
+    count: usize,
+    work: impl FnOnce() -> Vec<Result<T, ClusterError>>,
+) -> Vec<Result<T, ClusterError>> {
+    let answers = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    answers.unwrap_or_else(|_| vec![Err(lost()); count])
+}
+
 /// Runs work on files on one of the runtime's blocking threads, or in this thread where there is no runtime, when there is a
 /// permit. `None`: it panicked, or the runtime is shutting down.
 async fn blocking<T: Send + 'static>(
@@ -527,6 +537,19 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
     use futures_util::{FutureExt as _, future::join_all};
+
+    #[test]
+    fn a_file_whose_writing_panics_loses_its_own_answers_alone() {
+        let files = [1, 2, 3];
+        let answers = in_threads(2, &files, |file| {
+            answers_or_lost(2, || match file {
+                2 => panic!("planted"),
+                file => vec![Ok(*file), Ok(*file)],
+            })
+        });
+        let lost = || vec![Err(lost()); 2];
+        assert_eq!(answers, [vec![Ok(1), Ok(1)], lost(), vec![Ok(3), Ok(3)]]);
+    }
 
     #[tokio::test]
     async fn no_more_work_at_once_than_there_are_permits() {

@@ -14,7 +14,7 @@ use super::overrides::Overrides;
 use super::severity::Concern;
 use super::text::{self, Unreadable, place};
 use super::walk::Manifest;
-use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Terms};
+use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Place, Terms};
 
 /// Most faults of one file that are told one by one: a file of 16 MiB can have a million.
 const FAULTS: usize = 100;
@@ -59,9 +59,8 @@ pub(super) fn documents(
 }
 
 /// The workload of an object, with the file and its place in it as its origin.
-pub(super) fn workload(file: &str, object: Object) -> Workload {
-    let mut workload = object.workload;
-    workload.id.origin = Some(Text::from(format!("{file}#{}", object.place)));
+pub(super) fn workload(file: &str, place: &Place, mut workload: Workload) -> Workload {
+    workload.id.origin = Some(Text::from(format!("{file}#{place}")));
     workload
 }
 
@@ -109,7 +108,7 @@ impl Reader<'_> {
         };
         let read = documents(&text, self.terms, &|_| true, &mut odd, &mut see);
         for object in read.into_iter().flat_map(|document| document.objects) {
-            let mut workload = workload(file, object);
+            let mut workload = workload(file, &object.place, object.workload);
             self.overrides.apply(&manifest.path, &mut workload);
             if self.scope.admits(&workload) {
                 workloads.push(Arc::new(workload));
@@ -170,7 +169,7 @@ impl Reader<'_> {
 
     /// Says of an object that is looked for why it is not upgraded.
     fn not_upgraded(&self, file: &str, other: &OtherKind) -> Option<Fault> {
-        let workload = workload(file, other.object.clone());
+        let workload = workload(file, &other.object.place, other.object.workload.clone());
         let labeled = workload.labels.reading().is_some();
         let has = match &self.scope.select {
             Select::Build(build) if build.is_meant_for(&workload.labels) => {

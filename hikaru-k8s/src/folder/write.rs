@@ -165,7 +165,7 @@ fn plan<'o>(
     object: &'o Object,
     change: &'o Change,
 ) -> Result<Vec<Edit<'o>>, ClusterError> {
-    let mut now = read::workload(file, object.clone());
+    let mut now = read::workload(file, &object.place, object.workload.clone());
     // What other files decide was looked at when it was judged; this writes one file, and tests that.
     for container in &mut now.containers {
         if let Some(judged) = change.judged().container(&container.name) {

@@ -377,6 +377,34 @@ async fn a_write_waits_for_the_lock_of_another_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_locked_file_does_not_hold_up_a_post_to_another_file() {
+    let scene = Scene::with(&[
+        ("a.yaml", &deployment("a", 1)),
+        ("b.yaml", &deployment("b", 1)),
+    ]);
+    let folder = scene.folder();
+    let post = |name: &str| {
+        let folder = folder.clone();
+        let mut request = Request::new(build(2));
+        let name = format!("default/deployment/{name}");
+        request.workloads = vec![name.parse().expect("a name")];
+        async move {
+            let clock = hikaru_k8s::SystemClock::default();
+            hikaru_core::upgrade(&folder, &clock, request, Mode::Commit).await
+        }
+    };
+    let locked = fs::File::open(scene.path("a.yaml")).expect("there");
+    locked.lock().expect("a lock");
+    let waits = tokio::spawn(post("a"));
+    let report = post("b").await.expect("a report");
+    assert_eq!(outcomes(&report), ["b.yaml#1 b upgrade"]);
+    assert_eq!(scene.text("a.yaml"), deployment("a", 1));
+    locked.unlock().expect("unlocked");
+    let report = waits.await.expect("it ends").expect("a report");
+    assert_eq!(outcomes(&report), ["a.yaml#1 a upgrade"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_workloads_in_one_file_are_not_written_one_by_one() {
     let text: String = (0..1_000)
         .map(|n| format!("{}---\n", deployment(&format!("web-{n}"), 1)))
