@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cluster")]
 mod added;
+mod batches;
 #[cfg(feature = "cluster")]
 mod connections;
 #[cfg(feature = "cluster")]

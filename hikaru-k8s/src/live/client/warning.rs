@@ -1,4 +1,4 @@
-//! What a server warns of beside a good answer: its `Warning` headers (RFC 7234, 5.5). Whom it is told is said elsewhere.
+//! What a server warns of beside a good answer: its `Warning` headers (RFC 7234, 5.5).
 
 use hikaru_core::Text;
 use http::{HeaderMap, header};

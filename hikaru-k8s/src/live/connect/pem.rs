@@ -1,5 +1,5 @@
-//! Certificates and keys in PEM: as text, as base64 of it, or in a file that is read whenever it is asked for. What is
-//! done with them is said in `tls`.
+//! Certificates and keys in PEM: as text, as base64 of it, or in a file that is read whenever it is asked for. They
+//! are checked and used in `credentials`.
 
 use std::{
     fmt, fs,

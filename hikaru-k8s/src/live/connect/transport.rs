@@ -1,9 +1,11 @@
 //! Sends requests with the credentials of a connection, and keeps those current. Everything that stands in files (certificates,
 //! keys, tokens) is read again every ten seconds, and at once when the server refuses our credentials; a plugin for credentials is
 //! run again before they expire and when they are refused. If something has changed, all starts anew with it, the pool of sockets
-//! too, and a request that was refused is sent once more. What cannot be read, or does not fit together yet, changes nothing.
+//! too, and a request that was refused is sent once more. A part that cannot be read, or a certificate whose key does not fit yet,
+//! stays as it was.
 //!
-//! TLS and the header with credentials are kube's; its defaults are not: see `client`.
+//! TLS and the header with credentials are kube's. Its other defaults (no time limit for reading, silent retries) are not used:
+//! limits and retries are in `client`.
 
 use std::{
     error::Error,
@@ -255,32 +257,27 @@ impl Inner {
         if is_fresh() {
             return;
         }
-        let taken = match self.credentials.read() {
-            Ok(of) if of == made.of => Ok(None),
-            Ok(of) => {
-                let other = make(&self.config, &of, self.plugin.as_ref(), &self.secrets).await;
-                other.map(|other| Some((other, of)))
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match taken {
-            Ok(None) => made.complaint = None,
-            Ok(Some((other, of))) => {
-                tracing::info!("the credentials that are in the files now are used");
-                self.install(other);
-                made.of = of;
-                made.complaint = None;
-            }
-            Err(reason) => {
-                if made.complaint.as_ref() != Some(&reason) {
-                    tracing::warn!(
-                        reason,
-                        "credentials in files cannot be used: the old ones are used on"
-                    );
+        let (of, fault) = self.credentials.read_again(&made.of);
+        let mut complaint = fault.map(|error| error.to_string());
+        if of != made.of {
+            match make(&self.config, &of, self.plugin.as_ref(), &self.secrets).await {
+                Ok(other) => {
+                    tracing::info!("the credentials that are in the files now are used");
+                    self.install(other);
+                    made.of = of;
                 }
-                made.complaint = Some(reason);
+                Err(reason) => complaint = Some(reason),
             }
         }
+        if let Some(reason) = &complaint
+            && made.complaint.as_ref() != Some(reason)
+        {
+            tracing::warn!(
+                reason,
+                "credentials in files cannot be used: the old ones are used on"
+            );
+        }
+        made.complaint = complaint;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

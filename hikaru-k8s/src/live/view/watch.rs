@@ -1,5 +1,5 @@
 //! A live cluster that is watched: `find` answers from the index; reading and writing one workload always ask the API server. How
-//! the index is fed, and when it is up to date, is in `source`.
+//! the index is fed is in `source`; when it is up to date is decided in `index`.
 
 use std::{
     fmt,

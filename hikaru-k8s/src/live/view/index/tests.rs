@@ -83,6 +83,7 @@ fn it_is_fresh_when_each_source_was_listed_and_is_confirmed() {
         index.freshness(after(31)),
         Freshness::Stale { .. }
     ));
+    assert_eq!(index.age(after(31)), Duration::from_secs(31));
     index.confirmed(DEPLOYMENTS, after(20));
     assert_eq!(index.freshness(after(31)), Freshness::Fresh);
     // A new list confirms nothing before it is complete.
@@ -91,6 +92,7 @@ fn it_is_fresh_when_each_source_was_listed_and_is_confirmed() {
         index.freshness(after(51)),
         Freshness::Stale { .. }
     ));
+    assert_eq!(index.age(after(51)), Duration::from_secs(31));
     index.end_list(DEPLOYMENTS, after(51));
     assert_eq!(index.freshness(after(51)), Freshness::Fresh);
 }
