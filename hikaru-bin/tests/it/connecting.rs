@@ -25,7 +25,11 @@ fn check(code: i32, variables: &[(&str, &str)], tells: &[&str]) -> Ran {
 
 #[track_caller]
 fn ends(command: &mut Command) -> Ran {
+    let begun = Instant::now();
     let ran = run(command);
+    // Far more than a busy machine needs, and far less than a command that waits for an answer.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
     let Ran { out, err, .. } = &ran;
     assert!(!out.contains(SECRET) && !err.contains(SECRET), "{out}{err}");
     ran

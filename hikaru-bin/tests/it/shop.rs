@@ -446,9 +446,18 @@ fn a_result_that_cannot_be_written_is_no_success() {
         .write(true)
         .open("/dev/full")
         .expect("/dev/full");
-    run(command(&["candidates", NEW, "--manifests", &shop]).stdout(full))
-        .exits(1)
-        .tells(&["the result cannot be written: No space left"]);
+    run(command(&["candidates", NEW, "--manifests", &shop])
+        .stdout(full.try_clone().expect("/dev/full")))
+    .exits(1)
+    .tells(&["the result cannot be written: No space left"]);
+    let json = ["candidates", NEW, "--manifests", &shop, "--output", "json"];
+    let output = command(&json).stdout(full).output().expect("hikaru runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("the result cannot be written: No space left"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(1));
     // A reader who goes away early is fine.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
