@@ -12,7 +12,7 @@ pub struct Caller {
     pub rights: Rights,
 }
 
-/// What a caller may do.
+/// What a caller may do. Nothing asks for it yet: a caller that is recognized may do everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rights {

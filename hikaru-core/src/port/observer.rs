@@ -1,4 +1,4 @@
-//! The port to whoever wants to know what hikaru does: logs and figures now, notifications and histories later.
+//! The port for subscribers: they are told what hikaru does. Logs and figures subscribe now, notifications and histories later.
 
 use super::{error::ClusterError, workloads::Mode};
 use crate::{

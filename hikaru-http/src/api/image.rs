@@ -1,4 +1,5 @@
-//! The calls that read the cluster: who uses an image, and what a post of it would do. What posts it is in `upgrade`.
+//! The calls that read the cluster: who uses an image, and what a post of it would do; and what they share with `upgrade`, which
+//! posts it.
 
 use std::{sync::Arc, time::Duration};
 

@@ -26,8 +26,10 @@ pub(super) async fn run(
 ) -> Answer {
     let deadline = line.started + api.limits.answer;
     let (id, unread) = (line.id.clone(), line.unread);
+    // Begun before the task is polled for the first time, so that a drain waits for it from now on.
+    let under_way = api.life.begin();
     let task = tokio::spawn(async move {
-        let _under_way = api.life.begin();
+        let _under_way = under_way;
         let outcome = AssertUnwindSafe(work(&mut line)).catch_unwind();
         tokio::select! {
             biased;

@@ -1,6 +1,5 @@
 //! The calls about Jobs: a definition is read, a Job created and perhaps waited for; Jobs are listed, told, deleted, their logs
-//! handed out. Which Jobs are allowed is decided in
-//! hikaru-core; what a definition says is read by the adapter.
+//! handed out. Which Jobs are allowed is decided in hikaru-core; what a definition says is read by the adapter.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -184,7 +183,7 @@ enum Definition {
     CronJob(JobName, Result<(), Box<Refusal>>),
 }
 
-/// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one Job and creating the next. Reading
+/// Creates a Job in a task of its own (not by `in_task`, as the wait for its end follows here): a client that hangs up does not stop it between deleting one Job and creating the next. Reading
 /// the body and waiting for the end of the Job do end with the client.
 async fn create(
     api: Arc<Api>,
@@ -221,8 +220,9 @@ async fn create(
     let id = line.id.clone();
     let mut task = tokio::spawn({
         let (api, mut line) = (api.clone(), line);
+        let under_way = api.life.begin();
         async move {
-            let _under_way = api.life.begin();
+            let _under_way = under_way;
             let work = AssertUnwindSafe(api.cluster.run_job(&request, mode)).catch_unwind();
             let created = tokio::select! {
                 created = work => created.map_err(|_| internal()),
