@@ -11,7 +11,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod wait;
 
-pub use definition::{JobCreated, JobDefinition, JobRequest, JobSource};
+pub use definition::{JobCreated, JobDefinition, JobNaming, JobRequest, JobSource};
 pub use facts::{JobDemand, JobFacts};
 pub use name::JobName;
 pub use policy::{JobPolicy, JudgedJob};

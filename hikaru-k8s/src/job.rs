@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hikaru_core::{
     Text,
-    jobs::{JobDefinition, JobFacts, JobName},
+    jobs::{JobDefinition, JobFacts, JobName, JobNaming},
     port::ClusterError,
     workload::check_namespace,
 };
@@ -156,7 +156,7 @@ impl Definition {
         Ok(Self { object, facts })
     }
 
-    /// Puts a definition that names no namespace into one.
+    /// Puts a definition that names no namespace into one. Gives the namespace.
     ///
     /// # Errors
     /// The caller and the definition name different namespaces, or the caller's is not a valid namespace name.
@@ -164,22 +164,21 @@ impl Definition {
         &mut self,
         asked: Option<&Text>,
         default: &str,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<Text, ClusterError> {
         if let Some(asked) = asked {
             check_namespace(asked).map_err(|error| ClusterError::Invalid(error.to_string()))?;
         }
-        match (&self.facts.namespace, asked) {
-            (Some(own), Some(asked)) if own != asked => Err(ClusterError::Invalid(format!(
+        match (facts::text(&self.object, &["metadata", "namespace"]), asked) {
+            (Some(own), Some(asked)) if *own != **asked => Err(ClusterError::Invalid(format!(
                 "the Job names the namespace {own}, the call {asked}: expected one of them"
             ))),
-            (Some(_), _) => Ok(()),
+            (Some(own), _) => Ok(own.into()),
             (None, asked) => {
                 let namespace = asked.map_or(default, |asked| asked);
-                self.facts.namespace = Some(namespace.into());
                 if let Some(metadata) = self.metadata() {
                     metadata.insert("namespace".to_owned(), Value::from(namespace));
                 }
-                Ok(())
+                Ok(namespace.into())
             }
         }
     }
@@ -208,15 +207,19 @@ impl Definition {
         asked: Option<&Text>,
         default: &str,
     ) -> Result<JobDefinition, ClusterError> {
-        self.settle(asked, default)?;
-        let namespace = self.facts.namespace.as_deref().unwrap_or(default);
-        let name = self.name().map(|name| JobName::new(namespace, name));
-        let name = name.transpose();
-        let name = name.map_err(|error| ClusterError::Invalid(error.to_string()))?;
-        let prefix = self.generate_name().filter(|_| name.is_none());
+        let namespace = self.settle(asked, default)?;
+        let naming = match (self.name(), self.generate_name()) {
+            (Some(name), _) => JobNaming::Named(
+                JobName::new(&namespace, name)
+                    .map_err(|error| ClusterError::Invalid(error.to_string()))?,
+            ),
+            (None, prefix) => JobNaming::Generated {
+                prefix: prefix.unwrap_or_default().into(),
+                namespace,
+            },
+        };
         Ok(JobDefinition {
-            name,
-            prefix: prefix.map(Text::from),
+            naming,
             json: Value::Object(self.object.clone()).to_string().into(),
             facts: self.facts,
         })

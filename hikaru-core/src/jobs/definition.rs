@@ -1,5 +1,7 @@
 //! What is asked for, read and created of a Job. How a definition is written (JSON, YAML) is the adapters' business.
 
+use std::fmt;
+
 use super::{facts::JobFacts, name::JobName};
 use crate::Text;
 
@@ -53,14 +55,46 @@ impl JobRequest {
     }
 }
 
+/// What a Job is to be called, and in which namespace: the policy judges the same namespace that the Job is created in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobNaming {
+    /// It has this name.
+    Named(JobName),
+    /// The cluster generates a name.
+    Generated {
+        /// The namespace.
+        namespace: Text,
+        /// What the name begins with.
+        prefix: Text,
+    },
+}
+
+impl JobNaming {
+    /// The namespace.
+    pub fn namespace(&self) -> &Text {
+        match self {
+            Self::Named(name) => name.namespace(),
+            Self::Generated { namespace, .. } => namespace,
+        }
+    }
+}
+
+impl fmt::Display for JobNaming {
+    /// The name, or the namespace and the beginning of the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => name.fmt(f),
+            Self::Generated { namespace, prefix } => write!(f, "{namespace}/{prefix}"),
+        }
+    }
+}
+
 /// A definition as an adapter read it: what the policy has to know, and what is to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobDefinition {
-    /// Its name. `None`: the cluster generates one.
-    pub name: Option<JobName>,
-    /// What a generated name begins with.
-    pub prefix: Option<Text>,
-    /// What the policy has to know, the namespace included.
+    /// Its name and namespace.
+    pub naming: JobNaming,
+    /// What else the policy has to know.
     pub facts: JobFacts,
     /// The Job as JSON: what was judged is what is created.
     pub json: Text,

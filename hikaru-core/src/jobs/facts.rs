@@ -33,11 +33,9 @@ impl fmt::Display for JobDemand {
     }
 }
 
-/// What the policy has to know of a Job.
+/// What the policy has to know of a Job beside its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFacts {
-    /// The namespace that it runs in.
-    pub namespace: Option<Text>,
     /// The ServiceAccount that it runs as; `None` is `default`.
     pub service_account: Option<Text>,
     /// The first field that only a privileged policy allows, if there is one.

@@ -4,7 +4,10 @@
 use super::{definition::JobDefinition, facts::JobFacts, refused::JobRefused};
 use crate::{
     Text,
-    port::confined::{any_of, check_within},
+    port::{
+        ClusterError,
+        confined::{any_of, check_within},
+    },
 };
 
 /// Who may run what.
@@ -13,12 +16,12 @@ use crate::{
 /// use hikaru_core::{jobs::{JobFacts, JobPolicy}};
 /// let mut policy = JobPolicy::default();
 /// policy.namespaces = Some(vec!["shop".into()]);
-/// let mut facts = JobFacts { namespace: Some("shop".into()), ..JobFacts::default() };
-/// assert!(policy.check(&facts).is_ok());
+/// let mut facts = JobFacts::default();
+/// assert!(policy.check("shop", &facts).is_ok());
 /// facts.service_account = Some("admin".into());
 /// assert_eq!(
-///     policy.check(&facts).unwrap_err().to_string(),
-///     "the Job runs as the ServiceAccount admin: expected default"
+///     policy.check("shop", &facts).unwrap_err().to_string(),
+///     "not allowed: the Job runs as the ServiceAccount admin: expected default"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,35 +81,38 @@ impl JobPolicy {
     ///
     /// # Errors
     /// The first rule that is broken.
-    pub fn judge(&self, definition: JobDefinition, replace: bool) -> Result<JudgedJob, JobRefused> {
-        self.check(&definition.facts)?;
+    pub fn judge(
+        &self,
+        definition: JobDefinition,
+        replace: bool,
+    ) -> Result<JudgedJob, ClusterError> {
+        self.check(definition.naming.namespace(), &definition.facts)?;
         Ok(JudgedJob {
             definition,
             replace,
         })
     }
 
-    /// Whether a Job may be run.
+    /// Whether a Job may be run in a namespace.
     ///
     /// # Errors
-    /// The first rule that is broken.
-    pub fn check(&self, facts: &JobFacts) -> Result<(), JobRefused> {
-        let namespace = facts.namespace.clone().unwrap_or_else(|| "default".into());
-        self.check_namespace(&namespace)?;
+    /// The first rule that is broken: [`ClusterError::Outside`], [`ClusterError::JobRefused`].
+    pub fn check(&self, namespace: &str, facts: &JobFacts) -> Result<(), ClusterError> {
+        self.check_namespace(namespace)?;
         let account = facts.service_account.clone();
         let account = account.unwrap_or_else(|| "default".into());
         if let Some(allowed) = &self.service_accounts
             && !allowed.contains(&account)
         {
-            return Err(JobRefused::ServiceAccount {
-                found: account,
-                expected: any_of(allowed),
-            });
+            let expected = any_of(allowed);
+            let found = account;
+            return Err(JobRefused::ServiceAccount { found, expected }.into());
         }
         match &facts.demand {
-            Some(demand) if !self.privileged => Err(JobRefused::Privileged {
-                demand: demand.clone(),
-            }),
+            Some(demand) if !self.privileged => {
+                let demand = demand.clone();
+                Err(JobRefused::Privileged { demand }.into())
+            }
             _ => Ok(()),
         }
     }
@@ -114,19 +120,16 @@ impl JobPolicy {
     /// Whether a namespace is one of those that everything is confined to.
     ///
     /// # Errors
-    /// [`JobRefused::Outside`].
-    pub(crate) fn check_within(&self, namespace: &str) -> Result<(), JobRefused> {
-        check_within(&self.within, namespace).map_err(|expected| JobRefused::Outside {
-            found: namespace.into(),
-            expected,
-        })
+    /// [`ClusterError::Outside`].
+    pub(crate) fn check_within(&self, namespace: &str) -> Result<(), ClusterError> {
+        check_within(&self.within, namespace)
     }
 
     /// Whether Jobs of a namespace may be created, read and deleted.
     ///
     /// # Errors
-    /// [`JobRefused::Outside`], [`JobRefused::Namespace`].
-    pub fn check_namespace(&self, namespace: &str) -> Result<(), JobRefused> {
+    /// [`ClusterError::Outside`], [`JobRefused::Namespace`].
+    pub fn check_namespace(&self, namespace: &str) -> Result<(), ClusterError> {
         self.check_within(namespace)?;
         match &self.namespaces {
             Some(allowed) if !allowed.iter().any(|known| **known == *namespace) => {
@@ -136,7 +139,8 @@ impl JobPolicy {
                         [] => "none, Jobs are off".to_owned(),
                         allowed => any_of(allowed),
                     },
-                })
+                }
+                .into())
             }
             _ => Ok(()),
         }
@@ -149,17 +153,26 @@ mod tests {
     use crate::jobs::facts::JobDemand;
 
     #[track_caller]
-    fn check(policy: &JobPolicy, facts: &JobFacts, expected: &str) {
-        let found = policy.check(facts).err().map(|error| error.to_string());
+    fn check(policy: &JobPolicy, (namespace, facts): &(&str, JobFacts), expected: &str) {
+        let found = policy.check(namespace, facts).err();
+        let found = found.map(|error| match error {
+            ClusterError::JobRefused(refused) => refused.to_string(),
+            error => error.to_string(),
+        });
         assert_eq!(found.as_deref().unwrap_or("allowed"), expected);
     }
 
-    fn facts(namespace: &str, account: Option<&str>, demand: Option<JobDemand>) -> JobFacts {
-        JobFacts {
-            namespace: Some(namespace.into()),
-            service_account: account.map(Text::from),
+    fn facts<'n>(
+        namespace: &'n str,
+        account: Option<&str>,
+        demand: Option<JobDemand>,
+    ) -> (&'n str, JobFacts) {
+        let service_account = account.map(Text::from);
+        let facts = JobFacts {
+            service_account,
             demand,
-        }
+        };
+        (namespace, facts)
     }
 
     #[test]

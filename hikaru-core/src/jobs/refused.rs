@@ -8,16 +8,6 @@ use crate::Text;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobRefused {
-    /// Its namespace is outside of those that everything is confined to.
-    #[error(
-        "the namespace {found} is outside of those that hikaru is confined to: expected {expected}"
-    )]
-    Outside {
-        /// Its namespace.
-        found: Text,
-        /// Those that everything is confined to: `a, b or c`.
-        expected: String,
-    },
     /// Its namespace is none of those that Jobs may run in.
     #[error("no Jobs of the namespace {found} are allowed: expected {expected}")]
     Namespace {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Jobs,
-    definition::{JobCreated, JobRequest, JobSource},
+    definition::{JobCreated, JobNaming, JobRequest, JobSource},
     name::JobName,
     policy::JudgedJob,
     wait::pause,
@@ -49,8 +49,8 @@ impl Jobs {
         }
         let definition = self.port.define(request).await?;
         let job = self.policy.judge(definition, request.replace)?;
-        match &job.definition().name {
-            Some(name) if job.replaces() => self.replace(name, &job, mode).await,
+        match &job.definition().naming {
+            JobNaming::Named(name) if job.replaces() => self.replace(name, &job, mode).await,
             _ => self.port.create(&job, mode).await,
         }
     }
@@ -94,14 +94,15 @@ impl Jobs {
             Err(ClusterError::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let uid = &*there.uid;
+        // A cluster without uids tells the old Job by its name alone.
+        let uid = Some(&*there.uid).filter(|uid| !uid.is_empty());
         let end = self.clock.elapsed() + GONE;
         let mut old = OldJob::Untouched;
         let mut unanswered = String::new();
         let mut turn = 0;
         loop {
             if old != OldJob::Deleting {
-                match self.port.delete(name, Some(uid)).await {
+                match self.port.delete(name, uid).await {
                     Ok(()) => old = OldJob::Deleting,
                     Err(ClusterError::NotFound) => return Ok(Some(OldJob::Gone)),
                     // The uid makes it safe to send the deletion again.
@@ -121,7 +122,7 @@ impl Jobs {
                         _ => OldJob::Gone,
                     }));
                 }
-                Ok(status) if *status.uid != *uid => {
+                Ok(status) if status.uid != there.uid => {
                     return Err(ClusterError::Exists(format!(
                         "another Job {name} was created meanwhile"
                     )));
@@ -152,7 +153,7 @@ fn still_there(name: &JobName, unanswered: &str) -> ClusterError {
     }
 }
 
-/// Adds to an error what is known of the old Job, and that the new one does not exist.
+/// Adds to an error what is known of the old Job, and whether the new one exists.
 fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError {
     let old = match old {
         OldJob::Untouched => return error,
@@ -163,6 +164,11 @@ fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError
     };
     let words = |words: String| format!("{old}, the new one was not created: {words}");
     match error {
+        ClusterError::Lost(message) => ClusterError::Lost(format!(
+            "{old}, whether the new one was created is not known: {message}"
+        )),
+        ClusterError::Exists(message) => ClusterError::Exists(words(message)),
+        ClusterError::Malformed(message) => ClusterError::Malformed(words(message)),
         ClusterError::Invalid(message) => ClusterError::Invalid(words(message)),
         ClusterError::Forbidden(message) => ClusterError::Forbidden(words(message)),
         ClusterError::Unavailable {
@@ -172,6 +178,7 @@ fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError
             message: words(message),
             retry_after,
         },
+        // These carry no text.
         error => error,
     }
 }

@@ -50,22 +50,22 @@ impl Confined {
     }
 
     fn check(&self, namespace: &str) -> Result<(), ClusterError> {
-        check_within(&self.namespaces, namespace).map_err(|expected| ClusterError::Outside {
-            found: namespace.into(),
-            expected,
-        })
+        check_within(&self.namespaces, namespace)
     }
 }
 
 /// Checks that `allowed` holds the namespace. An empty list allows every namespace.
 ///
 /// # Errors
-/// The list as text: `a, b or c`.
-pub(crate) fn check_within(allowed: &[Text], namespace: &str) -> Result<(), String> {
+/// [`ClusterError::Outside`].
+pub(crate) fn check_within(allowed: &[Text], namespace: &str) -> Result<(), ClusterError> {
     if allowed.is_empty() || allowed.iter().any(|known| **known == *namespace) {
         return Ok(());
     }
-    Err(any_of(allowed))
+    Err(ClusterError::Outside {
+        found: namespace.into(),
+        expected: any_of(allowed),
+    })
 }
 
 /// `a, b or c`.

@@ -32,7 +32,7 @@ pub enum ClusterError {
     },
     /// The policy for Jobs does not allow it. The cluster was not asked.
     #[error("not allowed: {0}")]
-    JobRefused(JobRefused),
+    JobRefused(#[from] JobRefused),
     /// The cluster refuses the write as such; its own words.
     #[error("refused: {0}")]
     Invalid(String),
@@ -64,14 +64,5 @@ impl ClusterError {
     /// Whether the same call can succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })
-    }
-}
-
-impl From<JobRefused> for ClusterError {
-    fn from(refused: JobRefused) -> Self {
-        match refused {
-            JobRefused::Outside { found, expected } => Self::Outside { found, expected },
-            refused => Self::JobRefused(refused),
-        }
     }
 }

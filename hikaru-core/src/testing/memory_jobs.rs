@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::{
     Text,
     jobs::{
-        JobCreated, JobDefinition, JobFacts, JobList, JobLog, JobName, JobRequest, JobSource,
-        JobStatus, JudgedJob,
+        JobCreated, JobDefinition, JobFacts, JobList, JobLog, JobName, JobNaming, JobRequest,
+        JobSource, JobStatus, JudgedJob,
     },
     port::{ClusterError, JobPort, Mode, Troubles},
 };
@@ -80,11 +80,7 @@ impl JobPort for MemoryJobs {
             JobSource::CronJob { name, .. } => (name.to_string().into(), true),
         };
         if let Some(known) = self.state().definitions.get(&text) {
-            let mut definition = known.clone();
-            let namespace = definition.facts.namespace.take();
-            let namespace = namespace.or_else(|| request.namespace.clone());
-            definition.facts.namespace = Some(namespace.unwrap_or_else(|| "default".into()));
-            return Ok(definition);
+            return Ok(known.clone());
         }
         if is_template {
             return Err(ClusterError::NotFound);
@@ -93,12 +89,8 @@ impl JobPort for MemoryJobs {
             .parse()
             .map_err(|error| ClusterError::Malformed(format!("{error}")))?;
         Ok(JobDefinition {
-            facts: JobFacts {
-                namespace: Some(name.namespace().clone()),
-                ..JobFacts::default()
-            },
-            name: Some(name),
-            prefix: None,
+            naming: JobNaming::Named(name),
+            facts: JobFacts::default(),
             json: text,
         })
     }
@@ -106,12 +98,10 @@ impl JobPort for MemoryJobs {
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
         let mut state = self.state();
         let next = state.created + 1;
-        let definition = job.definition();
-        let name = match &definition.name {
-            Some(name) => name.clone(),
-            None => {
-                let namespace = definition.facts.namespace.as_deref().unwrap_or("default");
-                JobName::new(namespace, &format!("job-{next}"))
+        let name = match &job.definition().naming {
+            JobNaming::Named(name) => name.clone(),
+            JobNaming::Generated { namespace, prefix } => {
+                JobName::new(namespace, &format!("{prefix}{next}"))
                     .map_err(|error| ClusterError::Invalid(error.to_string()))?
             }
         };

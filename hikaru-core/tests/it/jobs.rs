@@ -13,7 +13,7 @@ use hikaru_core::{
     Mode,
     jobs::{
         ContainerTrouble, JobCreated, JobDefinition, JobDemand, JobFacts, JobList, JobLog, JobName,
-        JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
+        JobNaming, JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
     },
     port::{Clock, ClusterError, JobPort, Troubles},
     testing::{
@@ -138,6 +138,16 @@ fn a_replacement_deletes_the_old_job_by_its_uid_and_then_creates_the_new_one() {
 }
 
 #[test]
+fn where_jobs_have_no_uid_the_old_one_is_deleted_by_its_name() {
+    let port = Arc::new(Planted::default());
+    let (jobs, _) = jobs_on(port.clone());
+    now(jobs.run(&request(), Mode::Commit)).expect("created");
+    assert!(port.memory.set(&name(), |old| old.uid = "".into()));
+    now(jobs.run(&replacing(), Mode::Commit)).expect("replaced");
+    assert_eq!(*port.deleted.lock().expect("no panic"), [None]);
+}
+
+#[test]
 fn a_replacement_of_nothing_deletes_nothing() {
     let port = Arc::new(Planted::default());
     let (jobs, _) = jobs_on(port.clone());
@@ -183,6 +193,18 @@ fn a_replacement_says_what_is_known_of_the_old_job() {
         [],
         [Err(refused())],
         "refused: the old Job shop/migrate was deleted, the new one was not created: no",
+    );
+    check_replacement(
+        [],
+        [Err(lost())],
+        "the answer was lost: the old Job shop/migrate was deleted, whether the new one was created is not known: the \
+         connection was cut",
+    );
+    let taken = ClusterError::Exists("there is a Job shop/migrate already".into());
+    check_replacement(
+        [],
+        [Err(taken)],
+        "the old Job shop/migrate was deleted, the new one was not created: there is a Job shop/migrate already",
     );
     check_replacement(
         std::iter::repeat_with(|| Err(unavailable())).take(1000),
@@ -232,6 +254,38 @@ fn what_the_policy_refuses_reaches_no_cluster() {
     );
 }
 
+/// What is deleted to make way is in the namespace that was judged, because a definition has no other one.
+#[test]
+fn a_replacement_outside_of_the_policy_deletes_nothing() {
+    let port = Arc::new(Planted::default());
+    let outside: JobName = "edge/migrate".parse().expect("a name");
+    for naming in [
+        JobNaming::Named(outside.clone()),
+        JobNaming::Generated {
+            namespace: "edge".into(),
+            prefix: "migrate-".into(),
+        },
+    ] {
+        port.memory.reads_as(
+            "text",
+            JobDefinition {
+                naming,
+                facts: JobFacts::default(),
+                json: "{}".into(),
+            },
+        );
+        let (jobs, _) = jobs_on(port.clone());
+        let mut request = JobRequest::new(JobSource::Json("text".into()));
+        request.replace = true;
+        let refused = now(jobs.run(&request, Mode::Commit)).expect_err("outside");
+        assert_eq!(
+            refused.to_string(),
+            "not allowed: no Jobs of the namespace edge are allowed: expected shop"
+        );
+    }
+    assert_eq!(port.deleted.lock().expect("no panic").len(), 0);
+}
+
 #[test]
 fn a_job_that_demands_too_much_is_not_created() {
     let port = Arc::new(MemoryJobs::default());
@@ -242,15 +296,13 @@ fn a_job_that_demands_too_much_is_not_created() {
         found: "true".into(),
     };
     let facts = JobFacts {
-        namespace: Some("shop".into()),
         service_account: None,
         demand: Some(demand),
     };
     port.reads_as(
         "text",
         JobDefinition {
-            name: Some(name()),
-            prefix: None,
+            naming: JobNaming::Named(name()),
             facts,
             json: "{}".into(),
         },
@@ -444,7 +496,9 @@ impl JobPort for Faulty {
             Fault::ADryRunCreates => Mode::Commit,
             _ => mode,
         };
-        if let (Fault::ANameIsTakenTwice, Some(name)) = (self.1, &job.definition().name) {
+        if let (Fault::ANameIsTakenTwice, JobNaming::Named(name)) =
+            (self.1, &job.definition().naming)
+        {
             self.0.remove(name);
         }
         let mut created = self.0.create(job, mode).await?;

@@ -93,7 +93,9 @@ pub fn reason(entry: &Entry, build: &Build, judged: &Judged) -> String {
 /// ```
 pub fn cluster_error(error: &ClusterError) -> String {
     match error {
-        ClusterError::Outside { found, expected } => outside(found, expected),
+        ClusterError::Outside { found, expected } => format!(
+            "the namespace {found} is not one of HIKARU_WATCH_NAMESPACES: expected {expected}"
+        ),
         ClusterError::JobRefused(refused) => format!("not allowed: {}", job_refused(refused)),
         error => error.to_string(),
     }
@@ -102,7 +104,6 @@ pub fn cluster_error(error: &ClusterError) -> String {
 /// Why the policy does not allow a Job, with the variable that changes the rule.
 pub fn job_refused(refused: &JobRefused) -> String {
     match refused {
-        JobRefused::Outside { found, expected } => outside(found, expected),
         JobRefused::Namespace { found, expected } => format!(
             "HIKARU_JOB_NAMESPACES allows no Jobs of the namespace {found}: expected {expected}"
         ),
@@ -112,10 +113,6 @@ pub fn job_refused(refused: &JobRefused) -> String {
         }
         refused => refused.to_string(),
     }
-}
-
-fn outside(found: &str, expected: &str) -> String {
-    format!("the namespace {found} is not one of HIKARU_WATCH_NAMESPACES: expected {expected}")
 }
 
 #[cfg(test)]
@@ -135,30 +132,31 @@ mod tests {
         let (found, expected) = ("admin".into(), "default".to_owned());
         for (refused, told) in [
             (
-                JobRefused::ServiceAccount { found, expected },
+                JobRefused::ServiceAccount { found, expected }.into(),
                 "not allowed: the Job runs as the ServiceAccount admin: expected default (HIKARU_JOB_SERVICE_ACCOUNTS)",
             ),
             (
                 JobRefused::Namespace {
                     found: "shop".into(),
                     expected: "none, Jobs are off".into(),
-                },
+                }
+                .into(),
                 "not allowed: HIKARU_JOB_NAMESPACES allows no Jobs of the namespace shop: expected none, Jobs are off",
             ),
             (
-                JobRefused::Privileged { demand },
+                JobRefused::Privileged { demand }.into(),
                 "not allowed: spec.template.spec.hostNetwork: expected false, found true (rule host-namespaces): allowed only \
                  with HIKARU_JOB_PRIVILEGED=true",
             ),
             (
-                JobRefused::Outside {
+                ClusterError::Outside {
                     found: "edge".into(),
                     expected: "shop or prod".into(),
                 },
                 "the namespace edge is not one of HIKARU_WATCH_NAMESPACES: expected shop or prod",
             ),
         ] {
-            assert_eq!(cluster_error(&refused.into()), told);
+            assert_eq!(cluster_error(&refused), told);
         }
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text,
     jobs::{
-        JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
-        JudgedJob,
+        JobCreated, JobDefinition, JobList, JobLog, JobName, JobNaming, JobRequest, JobSource,
+        JobStatus, JudgedJob,
     },
     port::{ClusterError, Fault, JobPort, Severity, Troubles},
     workload::check_namespace,
@@ -118,11 +118,9 @@ impl Inner {
         let invalid = |error: String| ClusterError::Invalid(error);
         let mut json: Value =
             serde_json::from_str(&definition.json).map_err(|error| invalid(error.to_string()))?;
-        let name = match &definition.name {
-            Some(name) => name.clone(),
-            None => {
-                let namespace = definition.facts.namespace.as_deref().unwrap_or(DEFAULT);
-                let prefix = definition.prefix.as_deref().unwrap_or_default();
+        let name = match &definition.naming {
+            JobNaming::Named(name) => name.clone(),
+            JobNaming::Generated { namespace, prefix } => {
                 let name = generated(prefix);
                 if let Some(metadata) = json["metadata"].as_object_mut() {
                     metadata.remove("generateName");

@@ -85,7 +85,6 @@ pub(super) fn read(object: &Object) -> Result<JobFacts, String> {
     let account = pod.text("serviceAccountName")?;
     let account = account.or(pod.text("serviceAccount")?);
     Ok(JobFacts {
-        namespace: namespace.map(Text::from),
         service_account: account.map(Text::from),
         demand,
     })

@@ -215,13 +215,13 @@ fn namespaces() {
     let settle = |own: &str, asked: Option<&str>| {
         let mut read = yaml(&format!("{HEAD}metadata: {{name: a{own}}}\n{POD}")).expect("a job");
         let asked = asked.map(Text::from);
-        read.settle(asked.as_ref(), "home")
-            .map_err(|error| error.to_string())?;
+        let namespace = read.settle(asked.as_ref(), "home");
+        let namespace = namespace.map_err(|error| error.to_string())?;
         assert_eq!(
             facts::text(&read.object, &["metadata", "namespace"]),
-            read.facts.namespace.as_deref()
+            Some(&*namespace)
         );
-        Ok::<_, String>(read.facts.namespace.expect("a namespace").to_string())
+        Ok::<_, String>(namespace.to_string())
     };
     assert_eq!(settle("", None), Ok("home".to_owned()));
     assert_eq!(settle("", Some("shop")), Ok("shop".to_owned()));

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode,
     jobs::{
-        JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
-        Jobs, JudgedJob,
+        JobCreated, JobDefinition, JobList, JobLog, JobName, JobNaming, JobRequest, JobSource,
+        JobStatus, Jobs, JudgedJob,
     },
     port::{ClusterError, JobPort, Troubles},
 };
@@ -109,7 +109,6 @@ impl LiveCluster {
 
     async fn post_job(
         &self,
-        namespace: &str,
         definition: &JobDefinition,
         mode: Mode,
     ) -> Result<JobCreated, RequestError> {
@@ -119,7 +118,7 @@ impl LiveCluster {
         };
         let target = format!(
             "{}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict{dry}",
-            collection(namespace)
+            collection(definition.naming.namespace())
         );
         let body = definition.json.as_bytes().to_vec();
         let answer = self
@@ -130,15 +129,14 @@ impl LiveCluster {
             serde_json::from_slice(&answer.body).map_err(|error| unreadable(error.to_string()))?;
         let status = status_of(job).map_err(unreadable)?;
         let name = &status.name;
-        let asked = match (&definition.name, &definition.prefix) {
-            (Some(asked), _) => name == asked,
-            (None, Some(prefix)) => {
+        let asked = match &definition.naming {
+            JobNaming::Named(asked) => name == asked,
+            JobNaming::Generated { namespace, prefix } => {
                 let kept = prefix.get(..LONGEST_PREFIX).unwrap_or(prefix);
-                name.name().starts_with(kept)
+                name.namespace() == namespace && name.name().starts_with(kept)
             }
-            (None, None) => false,
         };
-        if !asked || &**name.namespace() != namespace {
+        if !asked {
             return Err(unreadable(format!("it is about the Job {name}")));
         }
         let uid = match mode {
@@ -163,20 +161,17 @@ impl JobPort for LiveCluster {
 
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
         let definition = job.definition();
-        let namespace = definition.facts.namespace.clone();
-        let namespace = namespace.unwrap_or_else(|| self.inner.namespace.as_str().into());
-        let error = match self.post_job(&namespace, definition, mode).await {
+        let error = match self.post_job(definition, mode).await {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
         let warnings = error.warnings();
-        let shown = match (&definition.name, &definition.prefix) {
-            (Some(name), _) => name.to_string(),
-            (None, prefix) => format!("{namespace}/{}", prefix.as_deref().unwrap_or_default()),
-        };
-        match (refusal::of_create(error, &shown, mode), &definition.name) {
+        let naming = &definition.naming;
+        match (refusal::of_create(error, &naming.to_string(), mode), naming) {
             // The server checks the name last, so the rest of the definition is sound.
-            (ClusterError::Exists(_), Some(name)) if job.replaces() && mode == Mode::DryRun => {
+            (ClusterError::Exists(_), JobNaming::Named(name))
+                if job.replaces() && mode == Mode::DryRun =>
+            {
                 let mut created = JobCreated::new(name.clone(), "");
                 created.warnings = warnings;
                 created.replaces = true;
