@@ -194,18 +194,26 @@ async fn a_lost_answer_is_found_out_by_reading() {
     }
 }
 
-#[tokio::test]
-async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
+/// A cluster with one workload that is never written: each write gets these answers.
+fn loses_every_write(
+    answers: impl Fn() -> Vec<Result<Written, ClusterError>> + Send + 'static,
+) -> MockClusterPort {
     let mut port = MockClusterPort::new();
     port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
         .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
     port.expect_write_all()
         .times(LOST_WRITES)
-        .returning(|_, _| vec![Err(ClusterError::Lost("connection reset".into()))]);
+        .returning(move |_, _| answers());
     port.expect_read()
         .times(LOST_WRITES)
         .returning(|_| Ok(Some(web(1))));
+    port
+}
+
+#[tokio::test]
+async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
+    let port = loses_every_write(|| vec![Err(ClusterError::Lost("connection reset".into()))]);
     let clock = StillClock::default();
     let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
     let report = upgrade(&port, &clock, Request::new(build), Mode::Commit).await;
@@ -217,16 +225,7 @@ async fn a_cluster_that_loses_every_answer_is_left_alone_in_between() {
 
 #[tokio::test]
 async fn a_write_without_an_answer_is_read_before_it_is_repeated() {
-    let mut port = MockClusterPort::new();
-    port.expect_freshness().return_const(Freshness::Fresh);
-    port.expect_find()
-        .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
-    port.expect_write_all()
-        .times(LOST_WRITES)
-        .returning(|_, _| Vec::new());
-    port.expect_read()
-        .times(LOST_WRITES)
-        .returning(|_| Ok(Some(web(1))));
+    let port = loses_every_write(Vec::new);
     let report = post(&port, 2).await;
     let error = ClusterError::Lost("the cluster gave no answer".into());
     assert_eq!(report.entries[0].outcome, Outcome::Failed(error));
