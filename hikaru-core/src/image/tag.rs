@@ -3,7 +3,7 @@
 //! ```text
 //! build-tag = identity "_" version "_" build "_" commit     ; the default format, o_r_b_v_c_s
 //! identity  = owner "_" repo "_" branch
-//! version   = see crate::image::version                            ; or its numbers as segments, ma_mi_p, miv_p, ma, ...
+//! version   = see crate::image::version                     ; or its numbers as segments, ma_mi_p, miv_p, ma, ...
 //! build     = 1*DIGIT                                       ; at most 18446744073709551615
 //! commit    = 7*64( DIGIT | "a".."f" ) | "none"
 //! ```

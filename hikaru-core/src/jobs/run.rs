@@ -80,7 +80,7 @@ impl Jobs {
             match self.port.create(job, mode).await {
                 // Nothing was created, so it can be tried again.
                 Err(ClusterError::Unavailable { .. }) if self.clock.elapsed() < end => {}
-                created => return created.map_err(|error| not_created(name, old, error)),
+                created => return created.map_err(|error| with_old_job(name, old, error)),
             }
             self.clock.sleep(pause(turn)).await;
             turn += 1;
@@ -112,7 +112,7 @@ impl Jobs {
                         }
                         unanswered = format!(": {error}");
                     }
-                    Err(error) => return Err(not_created(name, old, error)),
+                    Err(error) => return Err(with_old_job(name, old, error)),
                 }
             }
             match self.port.get(name).await {
@@ -130,7 +130,7 @@ impl Jobs {
                 Ok(_) => {}
                 // It is read again until the time is over.
                 Err(error) if error.is_retryable() => unanswered = format!(": {error}"),
-                Err(error) => return Err(not_created(name, old, error)),
+                Err(error) => return Err(with_old_job(name, old, error)),
             }
             if self.clock.elapsed() >= end {
                 return Err(still_there(name, &unanswered));
@@ -154,7 +154,7 @@ fn still_there(name: &JobName, unanswered: &str) -> ClusterError {
 }
 
 /// Adds to an error what is known of the old Job, and whether the new one exists.
-fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError {
+fn with_old_job(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError {
     let old = match old {
         OldJob::Untouched => return error,
         OldJob::Unknown => format!("whether the old Job {name} was deleted is not known"),
@@ -178,7 +178,7 @@ fn not_created(name: &JobName, old: OldJob, error: ClusterError) -> ClusterError
             message: words(message),
             retry_after,
         },
-        // These carry no text.
+        // The others have no text to add to.
         error => error,
     }
 }

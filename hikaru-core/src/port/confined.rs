@@ -123,7 +123,7 @@ impl ClusterPort for Confined {
         if changes.iter().all(|change| outside(change).is_none()) {
             return self.cluster.write_all(changes, mode).await;
         }
-        // `upgrade` writes only what `find` gave, so this is for other callers, and may be slow.
+        // `upgrade` writes only what `find` has given, so only other callers get here: it may be slow.
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
             answers.push(self.write(change, mode).await);

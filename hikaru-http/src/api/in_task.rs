@@ -26,7 +26,7 @@ pub(super) async fn run(
 ) -> Answer {
     let deadline = line.started + api.limits.answer;
     let (id, unread) = (line.id.clone(), line.unread);
-    // Begun before the task is polled for the first time, so that a drain waits for it from now on.
+    // A drain waits for this call from here on, also if the task has not run yet.
     let under_way = api.life.begin();
     let task = tokio::spawn(async move {
         let _under_way = under_way;

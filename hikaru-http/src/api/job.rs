@@ -183,8 +183,9 @@ enum Definition {
     CronJob(JobName, Result<(), Box<Refusal>>),
 }
 
-/// Creates a Job in a task of its own (not by `in_task`, as the wait for its end follows here): a client that hangs up does not stop it between deleting one Job and creating the next. Reading
-/// the body and waiting for the end of the Job do end with the client.
+/// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one Job and creating the next.
+/// Reading the body and waiting for the end of the Job do end with the client; `in_task` cannot be used, because it runs a call to
+/// its end.
 async fn create(
     api: Arc<Api>,
     mut line: Box<AccessLog>,
