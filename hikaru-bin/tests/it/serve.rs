@@ -14,7 +14,7 @@ use std::{
 use super::command;
 
 /// For what takes milliseconds on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running service. It is killed when this is dropped.
 pub(crate) struct Server {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use xtask::{Cluster, ClusterError};
 
 /// For what takes seconds on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A cluster takes 600 MB and a processor while it starts: those that are made beside the shared one
 /// come one after another.

@@ -12,7 +12,7 @@ use xtask::{AuditEvent, Cluster, ClusterOptions};
 use crate::{Ran, command, run, serve::Server};
 
 /// For what takes seconds on a quiet machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A namespace of the shared cluster.
 pub(super) struct Scene {

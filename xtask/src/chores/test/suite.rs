@@ -23,6 +23,10 @@ const CLUSTER: &str = "cluster";
 /// How long clusters may take to be gone after the last test. Their supervisors need a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many tests of a binary run at once, unless `RUST_TEST_THREADS` says otherwise. The slow ones wait for servers, and by
+/// default there is one for each processor.
+const THREADS: &str = "6";
+
 /// Sums over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -116,6 +120,9 @@ impl Suite {
             &self.features.join(","),
         ]);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if std::env::var_os("RUST_TEST_THREADS").is_none() {
+            command.env("RUST_TEST_THREADS", THREADS);
+        }
         command
             .env("TMPDIR", self.folder.path())
             .stdout(Stdio::piped());
