@@ -36,7 +36,7 @@ use walk::Walked;
 use crate::{
     clock::SystemClock,
     kind::{AddedKind, Kinds},
-    yaml::Terms,
+    yaml::{Object, Terms},
 };
 
 /// Files below which one thread reads them all: starting another takes as long.
@@ -379,13 +379,13 @@ impl Inner {
         let mut first = |problem, _: &str| {
             odd.get_or_insert(problem);
         };
-        let documents = read::documents(&text, &self.terms, &|_| true, &mut first, &mut |_, _| {});
-        let mut same_name: Vec<Workload> = documents
-            .into_iter()
-            .flat_map(|document| document.objects)
-            .map(|object| read::workload(file, &object.place, object.workload))
-            .filter(|now| names_same(&now.id, id))
-            .collect();
+        let mut same_name = Vec::new();
+        let mut take = |object: Object| {
+            if names_same(&object.workload.id, id) {
+                same_name.push(read::workload(file, &object.place, object.workload));
+            }
+        };
+        read::objects(&text, &self.terms, &mut first, &mut |_, _| {}, &mut take);
         let walked = walk::walk(&self.root).map_err(ClusterError::Invalid)?;
         let overrides = Overrides::read(&walked, &self.root, &Concern::Nothing, &mut Vec::new());
         let overrides = overrides.map_err(ClusterError::Invalid)?;

@@ -7,6 +7,7 @@ use hikaru_core::{
 };
 
 use super::{Inner, read, text, walk};
+use crate::yaml::Object;
 
 impl Inner {
     /// Names file and line of each mark that a user would have to remove. Files that cannot be read are passed over, because
@@ -23,27 +24,24 @@ impl Inner {
             let Ok(text) = text::read(&manifest.path) else {
                 continue;
             };
-            for document in read::documents(
+            let mut take = |object: Object| {
+                if !workload.names(&object.workload.id) {
+                    return;
+                }
+                there = true;
+                let wanted = |key: &Text| container.is_none_or(|wanted| mark_key(wanted) == **key);
+                for (key, (_, mark)) in object.marks.iter().filter(|(key, _)| wanted(key)) {
+                    let place = text::place(&manifest.file, *mark);
+                    marks.push(format!("{place}: {MARK_PREFIX}{key}"));
+                }
+            };
+            read::objects(
                 &text,
                 &self.terms,
-                &|_| true,
                 &mut |_, _| {},
                 &mut |_, _| {},
-            ) {
-                let named = document
-                    .objects
-                    .iter()
-                    .filter(|o| workload.names(&o.workload.id));
-                for object in named {
-                    there = true;
-                    let wanted =
-                        |key: &Text| container.is_none_or(|wanted| mark_key(wanted) == **key);
-                    for (key, (_, mark)) in object.marks.iter().filter(|(key, _)| wanted(key)) {
-                        let place = text::place(&manifest.file, *mark);
-                        marks.push(format!("{place}: {MARK_PREFIX}{key}"));
-                    }
-                }
-            }
+                &mut take,
+            );
         }
         match (there, marks.is_empty()) {
             (false, _) => Err(ClusterError::NotFound),

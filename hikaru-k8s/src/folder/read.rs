@@ -7,7 +7,6 @@ use hikaru_core::{
 };
 use std::fs::File;
 use std::io::{self, Seek};
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::overrides::Overrides;
@@ -19,43 +18,28 @@ use crate::yaml::{self, Documents, NotUpgraded, Object, OtherKind, Piece, Place,
 /// Most faults of one file that are told one by one: a file of 16 MiB can have a million.
 const FAULTS: usize = 100;
 
-/// One document of a file.
-pub(super) struct Document {
-    pub(super) range: Range<usize>,
-    pub(super) objects: Vec<Object>,
-}
-
-/// Reads the documents of a text; the objects of those that are wanted, by their number from 1.
-/// A problem goes to `odd` with the text of its document. `see` gets each document that was read, with its text.
-pub(super) fn documents(
+/// Reads the documents of a text, and hands out each object that can be read. A problem goes to `odd` with the text of its
+/// document. `see` gets each document that was read, with its text.
+pub(super) fn objects(
     text: &str,
     terms: &Terms,
-    wanted: &dyn Fn(usize) -> bool,
     odd: &mut dyn FnMut(yaml::Problem, &str),
     see: &mut dyn FnMut(&yaml::Tree<'_>, &str),
-) -> Vec<Document> {
-    let mut documents = Vec::new();
+    take: &mut dyn FnMut(Object),
+) {
     for piece in Documents::new(text) {
-        let (range, objects) = match piece {
-            Piece::Broken { range, problem } => {
-                odd(problem, text.get(range.clone()).unwrap_or_default());
-                (range, Vec::new())
-            }
-            Piece::Document(tree) if !wanted(tree.number) => (tree.range.clone(), Vec::new()),
+        match piece {
+            Piece::Broken { range, problem } => odd(problem, text.get(range).unwrap_or_default()),
             Piece::Document(tree) => {
-                let mut objects = Vec::new();
                 let part = text.get(tree.range.clone()).unwrap_or_default();
                 yaml::read(&tree, terms, &mut |object| match object {
-                    Ok(object) => objects.push(object),
+                    Ok(object) => take(object),
                     Err(problem) => odd(problem, part),
                 });
                 see(&tree, part);
-                (tree.range.clone(), objects)
             }
-        };
-        documents.push(Document { range, objects });
+        }
     }
-    documents
 }
 
 /// The workload of an object, with the file and its place in it as its origin.
@@ -106,14 +90,14 @@ impl Reader<'_> {
                 others.extend(yaml::other_kinds(tree, self.terms));
             }
         };
-        let read = documents(&text, self.terms, &|_| true, &mut odd, &mut see);
-        for object in read.into_iter().flat_map(|document| document.objects) {
+        let mut take = |object: Object| {
             let mut workload = workload(file, &object.place, object.workload);
             self.overrides.apply(&manifest.path, &mut workload);
             if self.scope.admits(&workload) {
                 workloads.push(Arc::new(workload));
             }
-        }
+        };
+        objects(&text, self.terms, &mut odd, &mut see, &mut take);
         if said > FAULTS {
             let message = format!(
                 "{} more of its documents or objects cannot be read",

@@ -18,10 +18,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 
-use super::read::{self, Document};
+use super::read;
 use super::text::{self, Unreadable};
 use super::walk::is_scarce;
-use crate::yaml::{self, Edit, Object, Place, Terms};
+use crate::yaml::{self, Documents, Edit, Object, Piece, Place, Terms};
 
 /// How long to wait for another program's lock on a file. hikaru holds it for milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,59 +44,59 @@ pub(super) fn write(
         Err(error) => return vec![Err(error); changes.len()],
     };
     let text = &opened.text;
-    // Objects that cannot be read are passed over: what was judged is not among them.
-    let wanted: HashSet<usize> = changes
-        .iter()
-        .filter_map(|change| Some(place(change)?.document()))
-        .collect();
-    let wanted = |number: usize| wanted.contains(&number);
-    let (mut pass, mut see) = (|_, _: &str| {}, |_: &yaml::Tree<'_>, _: &str| {});
-    let documents = read::documents(text, terms, &wanted, &mut pass, &mut see);
-    let objects = documents.iter().enumerate().flat_map(|(at, document)| {
-        let objects = document.objects.iter();
-        objects.map(move |object| (&object.place, (at, object)))
-    });
-    let objects: HashMap<&Place, (usize, &Object)> = objects.collect();
-
-    let mut answers = vec![Ok(()); changes.len()];
-    // The edits of each document, and the changes that they belong to.
-    let mut edits: Vec<(Vec<Edit<'_>>, Vec<usize>)> = Vec::new();
-    edits.resize_with(documents.len(), Default::default);
-    let mut written: HashSet<&WorkloadId> = HashSet::new();
+    let mut answers = vec![Err(ClusterError::Stale); changes.len()];
+    let mut of_document: HashMap<usize, Vec<(usize, Place)>> = HashMap::new();
     for (index, change) in changes.iter().enumerate() {
-        let planned = match place(change).and_then(|place| objects.get(&place)) {
-            // A second change of one workload was judged on what the first takes away.
-            Some((document, object)) if written.insert(&change.judged().id) => {
-                plan(file, text, object, change).map(|edits| (*document, edits))
-            }
-            _ => Err(ClusterError::Stale),
-        };
-        match planned {
-            Ok((document, more)) => {
-                edits[document].0.extend(more);
-                edits[document].1.push(index);
-            }
-            Err(error) => answers[index] = Err(error),
+        if let Some(place) = place(change) {
+            let of_document = of_document.entry(place.document()).or_default();
+            of_document.push((index, place));
         }
     }
     let mut new = String::with_capacity(text.len() + 64 * changes.len());
     let mut at = 0;
     let mut accepted: Vec<usize> = Vec::new();
-    for (Document { range, objects }, (edits, indices)) in documents.iter().zip(&edits) {
+    for piece in Documents::new(text) {
+        let Piece::Document(tree) = piece else {
+            continue;
+        };
+        let Some(places) = of_document.get(&tree.number) else {
+            continue;
+        };
+        let mut objects: Vec<Object> = Vec::new();
+        // Objects that cannot be read are passed over: what was judged is not among them.
+        yaml::read(&tree, terms, &mut |object| objects.extend(object.ok()));
+        let by_place: HashMap<&Place, &Object> = objects.iter().map(|o| (&o.place, o)).collect();
+        let mut written: HashSet<&WorkloadId> = HashSet::new();
+        let (mut edits, mut indices) = (Vec::new(), Vec::new());
+        for (index, place) in places {
+            let change = changes[*index];
+            // A second change of one workload was judged on what the first takes away.
+            let object = by_place
+                .get(place)
+                .filter(|_| written.insert(&change.judged().id));
+            match object.map(|object| plan(file, text, object, change)) {
+                Some(Ok(more)) => {
+                    edits.extend(more);
+                    indices.push(*index);
+                }
+                Some(Err(error)) => answers[*index] = Err(error),
+                None => {}
+            }
+        }
         if edits.is_empty() {
             continue;
         }
-        match yaml::edit(text, range.clone(), objects, edits, terms) {
+        match yaml::edit(text, tree.range.clone(), &objects, &edits, terms) {
             Ok(edited) => {
-                new.push_str(text.get(at..range.start).unwrap_or_default());
+                new.push_str(text.get(at..tree.range.start).unwrap_or_default());
                 new.push_str(&edited);
-                at = range.end;
+                at = tree.range.end;
                 accepted.extend(indices);
             }
             // The document stays as it is.
             Err(problem) => {
                 for index in indices {
-                    answers[*index] = Err(refused_edit(file, &problem));
+                    answers[index] = Err(refused_edit(file, &problem));
                 }
             }
         }
@@ -110,10 +110,8 @@ pub(super) fn write(
         // Nothing is created, not even for a moment.
         Mode::DryRun => may_replace(path, file),
     };
-    if let Err(error) = replaced {
-        for index in accepted {
-            answers[index] = Err(error.clone());
-        }
+    for index in accepted {
+        answers[index] = replaced.clone();
     }
     answers
 }
