@@ -51,9 +51,8 @@ pub(crate) fn told(image: &str) -> Result<Vec<String>, BuildError> {
     let mut lines = Vec::new();
     for entry in &plan.entries {
         for judged in &entry.containers {
-            let (workload, code) = (&entry.workload.id, judged.reason.code());
-            let sentence = entry.sentence(&build, judged);
-            lines.push(format!("{workload} {code}: {sentence}"));
+            let (workload, code) = (&entry.workload.id, judged.code);
+            lines.push(format!("{workload} {code}: {}", judged.reason));
         }
     }
     Ok(lines)

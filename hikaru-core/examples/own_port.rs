@@ -125,7 +125,7 @@ pub(crate) async fn told() -> Result<Vec<String>, Box<dyn std::error::Error>> {
         for reported in &report.entries {
             let (entry, outcome) = (&reported.entry, &reported.outcome);
             for judged in &entry.containers {
-                let (workload, sentence) = (&entry.workload.id, entry.sentence(&build, judged));
+                let (workload, sentence) = (&entry.workload.id, &judged.reason);
                 lines.push(format!("{workload} {outcome:?}: {sentence}"));
             }
         }

@@ -473,10 +473,7 @@ fn judged(build: &Build, constraints: &[(Place, &str)], force: Force) -> (Code, 
     let entry = plan.entries.first().expect("an entry");
     assert!(entry.warnings.is_empty(), "{:?}", entry.warnings);
     let judged = &entry.containers[0];
-    let is_change = judged.reason.code() == Code::Upgrade;
+    let is_change = judged.code == Code::Upgrade;
     assert_eq!(entry.change.is_some(), is_change);
-    (
-        judged.reason.code(),
-        entry.sentence(build, judged).to_string(),
-    )
+    (judged.code, judged.reason.clone())
 }

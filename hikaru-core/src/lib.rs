@@ -52,7 +52,7 @@
 //! ]);
 //! let told: Vec<String> = plan.entries.iter().map(|entry| {
 //!     let judged = &entry.containers[0];
-//!     format!("{} {}: {}", entry.workload.id.name, judged.reason.code(), entry.sentence(&build, judged))
+//!     format!("{} {}: {}", entry.workload.id.name, judged.code, judged.reason)
 //! }).collect();
 //! assert_eq!(told, [
 //!     "ahead obsolete: runs 1.11.0_1, higher than the posted 1.10.0_7",

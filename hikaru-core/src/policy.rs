@@ -1,10 +1,11 @@
-//! The policy: which build may replace which, and why. Pure and total: workloads and a build in, verdicts with reasons
+//! The policy: which build may replace which, and why. Pure and total: workloads and a build in, verdicts with their reasons
 //! out. Nothing is read from a cluster or written to one here.
 
 pub(crate) mod change;
 mod judge;
 mod mark;
 mod plan;
+mod running;
 mod sentence;
 mod settings;
 mod verdict;
@@ -13,7 +14,6 @@ mod warning;
 pub use change::{Change, Edit, SETTINGS};
 pub use mark::{MARK_LONGEST, Mark, MarkError};
 pub use plan::{Entry, Plan, Request, plan};
-pub use sentence::Sentence;
 pub use settings::{OnFailure, Rules, UnreadableSetting};
-pub use verdict::{Code, Force, ForceError, Judged, Reason, Verdict};
+pub use verdict::{Code, Force, ForceError, Judged, Verdict};
 pub use warning::Warning;

@@ -48,7 +48,7 @@ fn verdicts(event: &Event<'_>, report: &Report) {
                 request_id = event.request_id,
                 workload = %entry.workload.id,
                 container = container.map(|c| &*c.name),
-                code = judged.reason.code().as_str(),
+                code = judged.code.as_str(),
                 error = reported.outcome.failure(),
                 "judged"
             );
@@ -86,7 +86,7 @@ fn change(
     };
     for judged in &entry.containers {
         let container = entry.workload.containers.get(judged.container);
-        let Some(container) = container.filter(|_| judged.code() == Code::Upgrade) else {
+        let Some(container) = container.filter(|_| judged.code == Code::Upgrade) else {
             continue;
         };
         let name = quoted(&container.name, LONGEST_IMAGE);

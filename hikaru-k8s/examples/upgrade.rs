@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .await?;
     for reported in &report.entries {
         for judged in &reported.entry.containers {
-            let sentence = reported.entry.sentence(&build, judged);
+            let sentence = &judged.reason;
             let (workload, outcome) = (&reported.entry.workload.id, &reported.outcome);
             println!("{workload} {outcome:?}: {sentence}");
         }

@@ -126,11 +126,11 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
     let build = report.build();
     let row = |judged: &hikaru_core::policy::Judged| {
         let container = entry.workload.containers.get(judged.container)?;
-        let verdict = judged.reason.code().verdict();
-        let mut why = wire::reason(entry, build, judged);
+        let verdict = judged.code.verdict();
+        let mut why = wire::reason(entry, judged);
         let upgrade = verdict == Verdict::Upgrade;
         let failure = reported.outcome.failure().filter(|_| upgrade);
-        let code = judged.reason.code();
+        let code = judged.code;
         let shown = match &failure {
             Some(failure) => {
                 why = format!("{failure} ({why})");

@@ -28,13 +28,13 @@ pub struct Build {
 }
 
 /// What a container's image has to do with a posted build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageUse<'t> {
     /// It is a reference with the posted repository.
     Runs(Reference<'t>),
     /// It is no reference, and its text begins with the posted repository: what it is to run cannot be known.
-    Unreadable,
+    Unreadable(ReferenceError),
 }
 
 /// Why an image is no build.
@@ -161,16 +161,19 @@ impl Build {
     /// use hikaru_core::{Build, TagFormats, image::ImageUse};
     /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
     /// assert!(matches!(build.use_of("docker.io/acme/web"), Some(ImageUse::Runs(_))));
-    /// assert_eq!(build.use_of("acme/web:${TAG}"), Some(ImageUse::Unreadable));
+    /// assert!(matches!(build.use_of("acme/web:${TAG}"), Some(ImageUse::Unreadable(_))));
     /// assert_eq!(build.use_of("acme/api:${TAG}"), None);
     /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn use_of<'t>(&self, image: &'t str) -> Option<ImageUse<'t>> {
-        if let Some(reference) = self.same_repository(image) {
-            return Some(ImageUse::Runs(reference));
+        let is_posted = |reference: &Reference<'_>| reference.repository() == self.repository();
+        match Reference::parse(image) {
+            Ok(reference) => is_posted(&reference).then_some(ImageUse::Runs(reference)),
+            Err(error) => {
+                let begins = self.repository().begins(image);
+                begins.then_some(ImageUse::Unreadable(error))
+            }
         }
-        let is_unreadable = self.repository().begins(image) && Reference::parse(image).is_err();
-        is_unreadable.then_some(ImageUse::Unreadable)
     }
 
     /// The reference that an image's text is, if its repository is the posted one.

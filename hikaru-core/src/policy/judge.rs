@@ -1,54 +1,27 @@
 //! The verdict on one container: the table of the design, line by line. The first line that fits decides.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
-use super::{Force, MARK_LONGEST, Mark, MarkError, Reason, Rules, UnreadableSetting};
+use super::{
+    Code, Force, MARK_LONGEST, Mark, MarkError, Rules, UnreadableSetting, running::Running,
+    sentence,
+};
 use crate::{
     Text,
     image::{
         build::{Build, ImageUse},
         reference::Reference,
-        tag::{BuildTag, Reading, TagFormats},
-        version::{Precedence, Version},
+        tag::{BuildTag, Reading},
+        version::Precedence,
     },
-    workload::{Place, container::Container},
+    workload::{Place, Workload, container::Container},
 };
-
-/// What a running image says of its version.
-pub(super) enum Running<'t> {
-    /// A build tag of any of the formats.
-    Build(BuildTag<'t>),
-    /// A whole tag that is a version, or one with build metadata.
-    Version(Version<'t>),
-    /// Nothing: any other tag, no tag, a digest alone.
-    Floating,
-}
-
-impl<'t> Running<'t> {
-    pub(super) fn of(image: &Reference<'t>, formats: &TagFormats) -> Self {
-        let Some(tag) = image.tag() else {
-            return Self::Floating;
-        };
-        if let Ok(build) = formats.read(tag) {
-            return Self::Build(build);
-        }
-        Version::of_running_tag(tag).map_or(Self::Floating, Self::Version)
-    }
-
-    /// Its place in the order of builds, if it has one.
-    pub(super) fn precedence(&self) -> Option<Precedence<'t>> {
-        match *self {
-            Self::Build(build) => Some(build.precedence()),
-            Self::Version(version) => Some(Precedence { version, build: 0 }),
-            Self::Floating => None,
-        }
-    }
-}
 
 /// What the verdicts on the containers of one workload have in common: read once for all of them.
 pub(super) struct Case<'a> {
     build: &'a Build,
     posted: BuildTag<'a>,
+    workload: &'a Workload,
     /// What the workload's labels say.
     labels: Reading<'a>,
     /// The hash of marks of this repository and these labels.
@@ -57,31 +30,30 @@ pub(super) struct Case<'a> {
     /// The constraint that the posted version is outside of, if there is one.
     constraint: Option<&'a Text>,
     /// The readings that are in conflict, if the tag is ambiguous.
-    ambiguous: Option<&'a Arc<[Text]>>,
+    ambiguous: Option<&'a [Text]>,
     /// The setting that cannot be read, if there is one.
-    unreadable: Option<&'a Arc<UnreadableSetting>>,
+    unreadable: Option<&'a UnreadableSetting>,
     force: Force,
 }
 
 /// A container's high-water mark, and where the posted build stands to it.
 pub(super) struct Marked<'c> {
-    mark: Mark<'c>,
+    mark: Precedence<'c>,
     posted: Ordering,
 }
 
 impl Marked<'_> {
-    /// Whether the mark keeps the posted build out. `same`: the running build, if it has the workload's identity.
+    /// Whether the mark keeps the posted build out.
     ///
     /// Where the marked build runs, or something higher, nobody took anything back: what follows in the table says better
     /// why a build stays out. Over something floating the marked build itself goes out again: somebody who applies a
     /// manifest with `latest` and posts the same build again means to deploy it.
-    fn holds(&self, running: &Running<'_>, same: Option<&BuildTag<'_>>) -> bool {
-        let mark = &self.mark.precedence;
-        match (running, same) {
-            (Running::Floating, _) => self.posted.is_lt(),
-            (_, Some(r)) => self.posted.is_le() && r.precedence() < *mark,
-            (Running::Build(r), None) => self.posted.is_le() && r.version() <= mark.version,
-            (Running::Version(version), None) => self.posted.is_le() && *version <= mark.version,
+    fn holds(&self, running: &Running<'_>) -> bool {
+        match running {
+            Running::Floating => self.posted.is_lt(),
+            Running::Build(r) => self.posted.is_le() && r.precedence() < self.mark,
+            Running::OtherIdentity(r) => self.posted.is_le() && r.version() <= self.mark.version,
+            Running::Version(version) => self.posted.is_le() && *version <= self.mark.version,
         }
     }
 }
@@ -89,16 +61,18 @@ impl Marked<'_> {
 impl<'a> Case<'a> {
     pub(super) fn new(
         build: &'a Build,
-        labels: Reading<'a>,
+        workload: &'a Workload,
         rules: &'a Rules,
-        ambiguous: Option<&'a Arc<[Text]>>,
-        unreadable: Option<&'a Arc<UnreadableSetting>>,
+        ambiguous: Option<&'a [Text]>,
+        unreadable: Option<&'a UnreadableSetting>,
         force: Force,
     ) -> Self {
         let posted = build.tag();
+        let labels = workload.labels.reading().unwrap_or_default();
         Self {
             build,
             posted,
+            workload,
             labels,
             hash: Mark::hash_of(&build.repository(), &labels),
             manual: rules.manual,
@@ -109,85 +83,112 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The verdict on a container whose image has to do with the posted build.
-    pub(super) fn judge(&self, image: &ImageUse<'_>, marked: Option<&Marked<'_>>) -> Reason {
+    /// What an image of the posted repository says of its version.
+    pub(super) fn running<'t>(&self, image: &Reference<'t>) -> Running<'t> {
+        Running::of(image, self.build.formats(), &self.labels)
+    }
+
+    /// The verdict on a container whose image has to do with the posted build, and the sentence that says why.
+    pub(super) fn judge(
+        &self,
+        container: &Container,
+        image: &ImageUse<'_>,
+        marked: Option<&Marked<'_>>,
+    ) -> (Code, String) {
         let posted = &self.posted;
-        let ambiguous = || {
-            let readings = self.ambiguous?.clone();
-            Some(Reason::Ambiguous { readings })
+        let image = match image {
+            ImageUse::Runs(image) => image,
+            ImageUse::Unreadable(error) => {
+                return self.ambiguous().unwrap_or_else(|| {
+                    let unreadable = sentence::unreadable_image(&container.image, error);
+                    (Code::UnreadableImage, unreadable)
+                });
+            }
         };
-        let ImageUse::Runs(image) = image else {
-            return ambiguous().unwrap_or(Reason::UnreadableImage);
-        };
-        let is_same_digest = match (image.digest(), self.build.digest()) {
-            (Some(runs), Some(posted)) => runs == posted,
-            _ => true,
-        };
-        // The same tag is the same build: no need to read it once more.
-        if is_same_digest && image.tag() == Some(posted.as_str()) {
-            return Reason::Equal;
+        let running = self.running(image);
+        if self.is_posted(image, &running) {
+            return (Code::Equal, sentence::equal(self.build, container, image));
         }
-        let running = Running::of(image, self.build.formats());
-        let (same, other) = match &running {
-            Running::Build(build) if build.identity().names(&self.labels) => (Some(build), None),
-            Running::Build(build) => (None, Some(build)),
-            _ => (None, None),
-        };
-        // Where the posted build stands to what runs: by version and build in the same identity, else by version alone.
-        let order = match (&running, same) {
-            (_, Some(r)) => posted.precedence().cmp(&r.precedence()),
-            (Running::Build(r), None) => posted.version().cmp(&r.version()),
-            (Running::Version(version), _) => posted.version().cmp(version),
-            (Running::Floating, _) => Ordering::Greater,
-        };
-        if order.is_eq() && is_same_digest && same.is_some_and(|r| r.same_commit(posted)) {
-            return Reason::Equal;
-        }
-        if let Some(reason) = ambiguous() {
-            return reason;
+        if let Some(ambiguous) = self.ambiguous() {
+            return ambiguous;
         }
         if let Some(setting) = self.unreadable {
-            return Reason::UnreadableSetting(setting.clone());
+            return (Code::UnreadableSetting, setting.to_string());
         }
-        let held = || marked.is_some_and(|marked| marked.holds(&running, same));
-        let manual = || self.manual.map(|place| Reason::Manual { place });
-        let constraint = || {
-            let constraint = self.constraint?.clone();
-            Some(Reason::Constraint { constraint })
+        // Where the posted build stands to what runs: by version and build in the same identity, else by version alone.
+        let order = match &running {
+            Running::Build(r) => posted.precedence().cmp(&r.precedence()),
+            Running::OtherIdentity(r) => posted.version().cmp(&r.version()),
+            Running::Version(version) => posted.version().cmp(version),
+            Running::Floating => Ordering::Greater,
         };
-        let lines: [&dyn Fn() -> Option<Reason>; 6] = [
-            &manual,
-            &constraint,
-            &|| held().then_some(Reason::Held),
-            &|| (same.is_some() && order.is_eq()).then_some(Reason::ConflictingBuild),
-            &|| (other.is_some() && order.is_eq()).then_some(Reason::OtherBranch),
-            &|| order.is_lt().then_some(Reason::Obsolete),
-        ];
+        let manual = || Some((Code::Manual, sentence::manual(self.manual?)));
+        let constraint = || {
+            let outside = sentence::constraint(posted.version(), self.constraint?);
+            Some((Code::Constraint, outside))
+        };
+        let held = || {
+            let mark = marked.filter(|marked| marked.holds(&running))?.mark;
+            let held = sentence::held(self.workload, container, image, &running, posted, mark);
+            Some((Code::Held, held))
+        };
+        let same_version = || match &running {
+            Running::Build(r) if order.is_eq() => {
+                let conflicting = sentence::conflicting_build(self.build, image, r);
+                Some((Code::ConflictingBuild, conflicting))
+            }
+            Running::OtherIdentity(r) if order.is_eq() => {
+                Some((Code::OtherBranch, sentence::other_branch(r)))
+            }
+            _ => None,
+        };
+        let obsolete = || {
+            let obsolete = || (Code::Obsolete, sentence::obsolete(image, &running, posted));
+            order.is_lt().then(obsolete)
+        };
+        let lines: [&dyn Fn() -> Option<(Code, String)>; 5] =
+            [&manual, &constraint, &held, &same_version, &obsolete];
         let mut forced = Force::NONE;
         for line in lines {
             match line() {
-                Some(reason) if self.force.has(reason.code()) => forced.insert(reason.code()),
-                Some(reason) => return reason,
+                Some((code, _)) if self.force.has(code) => forced.insert(code),
+                Some(judged) => return judged,
                 None => {}
             }
         }
-        Reason::Upgrade { forced }
+        let upgrade = sentence::upgrade(image, &running, posted, forced);
+        (Code::Upgrade, upgrade)
     }
 
     /// The verdict on a container whose image something beside the manifest decides: a tag that is written into the manifest
     /// has no effect. Equal if the posted build comes out wherever it is decided.
-    pub(super) fn judge_overridden(&self, container: &Container) -> Reason {
+    pub(super) fn judge_overridden(&self, container: &Container) -> (Code, String) {
         let is_equal = |image: &Text| {
             let image = self.build.same_repository(image);
-            image.is_some_and(|image| self.judge(&ImageUse::Runs(image), None) == Reason::Equal)
+            image.is_some_and(|image| self.is_posted(&image, &self.running(&image)))
         };
-        match self.ambiguous {
-            _ if container.running().all(is_equal) => Reason::Equal,
-            Some(readings) => Reason::Ambiguous {
-                readings: readings.clone(),
-            },
-            None => Reason::Overridden,
+        if container.running().all(is_equal) {
+            return (Code::Equal, sentence::EQUAL.to_owned());
         }
+        let overridden = || (Code::Overridden, sentence::overridden(container));
+        self.ambiguous().unwrap_or_else(overridden)
+    }
+
+    /// Whether an image is the posted build.
+    fn is_posted(&self, image: &Reference<'_>, running: &Running<'_>) -> bool {
+        let is_same_digest = match (image.digest(), self.build.digest()) {
+            (Some(runs), Some(posted)) => runs == posted,
+            _ => true,
+        };
+        let is_same_build = |r: &BuildTag<'_>| {
+            r.precedence() == self.posted.precedence() && r.same_commit(&self.posted)
+        };
+        is_same_digest && matches!(running, Running::Build(r) if is_same_build(r))
+    }
+
+    fn ambiguous(&self) -> Option<(Code, String)> {
+        let readings = sentence::ambiguous(self.ambiguous?);
+        Some((Code::Ambiguous, readings))
     }
 
     /// The container's high-water mark, if it is one of this repository and identity.
@@ -203,8 +204,8 @@ impl<'a> Case<'a> {
         };
         let mark = Mark::parse(value)?;
         Ok((mark.hash == self.hash).then(|| Marked {
-            mark,
             posted: self.posted.precedence().cmp(&mark.precedence),
+            mark: mark.precedence,
         }))
     }
 

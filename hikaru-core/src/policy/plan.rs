@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Code, Force, Judged, Rules, Sentence, Verdict, Warning,
-    judge::{Case, NextMark, Running},
+    Code, Force, Judged, Rules, Verdict, Warning,
+    judge::{Case, NextMark},
+    running::Running,
 };
 use crate::{
     Text,
@@ -156,7 +157,7 @@ pub struct Entry {
 impl Entry {
     /// The first verdict of its containers among upgrade, skipped, obsolete, equal.
     pub fn verdict(&self) -> Verdict {
-        let verdicts = self.containers.iter().map(|c| c.reason.code().verdict());
+        let verdicts = self.containers.iter().map(|c| c.verdict());
         verdicts.min().unwrap_or(Verdict::Equal)
     }
 
@@ -167,7 +168,7 @@ impl Entry {
 
     /// The codes of its containers.
     pub fn codes(&self) -> impl Iterator<Item = Code> + '_ {
-        self.containers.iter().map(|c| c.reason.code())
+        self.containers.iter().map(|c| c.code)
     }
 
     /// Whether some containers of the pod have the posted build, or are to have it, and others stay on another one.
@@ -183,14 +184,15 @@ impl Entry {
     ) -> Option<(&'e Self, &'e Container)> {
         let obsolete = entries.flat_map(|entry| {
             let obsolete = entry.containers.iter();
-            let obsolete = obsolete.filter(|judged| judged.code() == Code::Obsolete);
+            let obsolete = obsolete.filter(|judged| judged.code == Code::Obsolete);
             obsolete.filter_map(move |judged| Some((entry, entry.container(judged)?)))
         });
-        let place = |container: &'e Container| {
+        let place = |entry: &'e Self, container: &'e Container| {
             let image = build.same_repository(&container.image)?;
-            Running::of(&image, build.formats()).precedence()
+            let labels = entry.workload.labels.reading()?;
+            Running::of(&image, build.formats(), &labels).precedence()
         };
-        let placed = obsolete.map(|(entry, container)| (place(container), entry, container));
+        let placed = obsolete.map(|(entry, container)| (place(entry, container), entry, container));
         let highest = placed.reduce(|best, next| if next.0 > best.0 { next } else { best });
         highest.map(|(_, entry, container)| (entry, container))
     }
@@ -201,15 +203,6 @@ impl Entry {
         match self.container(judged) {
             Some(container) => build.in_place_of(&container.image),
             None => build.image().clone(),
-        }
-    }
-
-    /// The reason of a judged container as a sentence for a person.
-    pub fn sentence<'a>(&'a self, build: &'a Build, judged: &'a Judged) -> Sentence<'a> {
-        Sentence {
-            build,
-            workload: &self.workload,
-            judged,
         }
     }
 }
@@ -292,7 +285,7 @@ impl Plan {
         let mut warnings = Warning::of_settings(&workload);
         let (rules, unreadable) = match Rules::read(&workload) {
             Ok(rules) => (rules, None),
-            Err(unreadable) => (Rules::default(), Some(Arc::new(unreadable))),
+            Err(unreadable) => (Rules::default(), Some(unreadable)),
         };
         for name in rules.containers.iter().flatten() {
             if workload.container(name).is_none() {
@@ -301,22 +294,22 @@ impl Plan {
         }
         let relabeled;
         let ambiguous = match &self.reading {
-            Agreement::Several(readings) => Some(readings),
+            Agreement::Several(readings) => Some(&**readings),
             // Another reading: it was relabeled since the plan was made.
             Agreement::One(first) => {
                 let readings = [first, &workload].map(|w| projection(build, w));
                 if readings[0] == readings[1] {
                     None
                 } else {
-                    relabeled = Arc::from(readings.map(spelled_out));
-                    Some(&relabeled)
+                    relabeled = readings.map(spelled_out);
+                    Some(&relabeled[..])
                 }
             }
             Agreement::None => None,
         };
         let case = Case::new(
             build,
-            workload.labels.reading().unwrap_or_default(),
+            &workload,
             &rules,
             ambiguous,
             unreadable.as_ref(),
@@ -335,9 +328,11 @@ impl Plan {
             }
             let pinned = container.overridden.iter().any(|other| other.pins);
             let Some(image) = image.filter(|_| !pinned) else {
+                let (code, reason) = case.judge_overridden(container);
                 containers.push(Judged {
                     container: index,
-                    reason: case.judge_overridden(container),
+                    code,
+                    reason,
                 });
                 continue;
             };
@@ -348,8 +343,8 @@ impl Plan {
                 });
                 None
             });
-            let reason = case.judge(&image, marked.as_ref());
-            if reason.code() == Code::Upgrade {
+            let (code, reason) = case.judge(container, &image, marked.as_ref());
+            if code == Code::Upgrade {
                 let mark = match case.next_mark(marked.as_ref()) {
                     NextMark::Stays => None,
                     NextMark::Write(_) if container.mark_key().is_none() => {
@@ -366,21 +361,23 @@ impl Plan {
                         None
                     }
                 };
-                if matches!(image, ImageUse::Runs(image) if image.digest().is_some())
-                    && build.digest().is_none()
-                {
-                    let container = container.name.clone();
-                    warnings.push(Warning::PinRemoved { container });
+                if let ImageUse::Runs(image) = &image {
+                    if image.digest().is_some() && build.digest().is_none() {
+                        let container = container.name.clone();
+                        warnings.push(Warning::PinRemoved { container });
+                    }
+                    let running = case.running(image);
+                    warnings.extend(Warning::of_floating_version(container, image, &running));
                 }
                 edits.push(Edit {
                     container: index,
                     to: build.in_place_of(&container.image),
                     mark,
                 });
-                warnings.extend(Warning::of_floating_version(container, &image, build));
             }
             containers.push(Judged {
                 container: index,
+                code,
                 reason,
             });
         }

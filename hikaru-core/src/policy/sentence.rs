@@ -1,271 +1,211 @@
-//! Reasons as sentences for people. Made at the edge: a plan over a thousand workloads builds none.
+//! Why a container has its verdict, as sentences for people. Each is made from what `judge` decided by; which one is due is
+//! decided there.
 
-use std::fmt;
-
-use super::{Judged, Mark, Reason, judge::Running};
+use super::{Force, running::Running};
 use crate::{
     Text,
     image::{
-        build::{Build, ImageUse},
-        reference::Reference,
-        tag::VersionAndBuild,
+        build::Build,
+        reference::{Reference, ReferenceError},
+        tag::{BuildTag, VersionAndBuild},
+        version::{Precedence, Version},
     },
     text::{escape::Escaped, excerpt::Cut},
     workload::{
-        MARK_PREFIX, SETTING_PREFIX, Workload,
-        container::{Container, Override, mark_key},
+        MARK_PREFIX, Place, SETTING_PREFIX, Workload,
+        container::{Container, mark_key},
     },
 };
 
-/// The reason of a verdict on a container, to be displayed. It names the two versions, or the rule.
-#[derive(Clone, Copy, Debug)]
-pub struct Sentence<'a> {
-    pub(super) build: &'a Build,
-    pub(super) workload: &'a Workload,
-    pub(super) judged: &'a Judged,
+pub(super) const EQUAL: &str = "is set to this build";
+
+pub(super) fn equal(build: &Build, container: &Container, image: &Reference<'_>) -> String {
+    let is_overridden = !container.overridden.is_empty();
+    let equal = match (image.digest(), build.digest()) {
+        _ if is_overridden => EQUAL,
+        (None, Some(_)) => {
+            "is set to this build, but not pinned: its image names no digest, and the posted one does"
+        }
+        (runs, posted) if runs == posted && image.tag() == Some(build.tag().as_str()) => {
+            "is set to this image"
+        }
+        _ => EQUAL,
+    };
+    equal.to_owned()
 }
 
-impl fmt::Display for Sentence<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(container) = self.workload.containers.get(self.judged.container) else {
-            return Ok(());
-        };
-        match self.judged.reason {
-            Reason::Overridden => return overridden(f, container),
-            Reason::Equal if !container.overridden.is_empty() => {
-                return f.write_str("is set to this build");
-            }
-            _ => {}
-        }
-        let image = match self.build.use_of(&container.image) {
-            Some(ImageUse::Runs(image)) => image,
-            Some(ImageUse::Unreadable) => return self.unreadable(f, &container.image),
-            None => return Ok(()),
-        };
-        let posted = self.build.tag();
-        let posted_place = posted.version_and_build();
-        let running = Running::of(&image, self.build.formats());
-        let same_identity = match (&running, self.workload.labels.reading()) {
-            (Running::Build(build), Some(labels)) => build.identity().names(&labels),
-            _ => false,
-        };
-        match &self.judged.reason {
-            Reason::Equal if self.build.digest().is_some() && image.digest().is_none() => f.write_str(
-                "is set to this build, but not pinned: its image names no digest, and the posted one does",
-            ),
-            Reason::Equal
-                if image.tag() == Some(posted.as_str()) && image.digest() == self.build.digest() =>
-            {
-                f.write_str("is set to this image")
-            }
-            Reason::Equal => f.write_str("is set to this build"),
-            Reason::Ambiguous { readings } => ambiguous(f, readings),
-            // Of an image that can be read this is never the reason.
-            Reason::UnreadableImage => Ok(()),
-            // Told above.
-            Reason::Overridden => Ok(()),
-            Reason::UnreadableSetting(setting) => write!(f, "{setting}"),
-            Reason::Manual { place } => {
-                write!(
-                    f,
-                    "opted out by the {place} {SETTING_PREFIX}upgrade: manual"
-                )
-            }
-            Reason::Constraint { constraint } => write!(
-                f,
-                "{} is outside of {SETTING_PREFIX}constraint: {}",
-                posted.version(),
-                Cut(constraint)
-            ),
-            Reason::Held => {
-                let mark = container.mark.as_deref().and_then(|m| Mark::parse(m).ok());
-                let Some(mark) = mark.map(|m| m.precedence) else {
-                    return Ok(());
-                };
-                // Where the tag's format has no build, the 0 that stands for it is not shown.
-                let mark = VersionAndBuild(mark, posted.has_build() || mark.build > 0);
-                match &running {
-                    // A build of the same identity is held only while a lower one runs.
-                    Running::Build(r) if same_identity => write!(
-                        f,
-                        "runs {}, lower than {mark} that was deployed before",
-                        r.version_and_build()
-                    )?,
-                    Running::Build(r) => {
-                        write!(f, "runs {}, while {mark} was deployed before", r.as_str())?
-                    }
-                    Running::Version(_) | Running::Floating => write!(
-                        f,
-                        "runs {}, while {mark} was deployed before",
-                        tag_of(&image)
-                    )?,
-                }
-                f.write_str(": rolled back, or re-applied by ")?;
-                match &self.workload.owner {
-                    Some(owner) => write!(f, "{owner}")?,
-                    None => f.write_str("a person or a tool")?,
-                }
-                write!(
-                    f,
-                    ". The next build higher than {mark} goes out; to let lower ones out again: "
-                )?;
-                self.way_out(f, &container.name)
-            }
-            Reason::ConflictingBuild => {
-                let commit = |commit: Option<&str>| commit.unwrap_or("none").to_owned();
-                let (theirs, is_same_commit) = match &running {
-                    Running::Build(r) => (commit(r.commit()), r.same_commit(&posted)),
-                    _ => (commit(None), false),
-                };
-                match (image.digest(), self.build.digest()) {
-                    (Some(runs), Some(digest)) if is_same_commit => write!(
-                        f,
-                        "runs {posted_place} with the digest {runs}, the posted one has {digest}: the same build was made \
-                         twice, and which one is meant cannot be known from its tag; give each a build number of its own"
-                    ),
-                    _ => write!(
-                        f,
-                        "runs {posted_place} of commit {theirs}, the posted one is commit {} with the same version and \
-                         build number: CI that builds from a shallow clone gives constant build numbers (fetch the whole \
-                         history), and so can a rebase",
-                        commit(posted.commit())
-                    ),
-                }
-            }
-            Reason::OtherBranch => match &running {
-                Running::Build(r) => write!(
-                    f,
-                    "runs {} of {}, another identity's build of the same version",
-                    r.version_and_build(),
-                    r.identity().as_str()
-                ),
-                _ => Ok(()),
-            },
-            Reason::Obsolete => match &running {
-                Running::Build(r) if same_identity => write!(
-                    f,
-                    "runs {}, higher than the posted {posted_place}",
-                    r.version_and_build(),
-                ),
-                Running::Build(r) => write!(
-                    f,
-                    "runs {} of {}, higher than the posted {}",
-                    r.version_and_build(),
-                    r.identity().as_str(),
-                    posted.version()
-                ),
-                Running::Version(_) => write!(
-                    f,
-                    "runs {}, higher than the posted {}",
-                    tag_of(&image),
-                    posted.version()
-                ),
-                Running::Floating => Ok(()),
-            },
-            Reason::Upgrade { forced } => {
-                let mut by_force = forced.codes().peekable();
-                if by_force.peek().is_some() {
-                    f.write_str("forced past ")?;
-                    for (i, code) in by_force.enumerate() {
-                        write!(f, "{}{code}", if i == 0 { "" } else { ", " })?;
-                    }
-                    f.write_str(": ")?;
-                }
-                let follows = if forced.is_none() {
-                    "follows"
-                } else {
-                    "replaces"
-                };
-                match &running {
-                    Running::Build(r) if same_identity => {
-                        write!(f, "{posted_place} {follows} {}", r.version_and_build())
-                    }
-                    Running::Build(r) => write!(
-                        f,
-                        "{} {follows} {} of {}",
-                        posted.version(),
-                        r.version(),
-                        r.identity().as_str()
-                    ),
-                    Running::Version(_) => {
-                        write!(f, "{posted_place} {follows} {}", tag_of(&image))
-                    }
-                    Running::Floating => write!(f, "{} carries no version", tag_of(&image)),
-                }
-            }
-        }
-    }
-}
-
-impl Sentence<'_> {
-    /// The reason of a container whose image is no reference.
-    fn unreadable(&self, f: &mut fmt::Formatter<'_>, image: &str) -> fmt::Result {
-        if let Reason::Ambiguous { readings } = &self.judged.reason {
-            return ambiguous(f, readings);
-        }
-        write!(
-            f,
-            "its image \"{}\" begins with the posted repository, ",
-            Cut(image)
-        )?;
-        match Reference::parse(image) {
-            Err(error) => write!(f, "but is no image reference: {error}"),
-            Ok(_) => f.write_str("but was no image reference when it was judged"),
-        }
-    }
-
-    /// How the mark of a container is removed.
-    fn way_out(&self, f: &mut fmt::Formatter<'_>, container: &str) -> fmt::Result {
-        let id = &self.workload.id;
-        let key = mark_key(container);
-        let key = Escaped(&key);
-        match &id.origin {
-            Some(origin) => write!(
-                f,
-                "remove the label {MARK_PREFIX}{key} in {}",
-                Escaped(origin)
-            ),
-            None => write!(
-                f,
-                "kubectl label --namespace {} {} {} {MARK_PREFIX}{key}-",
-                Escaped(&id.namespace),
-                Escaped(&id.kind.to_ascii_lowercase()),
-                Escaped(&id.name),
-            ),
-        }
-    }
-}
-
-fn ambiguous(f: &mut fmt::Formatter<'_>, readings: &[Text]) -> fmt::Result {
-    f.write_str("workloads match by different readings of the tag: ")?;
-    for (i, reading) in readings.iter().enumerate() {
-        write!(f, "{}({reading})", if i == 0 { "" } else { " and " })?;
-    }
-    f.write_str("; choose one by its owner, repo or branch")
+pub(super) fn ambiguous(readings: &[Text]) -> String {
+    let readings: Vec<String> = readings.iter().map(|r| format!("({r})")).collect();
+    format!(
+        "workloads match by different readings of the tag: {}; choose one by its owner, repo or branch",
+        readings.join(" and ")
+    )
 }
 
 /// Places that are named before the rest is only counted.
 const PLACES: usize = 3;
 
 /// `kustomization.yaml:3:3 decides which image runs: ghcr.io/acme/web:…`.
-fn overridden(f: &mut fmt::Formatter<'_>, container: &Container) -> fmt::Result {
-    let decides = |other: &&Override| other.pins || other.image != container.image;
-    let mut others = container.overridden.iter().filter(decides);
-    for (i, other) in others.by_ref().take(PLACES).enumerate() {
-        let (joint, verb) = match i {
-            0 => ("", "decides which image runs: "),
-            _ => (", ", "says "),
+pub(super) fn overridden(container: &Container) -> String {
+    let others = container.overridden.iter();
+    let mut others = others.filter(|other| other.pins || other.image != container.image);
+    let named = others.by_ref().take(PLACES).enumerate().map(|(i, other)| {
+        let verb = match i {
+            0 => "decides which image runs:",
+            _ => "says",
         };
-        let (place, image) = (Cut(&other.place), Cut(&other.image));
-        write!(f, "{joint}{place} {verb}{image}")?;
-    }
+        format!("{} {verb} {}", Cut(&other.place), Cut(&other.image))
+    });
+    let mut told = named.collect::<Vec<_>>().join(", ");
     if let more @ 1.. = others.count() {
-        write!(f, ", and {more} more places say others")?;
+        told.push_str(&format!(", and {more} more places say others"));
     }
-    f.write_str("; hikaru does not edit that: write the posted image there")
+    told + "; hikaru does not edit that: write the posted image there"
 }
 
-/// What an image has in place of a build tag.
+pub(super) fn unreadable_image(image: &str, error: &ReferenceError) -> String {
+    format!(
+        "its image \"{}\" begins with the posted repository, but is no image reference: {error}",
+        Cut(image)
+    )
+}
+
+pub(super) fn manual(place: Place) -> String {
+    format!("opted out by the {place} {SETTING_PREFIX}upgrade: manual")
+}
+
+pub(super) fn constraint(posted: Version<'_>, constraint: &str) -> String {
+    format!(
+        "{posted} is outside of {SETTING_PREFIX}constraint: {}",
+        Cut(constraint)
+    )
+}
+
+pub(super) fn held(
+    workload: &Workload,
+    container: &Container,
+    image: &Reference<'_>,
+    running: &Running<'_>,
+    posted: &BuildTag<'_>,
+    mark: Precedence<'_>,
+) -> String {
+    // Where the tag's format has no build, the 0 that stands for it is not shown.
+    let mark = VersionAndBuild(mark, posted.has_build() || mark.build > 0);
+    let runs = match running {
+        // A build of the same identity is held only while a lower one runs.
+        Running::Build(r) => {
+            let runs = r.version_and_build();
+            format!("{runs}, lower than {mark} that was deployed before")
+        }
+        _ => format!("{}, while {mark} was deployed before", tag_of(image)),
+    };
+    let by = match &workload.owner {
+        Some(owner) => owner.to_string(),
+        None => "a person or a tool".to_owned(),
+    };
+    format!(
+        "runs {runs}: rolled back, or re-applied by {by}. The next build higher than {mark} goes out; to let lower ones out \
+         again: {}",
+        way_out(workload, container)
+    )
+}
+
+/// How the mark of a container is removed.
+fn way_out(workload: &Workload, container: &Container) -> String {
+    let id = &workload.id;
+    let key = mark_key(&container.name);
+    let key = Escaped(&key);
+    match &id.origin {
+        Some(origin) => format!("remove the label {MARK_PREFIX}{key} in {}", Escaped(origin)),
+        None => format!(
+            "kubectl label --namespace {} {} {} {MARK_PREFIX}{key}-",
+            Escaped(&id.namespace),
+            Escaped(&id.kind.to_ascii_lowercase()),
+            Escaped(&id.name),
+        ),
+    }
+}
+
+pub(super) fn conflicting_build(
+    build: &Build,
+    image: &Reference<'_>,
+    running: &BuildTag<'_>,
+) -> String {
+    let posted = build.tag();
+    let place = posted.version_and_build();
+    match (image.digest(), build.digest()) {
+        (Some(runs), Some(digest)) if running.same_commit(&posted) => format!(
+            "runs {place} with the digest {runs}, the posted one has {digest}: the same build was made twice, and which one \
+             is meant cannot be known from its tag; give each a build number of its own"
+        ),
+        _ => format!(
+            "runs {place} of commit {}, the posted one is commit {} with the same version and build number: CI that builds \
+             from a shallow clone gives constant build numbers (fetch the whole history), and so can a rebase",
+            running.commit().unwrap_or("none"),
+            posted.commit().unwrap_or("none")
+        ),
+    }
+}
+
+pub(super) fn other_branch(running: &BuildTag<'_>) -> String {
+    format!(
+        "runs {} of {}, another identity's build of the same version",
+        running.version_and_build(),
+        running.identity().as_str()
+    )
+}
+
+pub(super) fn obsolete(
+    image: &Reference<'_>,
+    running: &Running<'_>,
+    posted: &BuildTag<'_>,
+) -> String {
+    match running {
+        Running::Build(r) => format!(
+            "runs {}, higher than the posted {}",
+            r.version_and_build(),
+            posted.version_and_build()
+        ),
+        Running::OtherIdentity(r) => format!(
+            "runs {} of {}, higher than the posted {}",
+            r.version_and_build(),
+            r.identity().as_str(),
+            posted.version()
+        ),
+        _ => format!(
+            "runs {}, higher than the posted {}",
+            tag_of(image),
+            posted.version()
+        ),
+    }
+}
+
+pub(super) fn upgrade(
+    image: &Reference<'_>,
+    running: &Running<'_>,
+    posted: &BuildTag<'_>,
+    forced: Force,
+) -> String {
+    let codes: Vec<&str> = forced.codes().map(|code| code.as_str()).collect();
+    let (past, follows) = match &*codes {
+        [] => (String::new(), "follows"),
+        _ => (format!("forced past {}: ", codes.join(", ")), "replaces"),
+    };
+    let place = posted.version_and_build();
+    match running {
+        Running::Build(r) => format!("{past}{place} {follows} {}", r.version_and_build()),
+        Running::OtherIdentity(r) => format!(
+            "{past}{} {follows} {} of {}",
+            posted.version(),
+            r.version(),
+            r.identity().as_str()
+        ),
+        Running::Version(_) => format!("{past}{place} {follows} {}", tag_of(image)),
+        Running::Floating => format!("{past}{} carries no version", tag_of(image)),
+    }
+}
+
+/// What an image has in place of a build tag, or that tag.
 fn tag_of<'t>(image: &Reference<'t>) -> &'t str {
     match (image.tag(), image.digest()) {
         (Some(tag), _) => tag,

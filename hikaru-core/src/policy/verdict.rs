@@ -1,9 +1,8 @@
-//! The words of the policy: verdicts, their stable codes, their reasons as data, and what may be forced.
+//! The words of the policy: verdicts, their stable codes, and what may be forced.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
-use super::UnreadableSetting;
-use crate::{Text, text::excerpt::Excerpt, workload::Place};
+use crate::text::excerpt::Excerpt;
 
 /// What the policy says of one container, or of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -159,81 +158,16 @@ impl fmt::Display for Code {
 pub struct Judged {
     /// Its index in [`Workload::containers`](crate::Workload::containers).
     pub container: usize,
-    /// Why it has its verdict.
-    pub reason: Reason,
+    /// The stable code of the verdict.
+    pub code: Code,
+    /// Why, as a sentence for a person. It names the two versions, or the rule.
+    pub reason: String,
 }
 
 impl Judged {
-    /// The stable code of its verdict.
-    pub fn code(&self) -> Code {
-        self.reason.code()
-    }
-
-    /// Its verdict.
+    /// The verdict.
     pub fn verdict(&self) -> Verdict {
-        self.code().verdict()
-    }
-}
-
-/// Why a container has its verdict: data, turned into a sentence at the edge ([`super::Sentence`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// See [`Code::Equal`].
-    Equal,
-    /// See [`Code::Ambiguous`].
-    Ambiguous {
-        /// The readings that workloads match, each spelled out.
-        readings: Arc<[Text]>,
-    },
-    /// See [`Code::Overridden`].
-    Overridden,
-    /// See [`Code::UnreadableImage`].
-    UnreadableImage,
-    /// See [`Code::UnreadableSetting`].
-    UnreadableSetting(Arc<UnreadableSetting>),
-    /// See [`Code::Manual`].
-    Manual {
-        /// Where the opt-out stands.
-        place: Place,
-    },
-    /// See [`Code::Constraint`].
-    Constraint {
-        /// The constraint that the version is outside of, as written.
-        constraint: Text,
-    },
-    /// See [`Code::Held`].
-    Held,
-    /// See [`Code::ConflictingBuild`].
-    ConflictingBuild,
-    /// See [`Code::OtherBranch`].
-    OtherBranch,
-    /// See [`Code::Obsolete`].
-    Obsolete,
-    /// See [`Code::Upgrade`].
-    Upgrade {
-        /// The lines of the table that somebody's force passed over.
-        forced: Force,
-    },
-}
-
-impl Reason {
-    /// Its stable code.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Equal => Code::Equal,
-            Self::Ambiguous { .. } => Code::Ambiguous,
-            Self::Overridden => Code::Overridden,
-            Self::UnreadableImage => Code::UnreadableImage,
-            Self::UnreadableSetting(_) => Code::UnreadableSetting,
-            Self::Manual { .. } => Code::Manual,
-            Self::Constraint { .. } => Code::Constraint,
-            Self::Held => Code::Held,
-            Self::ConflictingBuild => Code::ConflictingBuild,
-            Self::OtherBranch => Code::OtherBranch,
-            Self::Obsolete => Code::Obsolete,
-            Self::Upgrade { .. } => Code::Upgrade,
-        }
+        self.code.verdict()
     }
 }
 

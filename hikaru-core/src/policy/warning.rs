@@ -3,13 +3,10 @@
 
 use std::fmt;
 
-use super::{Judged, Verdict, change::SETTINGS, judge::Running};
+use super::{Judged, Verdict, change::SETTINGS, running::Running};
 use crate::{
     Text,
-    image::{
-        build::{Build, ImageUse},
-        version::has_dotted_numbers,
-    },
+    image::{reference::Reference, version::has_dotted_numbers},
     text::{escape::Escaped, excerpt::Cut},
     workload::{
         MARK_PREFIX, Owner, Place, SETTING_PREFIX, StraySetting, Workload,
@@ -195,18 +192,13 @@ impl Warning {
     /// What is said of a tag that holds a version and gives way all the same.
     pub(super) fn of_floating_version(
         container: &Container,
-        image: &ImageUse<'_>,
-        build: &Build,
+        image: &Reference<'_>,
+        running: &Running<'_>,
     ) -> Option<Self> {
-        let ImageUse::Runs(image) = image else {
-            return None;
-        };
         let tag = image.tag().filter(|tag| has_dotted_numbers(tag))?;
-        matches!(Running::of(image, build.formats()), Running::Floating).then(|| {
-            Self::FloatingVersion {
-                container: container.name.clone(),
-                tag: tag.into(),
-            }
+        matches!(running, Running::Floating).then(|| Self::FloatingVersion {
+            container: container.name.clone(),
+            tag: tag.into(),
         })
     }
 

@@ -69,8 +69,7 @@ pub async fn upgrade(
 /// let report = candidates(&cluster, Request::new(build)).await.unwrap();
 /// let entry = &report.entries[0].entry;
 /// assert_eq!(entry.verdict(), Verdict::Upgrade);
-/// let sentence = entry.sentence(report.build(), &entry.containers[0]);
-/// assert_eq!(sentence.to_string(), "1.4.0_7 follows 1.4.0_6");
+/// assert_eq!(entry.containers[0].reason, "1.4.0_7 follows 1.4.0_6");
 /// # }).unwrap();
 /// ```
 pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {

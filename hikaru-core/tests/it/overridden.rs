@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Build, Container, IdentityLabels, Request, TagFormats, Workload, WorkloadId, plan,
-    policy::Force,
+    policy::{Code, Force},
     port::{Scope, Select},
     workload::Override,
 };
@@ -33,10 +33,10 @@ fn check(own: &str, overridden: Vec<Override>, expected: Option<&str>) {
     let plan = plan(request, [workload.clone()]);
     let found = plan.entries.first().map(|entry| {
         let judged = &entry.containers[0];
-        let sentence = entry.sentence(&plan.request.build, judged).to_string();
-        let upgrades = judged.code().as_str() == "upgrade";
+        let sentence = &judged.reason;
+        let upgrades = judged.code.as_str() == "upgrade";
         assert_eq!(entry.change.is_some(), upgrades, "{sentence}");
-        format!("{}: {sentence}", judged.code())
+        format!("{}: {sentence}", judged.code)
     });
     assert_eq!(found.as_deref(), expected);
     let scope = Scope::new(Select::Build(build()));
@@ -146,4 +146,30 @@ fn the_warning_of_two_builds_names_the_image_that_comes_out() {
     let expected =
         format!("two builds in one pod: the posted one in web, while job stays on {comes_out}");
     assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn an_ambiguous_post_says_so_where_the_repository_stands_only_in_the_override() {
+    let older = "acme/web:a_b_c_d_1.3.0_6_0123abcd";
+    let on = |name: &str, labels| {
+        let mut workload = workload("web:latest", vec![at("k:3:3", older)]);
+        workload.id.name = name.into();
+        workload.labels = labels;
+        workload
+    };
+    let posted = Build::parse("acme/web:a_b_c_d_1.4.0_7_0123abcd", &TagFormats::default());
+    let workloads = [
+        on("one", IdentityLabels::new("a", "b", "c_d")),
+        on("two", IdentityLabels::new("a_b", "c", "d")),
+    ];
+    let plan = plan(Request::new(posted.expect("a build")), workloads);
+    assert_eq!(plan.entries.len(), 2);
+    for entry in &plan.entries {
+        assert_eq!(entry.containers[0].code, Code::Ambiguous);
+        assert_eq!(
+            entry.containers[0].reason,
+            "workloads match by different readings of the tag: (owner a, repo b, branch c_d) and (owner a_b, repo c, branch \
+             d); choose one by its owner, repo or branch"
+        );
+    }
 }

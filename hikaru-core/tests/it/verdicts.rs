@@ -72,11 +72,7 @@ impl On {
         let plan = plan(request, [self.workload]);
         let entry = plan.entries.first().expect("an entry");
         let judged = &entry.containers[0];
-        let mut found = format!(
-            "{}: {}",
-            judged.reason.code(),
-            entry.sentence(&build, judged)
-        );
+        let mut found = format!("{}: {}", judged.code, judged.reason);
         if let Some(change) = &entry.change {
             let mark = change.edits()[0].mark();
             found.push_str(&format!(" [{}]", mark.map_or("no new mark", |m| m)));

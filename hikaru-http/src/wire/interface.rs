@@ -1,7 +1,6 @@
 //! What an interface adds to the core's sentences: the names of its parameters, flags and commands, which the core does not know.
 
 use hikaru_core::{
-    Build,
     jobs::JobRefused,
     policy::{Code, Entry, Judged},
     port::ClusterError,
@@ -64,17 +63,17 @@ impl Interface {
 /// container.mark = Some("1.4.0_7_d5ecc80e".into());
 /// web.containers.push(container);
 /// let build = Build::parse("acme/web:acme_web_main_1.4.0_7_0123abcd", &TagFormats::default())?;
-/// let plan = plan(Request::new(build.clone()), [web]);
+/// let plan = plan(Request::new(build), [web]);
 /// let entry = &plan.entries[0];
-/// let reason = hikaru_http::wire::reason(entry, &build, &entry.containers[0]);
+/// let reason = hikaru_http::wire::reason(entry, &entry.containers[0]);
 /// assert!(reason.ends_with(" high-water.hikaru.dev/web-, or hikaru unhold shop/Deployment/web"));
 /// # Ok::<(), hikaru_core::image::BuildError>(())
 /// ```
-pub fn reason(entry: &Entry, build: &Build, judged: &Judged) -> String {
-    let mut reason = entry.sentence(build, judged).to_string();
+pub fn reason(entry: &Entry, judged: &Judged) -> String {
+    let mut reason = judged.reason.clone();
     let id = &entry.workload.id;
     // In a folder a mark is removed in its file.
-    if judged.code() == Code::Held && id.origin.is_none() {
+    if judged.code == Code::Held && id.origin.is_none() {
         reason.push_str(&format!(", or hikaru unhold {id}"));
     }
     reason

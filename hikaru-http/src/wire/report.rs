@@ -129,14 +129,14 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
     let id = &entry.workload.id;
     let containers = entry.containers.iter().filter_map(|judged| {
         let container = entry.workload.containers.get(judged.container)?;
-        let code = judged.reason.code();
+        let code = judged.code;
         Some(Container {
             name: container.name.to_string(),
             from: container.image.to_string(),
             to: entry.image_for(build, judged).to_string(),
             verdict: code.verdict().to_string(),
             code: code.to_string(),
-            reason: reason(entry, build, judged),
+            reason: reason(entry, judged),
         })
     });
     let error = reported.outcome.failure();

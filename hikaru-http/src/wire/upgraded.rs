@@ -75,7 +75,7 @@ fn workload(report: &hikaru_core::upgrade::Report, reported: &Reported) -> Upgra
     let id = &entry.workload.id;
     let containers = entry.containers.iter().filter_map(|judged| {
         let container = entry.workload.containers.get(judged.container)?;
-        (judged.reason.code() == Code::Upgrade).then(|| Replaced {
+        (judged.code == Code::Upgrade).then(|| Replaced {
             name: container.name.to_string(),
             from: container.image.to_string(),
             to: entry.image_for(report.build(), judged).to_string(),

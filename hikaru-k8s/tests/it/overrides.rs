@@ -292,9 +292,7 @@ async fn the_place_is_named_and_a_placeholder_is_seen() {
     let report = scene.post(2).await;
     let entry = &report.entries[0].entry;
     assert_eq!(
-        entry
-            .sentence(report.build(), &entry.containers[0])
-            .to_string(),
+        entry.containers[0].reason,
         "prod/kustomization.yaml:4:3 decides which image runs: acme/web:acme_web_main_1.3.0_6_51c0ffee; hikaru does not edit that: write the posted image there"
     );
     assert_eq!(scene.text("base/web.yaml"), placeholder);
