@@ -4,14 +4,14 @@ use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 
 use hikaru_core::{
     Text,
-    jobs::{JobName, JobPolicy},
-    port::{ClusterPort, Confined},
+    jobs::{JobName, JobPolicy, Jobs},
+    port::{ClusterPort, Confined, JobPort},
     text::Excerpt,
     workload::check_namespace,
 };
 use hikaru_k8s::{
     AddedKind, Connection, ConnectionError, ConnectionOptions, Folder, FolderSettings, LiveCluster,
-    LiveSettings, WatchSettings, WatchedCluster,
+    LiveSettings, SystemClock, WatchSettings, WatchedCluster,
 };
 
 use crate::{args::Cluster, terminal};
@@ -55,51 +55,69 @@ const JOB_NAMESPACES: &str = "HIKARU_JOB_NAMESPACES";
 const JOB_SERVICE_ACCOUNTS: &str = "HIKARU_JOB_SERVICE_ACCOUNTS";
 const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 
-/// The cluster that a single command asks.
-pub(crate) async fn connect(
-    args: &Cluster,
-    settings: &Settings,
-) -> Result<Arc<dyn ClusterPort>, String> {
-    let namespaces = settings.namespaces.clone();
-    if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir, settings)?;
-        terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
-        return Ok(Arc::new(Confined::new(Arc::new(folder), namespaces)));
+/// The ports to a cluster, confined as the variables say.
+pub(crate) struct Ports {
+    pub(crate) workloads: Arc<dyn ClusterPort>,
+    pub(crate) jobs: Jobs,
+}
+
+impl Ports {
+    fn new(
+        workloads: impl ClusterPort + 'static,
+        jobs: impl JobPort + 'static,
+        mut policy: JobPolicy,
+        settings: &Settings,
+    ) -> Self {
+        let namespaces = settings.namespaces.clone();
+        policy.within.clone_from(&namespaces);
+        let clock = Arc::new(SystemClock::default());
+        Self {
+            workloads: Arc::new(Confined::new(Arc::new(workloads), namespaces)),
+            jobs: Jobs::new(Arc::new(jobs), policy, clock),
+        }
     }
-    let (live, connection) = live(args, settings).await?;
+}
+
+/// The cluster that a single command asks.
+pub(crate) async fn connect(args: &Cluster, settings: &Settings) -> Result<Ports, String> {
+    if let Some(dir) = &args.manifests {
+        let (folder, policy) = folder(args, dir, settings)?;
+        terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
+        return Ok(Ports::new(folder.clone(), folder, policy, settings));
+    }
+    let (live, policy, connection) = live(args, settings).await?;
     terminal::tell(&format!("cluster: {connection}"));
     if let Some(warning) = connection.warning() {
         terminal::tell(&format!("warning: {warning}"));
     }
-    Ok(Arc::new(Confined::new(Arc::new(live), namespaces)))
+    Ok(Ports::new(live.clone(), live, policy, settings))
 }
 
 /// The cluster that a service works on: a live one is watched.
 pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched, String> {
-    let namespaces = settings.namespaces.clone();
     if let Some(dir) = &args.manifests {
-        let folder = folder(args, dir, settings)?;
+        let (folder, policy) = folder(args, dir, settings)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
         return Ok(Watched {
-            port: Arc::new(Confined::new(Arc::new(folder), namespaces)),
+            ports: Ports::new(folder.clone(), folder, policy, settings),
             view: None,
         });
     }
-    let (live, connection) = live(args, settings).await?;
+    let (live, policy, connection) = live(args, settings).await?;
     tracing::info!(cluster = %connection, "cluster");
     if let Some(warning) = connection.warning() {
         tracing::warn!("{warning}");
     }
-    let view = WatchedCluster::start(live, WatchSettings::default());
+    let view = WatchedCluster::start(live.clone(), WatchSettings::default());
     Ok(Watched {
-        port: Arc::new(Confined::new(Arc::new(view.clone()), namespaces)),
+        ports: Ports::new(view.clone(), live, policy, settings),
         view: Some(view),
     })
 }
 
 /// The cluster of a service.
 pub(crate) struct Watched {
-    pub(crate) port: Arc<dyn ClusterPort>,
+    pub(crate) ports: Ports,
     /// The view of a live cluster, for its figures.
     pub(crate) view: Option<WatchedCluster>,
 }
@@ -177,15 +195,22 @@ fn job_policy(
     Ok(policy)
 }
 
-fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<Folder, String> {
+fn folder(
+    args: &Cluster,
+    dir: &Path,
+    shared: &Settings,
+) -> Result<(Folder, JobPolicy), String> {
+    let policy = job_policy(&variable, None)?;
     let mut settings = FolderSettings::from(args.keys());
-    settings.jobs = job_policy(&variable, None)?;
-    settings.jobs.within = shared.namespaces.clone();
     settings.kinds = shared.kinds.clone();
-    Folder::open(dir, settings).map_err(|error| error.to_string())
+    let folder = Folder::open(dir, settings).map_err(|error| error.to_string())?;
+    Ok((folder, policy))
 }
 
-async fn live(args: &Cluster, shared: &Settings) -> Result<(LiveCluster, Connection), String> {
+async fn live(
+    args: &Cluster,
+    shared: &Settings,
+) -> Result<(LiveCluster, JobPolicy, Connection), String> {
     let options = ConnectionOptions::new(args.kubeconfig.clone(), args.context.clone());
     let connection = Connection::choose(&options, &variable).await;
     let connection = connection.map_err(|error| match error {
@@ -194,15 +219,14 @@ async fn live(args: &Cluster, shared: &Settings) -> Result<(LiveCluster, Connect
         }
         error => error.to_string(),
     })?;
+    let policy = job_policy(&variable, Some(connection.namespace()))?;
     let mut settings = LiveSettings::new(args.keys(), Arc::new(SystemTime::now));
     settings.kinds = shared.kinds.clone();
     settings.namespaces = shared.namespaces.clone();
-    settings.jobs = job_policy(&variable, Some(connection.namespace()))?;
-    settings.jobs.within = shared.namespaces.clone();
     let live = LiveCluster::new(&connection, settings)
         .await
         .map_err(|e| e.to_string())?;
-    Ok((live, connection))
+    Ok((live, policy, connection))
 }
 
 #[cfg(test)]

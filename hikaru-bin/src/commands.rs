@@ -16,14 +16,13 @@ use exit::{End, Exit, Failure};
 use hikaru_core::{
     TagFormats,
     image::{BuildError, Reference},
-    port::ClusterPort,
     text::Escaped,
 };
 use serde::Serialize;
 
 use crate::{
     args::{Args, Cluster, Command, Output},
-    cluster::{self, Settings},
+    cluster::{self, Ports, Settings},
     terminal,
 };
 
@@ -58,29 +57,29 @@ fn run_command(command: Command) -> Result<End, Failure> {
         Command::Unhold(args) => {
             let settings = Settings::read()?;
             upgrade::check_kinds("unhold", std::slice::from_ref(&args.workload), &settings);
-            on(&args.cluster, &settings, async |port| {
-                unhold::run(&args, port).await
+            on(&args.cluster, &settings, async |ports| {
+                unhold::run(&args, &*ports.workloads).await
             })
         }
         // An image that cannot be read is told before a cluster is looked for.
         Command::Find(args) => {
             Reference::parse(&args.image).map_err(|e| BuildError::from(e).to_string())?;
-            on(&args.cluster, &Settings::read()?, async |port| {
-                find::run(&args, port).await
+            on(&args.cluster, &Settings::read()?, async |ports| {
+                find::run(&args, &*ports.workloads).await
             })
         }
         Command::Upgrade(args) => {
             let settings = Settings::read()?;
             let request = upgrade::request("upgrade", &args.request, &settings)?;
-            on(&args.request.cluster, &settings, async |port| {
-                upgrade::upgrade(&args, request, port).await
+            on(&args.request.cluster, &settings, async |ports| {
+                upgrade::upgrade(&args, request, &*ports.workloads).await
             })
         }
         Command::Candidates(args) => {
             let settings = Settings::read()?;
             let request = upgrade::request("candidates", &args.request, &settings)?;
-            on(&args.request.cluster, &settings, async |port| {
-                upgrade::candidates(&args, request, port).await
+            on(&args.request.cluster, &settings, async |ports| {
+                upgrade::candidates(&args, request, &*ports.workloads).await
             })
         }
     }
@@ -101,15 +100,15 @@ fn formats() -> Result<TagFormats, String> {
 fn on(
     args: &Cluster,
     settings: &Settings,
-    command: impl AsyncFnOnce(&dyn ClusterPort) -> Result<End, Failure>,
+    command: impl AsyncFnOnce(&Ports) -> Result<End, Failure>,
 ) -> Result<End, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     let end = runtime.block_on(async {
-        let cluster = cluster::connect(args, settings).await?;
-        command(&*cluster).await
+        let ports = cluster::connect(args, settings).await?;
+        command(&ports).await
     });
     // The lookup of a host's name may still run in a thread: the program does not wait for it.
     runtime.shutdown_background();

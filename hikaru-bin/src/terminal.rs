@@ -50,11 +50,6 @@ impl Progress {
         Self { shown: false }
     }
 
-    /// Whether it is shown: standard error is a terminal.
-    pub(crate) fn is_seen() -> bool {
-        io::stderr().is_terminal()
-    }
-
     pub(crate) fn show(&mut self, text: &str) {
         let mut out = io::stderr().lock();
         if out.is_terminal() {

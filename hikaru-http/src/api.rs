@@ -20,7 +20,8 @@ use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 use hikaru_core::{
     TagFormats, Text,
-    port::{Clock, ClusterPort, Event, Fault, Happening, Observer, Severity},
+    jobs::Jobs,
+    port::{Clock, ClusterError, ClusterPort, Event, Fault, Happening, Observer, Severity},
 };
 use hyper::{
     Request, Version,
@@ -49,6 +50,7 @@ use crate::{
 /// What all requests of a server share.
 pub(crate) struct Api {
     cluster: Arc<dyn ClusterPort>,
+    pub(crate) jobs: Option<Jobs>,
     clock: Arc<dyn Clock>,
     authenticator: Arc<dyn Authenticator>,
     pub(crate) formats: TagFormats,
@@ -94,7 +96,7 @@ impl Call<'_> {
 }
 
 impl Api {
-    /// With the default tag formats and limits, without metrics. Changes are logged.
+    /// With the default tag formats and limits, without Jobs and metrics. Changes are logged.
     pub(crate) fn new(
         cluster: Arc<dyn ClusterPort>,
         clock: Arc<dyn Clock>,
@@ -103,6 +105,7 @@ impl Api {
         let limits = Limits::default();
         Self {
             cluster,
+            jobs: None,
             clock,
             authenticator,
             formats: TagFormats::default(),
@@ -123,6 +126,12 @@ impl Api {
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.permits = Permits::new(&limits);
+    }
+
+    /// The use cases on Jobs. A server that has none refuses the call.
+    fn jobs(&self) -> Result<&Jobs, Box<Refusal>> {
+        let unsupported = || ClusterError::Unsupported("work with Jobs").into();
+        self.jobs.as_ref().ok_or_else(unsupported)
     }
 
     /// Tells all observers what happened in a call.

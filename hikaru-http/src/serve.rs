@@ -10,6 +10,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hikaru_core::{
     TagFormats, Text,
+    jobs::Jobs,
     port::{Clock, ClusterPort, Observer},
 };
 use tokio::net::TcpListener;
@@ -41,7 +42,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// A server on a listener. The default tag formats and limits.
+    /// A server on a listener, with the default tag formats and limits, without Jobs and metrics.
     ///
     /// # Errors
     /// [`BindError::NotLoopback`] if [`Authenticator::needs_loopback`] and the listener has another address.
@@ -61,6 +62,12 @@ impl Bound {
             probes: None,
             api: Api::new(cluster, clock, Arc::new(authenticator)),
         })
+    }
+
+    /// The use cases on Jobs. Without them each call about Jobs is answered with 501.
+    pub fn jobs(mut self, jobs: Jobs) -> Self {
+        self.api.jobs = Some(jobs);
+        self
     }
 
     /// Sets the keeper of the figures. Without one `/metrics` is 404.

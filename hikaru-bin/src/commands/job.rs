@@ -1,14 +1,14 @@
-//! `hikaru job`: runs Jobs, waits for them, tells of them. Where a definition comes from is in `definition`, how the
-//! end of a Job is waited for in `wait`.
+//! `hikaru job`: runs Jobs, waits for them, tells of them. Where a definition comes from is in `definition`.
 
 mod definition;
-mod wait;
+
+use std::time::Instant;
 
 use hikaru_core::{
     Mode,
     image::Reference,
-    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus},
-    port::{ClusterError, ClusterPort},
+    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState, JobStatus, Jobs},
+    port::ClusterError,
 };
 use hikaru_http::wire;
 
@@ -19,7 +19,7 @@ use crate::{
         job::{Course, JobCommand, JobFrom, JobList, JobNamed, JobRun},
     },
     cluster::Settings,
-    terminal::{self, cell},
+    terminal::{self, Progress, cell},
 };
 
 pub(super) fn run(command: &JobCommand) -> Result<End, Failure> {
@@ -27,27 +27,27 @@ pub(super) fn run(command: &JobCommand) -> Result<End, Failure> {
         // What cannot be read is told before a cluster is looked for.
         JobCommand::Run(args) => {
             let request = of_definition(args)?;
-            on(&args.cluster, &Settings::read()?, async |port| {
-                create(request, &args.course, args.output.output, port).await
+            on(&args.cluster, &Settings::read()?, async |ports| {
+                create(request, &args.course, args.output.output, &ports.jobs).await
             })
         }
         JobCommand::From(args) => {
             let request = of_template(args)?;
-            on(&args.cluster, &Settings::read()?, async |port| {
-                create(request, &args.course, args.output.output, port).await
+            on(&args.cluster, &Settings::read()?, async |ports| {
+                create(request, &args.course, args.output.output, &ports.jobs).await
             })
         }
-        JobCommand::List(args) => on(&args.cluster, &Settings::read()?, async |port| {
-            list(args, port).await
+        JobCommand::List(args) => on(&args.cluster, &Settings::read()?, async |ports| {
+            list(args, &ports.jobs).await
         }),
-        JobCommand::Status(args) => on(&args.cluster, &Settings::read()?, async |port| {
-            status(&args.job, args.output.output, port).await
+        JobCommand::Status(args) => on(&args.cluster, &Settings::read()?, async |ports| {
+            status(&args.job, args.output.output, &ports.jobs).await
         }),
-        JobCommand::Log(args) => on(&args.cluster, &Settings::read()?, async |port| {
-            log(args, port).await
+        JobCommand::Log(args) => on(&args.cluster, &Settings::read()?, async |ports| {
+            log(args, &ports.jobs).await
         }),
-        JobCommand::Delete(args) => on(&args.cluster, &Settings::read()?, async |port| {
-            delete(args, port).await
+        JobCommand::Delete(args) => on(&args.cluster, &Settings::read()?, async |ports| {
+            delete(args, &ports.jobs).await
         }),
     }
 }
@@ -73,7 +73,7 @@ async fn create(
     mut request: JobRequest,
     course: &Course,
     output: Output,
-    port: &dyn ClusterPort,
+    jobs: &Jobs,
 ) -> Result<End, Failure> {
     let mode = if course.dry_run {
         Mode::DryRun
@@ -81,7 +81,7 @@ async fn create(
         Mode::Commit
     };
     request.wait = course.wait.is_some();
-    let created = port.run_job(&request, mode).await;
+    let created = jobs.run(&request, mode).await;
     let created = created.map_err(|error| {
         let why = match (&error, &request.source) {
             (ClusterError::NotFound, JobSource::CronJob { name, .. }) => {
@@ -111,7 +111,15 @@ async fn create(
     if matches!(output, Output::Table) {
         tell_created(&told, output, "created")?;
     }
-    let ended = wait::until_ended(port, &created, patience).await;
+    let ended = {
+        let begun = Instant::now();
+        let mut progress = Progress::new();
+        let mut tell = |words: &str| {
+            let waited = begun.elapsed().as_secs();
+            progress.show(&format!("{waited}s {} {words}", created.name));
+        };
+        jobs.wait(&created, patience.get(), &mut tell).await
+    };
     if matches!(output, Output::Json) {
         let status = ended.as_ref().ok().map(wire::job::Status::from);
         tell_created(&wire::job::Created { status, ..told }, output, "")?;
@@ -173,29 +181,29 @@ fn tell_created(created: &wire::job::Created, output: Output, how: &str) -> Resu
     terminal::print(&terminal::printable(&line))
 }
 
-async fn list(args: &JobList, port: &dyn ClusterPort) -> Result<End, Failure> {
-    let jobs = port.jobs(&args.namespace).await;
-    let jobs = jobs.map_err(|error| match error {
+async fn list(args: &JobList, jobs: &Jobs) -> Result<End, Failure> {
+    let listed = jobs.list(&args.namespace).await;
+    let listed = listed.map_err(|error| match error {
         ClusterError::NotFound => {
             Failure::of_cluster(&error, format!("there is no namespace {}", args.namespace))
         }
         error => error.into(),
     })?;
-    for fault in &jobs.faults {
+    for fault in &listed.faults {
         terminal::tell(&format!("warning: {}: {}", fault.place, fault.message));
     }
     match args.output.output {
-        Output::Json => terminal::print(&json(&wire::job::list(&args.namespace, &jobs)))?,
-        Output::Table if jobs.jobs.is_empty() && jobs.faults.is_empty() => {
+        Output::Json => terminal::print(&json(&wire::job::list(&args.namespace, &listed)))?,
+        Output::Table if listed.jobs.is_empty() && listed.faults.is_empty() => {
             terminal::tell(&format!("no Jobs in {}", args.namespace));
         }
-        Output::Table => terminal::print(&table(&jobs.jobs))?,
+        Output::Table => terminal::print(&table(&listed.jobs))?,
     }
     Ok(End::Done)
 }
 
-async fn status(name: &JobName, output: Output, port: &dyn ClusterPort) -> Result<End, Failure> {
-    let status = port.job(name).await.map_err(|error| about(name, error))?;
+async fn status(name: &JobName, output: Output, jobs: &Jobs) -> Result<End, Failure> {
+    let status = jobs.status(name).await.map_err(|error| about(name, error))?;
     match output {
         Output::Json => terminal::print(&json(&wire::job::Status::from(&status)))?,
         Output::Table => terminal::print(&table(std::slice::from_ref(&status)))?,
@@ -247,8 +255,8 @@ fn table(jobs: &[JobStatus]) -> String {
     terminal::table(&header, rows.collect())
 }
 
-async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
-    let logs = port.job_logs(&args.job).await;
+async fn log(args: &JobNamed, jobs: &Jobs) -> Result<End, Failure> {
+    let logs = jobs.logs(&args.job).await;
     let logs = logs.map_err(|error| about(&args.job, error))?;
     if logs.is_empty() {
         terminal::tell(&format!("{} has no pods, so no log", args.job));
@@ -259,8 +267,8 @@ async fn log(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
     Ok(End::Done)
 }
 
-async fn delete(args: &JobNamed, port: &dyn ClusterPort) -> Result<End, Failure> {
-    let deleted = port.delete_job(&args.job).await;
+async fn delete(args: &JobNamed, jobs: &Jobs) -> Result<End, Failure> {
+    let deleted = jobs.delete(&args.job).await;
     deleted.map_err(|error| match error {
         ClusterError::Lost(_) => {
             let why = format!("{error}: {} may be deleted; repeating is safe", args.job);

@@ -51,9 +51,9 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         Args::usage_error("serve", &message);
     }
     let settings = Settings::read()?;
-    let Watched { port, view } = cluster::watch(&args.cluster, &settings).await?;
+    let Watched { ports, view } = cluster::watch(&args.cluster, &settings).await?;
     let figures = Arc::new(Figures::new(view));
-    let cluster = Arc::new(Measured::new(port, figures.clone()));
+    let cluster = Arc::new(Measured::new(ports.workloads, figures.clone()));
     let listener = listen(args.listen)?;
     let probes = args.probe_listen.map(listen).transpose()?;
     if matches!(authentication, Authentication::Insecure) {
@@ -75,6 +75,7 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         authentication,
     )
     .map_err(|error| error.to_string())?
+    .jobs(ports.jobs)
     .formats(formats)
     .limits(limits)
     .kinds(settings.kind_names())

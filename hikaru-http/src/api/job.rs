@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use hikaru_core::{
     Mode, Text,
     image::Reference,
-    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState},
+    jobs::{JobCreated, JobName, JobRequest, JobSource, JobState, Jobs},
     port::{ClusterError, Happening},
     workload::check_namespace,
 };
@@ -71,7 +71,7 @@ pub(super) async fn list(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) ->
         Parameters::read(call.query(), Takes::Nothing)?;
         let namespace = path::name(call.part(0))?;
         check_namespace(&namespace).map_err(path::bad_name)?;
-        let jobs = api.cluster.jobs(&namespace).await;
+        let jobs = api.jobs()?.list(&namespace).await;
         let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Listing, &namespace))?;
         json(&wire::job::list(&namespace, &jobs))
     };
@@ -84,7 +84,7 @@ pub(super) async fn status(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     let status = api
         .within(async {
             let job = named(&call, &mut line)?;
-            let status = api.cluster.job(&job).await.map_err(reading(&job))?;
+            let status = api.jobs()?.status(&job).await.map_err(reading(&job))?;
             json(&wire::job::Status::from(&status))
         })
         .await;
@@ -96,7 +96,7 @@ pub(super) async fn delete(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     let deleted = api
         .within(async {
             let job = named(&call, &mut line)?;
-            let deleted = api.cluster.delete_job(&job).await;
+            let deleted = api.jobs()?.delete(&job).await;
             deleted.map_err(|error| Refusal::of_job(error, Doing::Deleting, &job.to_string()))?;
             api.tell(&line, Happening::JobDeleted { job: &job });
             Ok(empty(StatusCode::NO_CONTENT))
@@ -110,9 +110,10 @@ pub(super) async fn log(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>)
     let log = api
         .within(async {
             let job = named(&call, &mut line)?;
+            let jobs = api.jobs()?;
             let busy = "too many logs are being read";
             let permit = acquire(&api.permits.job_logs, api.limits.body_time, busy).await?;
-            let logs = api.cluster.job_logs(&job).await.map_err(reading(&job))?;
+            let logs = jobs.logs(&job).await.map_err(reading(&job))?;
             let text = wire::job::log(logs).map_err(|why| Refusal::new(Kind::NoLog, why))?;
             Ok(text_answer(Log {
                 text,
@@ -193,10 +194,15 @@ async fn create(
     parameters: JobParameters,
     from: Definition,
 ) -> Answer {
-    // The permit is held until the definition is out of memory.
-    let busy = "too many jobs are being created: nothing was done";
-    let permit = match acquire(&api.permits.jobs, api.limits.body_time, busy).await {
-        Ok(permit) => permit,
+    let begun = async {
+        let jobs = api.jobs()?.clone();
+        // The permit is held until the definition is out of memory.
+        let busy = "too many jobs are being created: nothing was done";
+        let permit = acquire(&api.permits.jobs, api.limits.body_time, busy).await?;
+        Ok((jobs, permit))
+    };
+    let (jobs, permit) = match begun.await {
+        Ok(begun) => begun,
         Err(refusal) => return api.finish(line, Err(refusal)),
     };
     let (doing, name) = match &from {
@@ -220,11 +226,11 @@ async fn create(
     let deadline = Instant::now() + api.limits.answer;
     let id = line.id.clone();
     let mut task = tokio::spawn({
-        let (api, mut line) = (api.clone(), line);
+        let (api, jobs, mut line) = (api.clone(), jobs.clone(), line);
         let under_way = api.life.begin();
         async move {
             let _under_way = under_way;
-            let work = AssertUnwindSafe(api.cluster.run_job(&request, mode)).catch_unwind();
+            let work = AssertUnwindSafe(jobs.run(&request, mode)).catch_unwind();
             let created = tokio::select! {
                 created = work => created.map_err(|_| internal()),
                 () = api.life.aborted() => {
@@ -263,7 +269,7 @@ async fn create(
         (Ok(created), None) => Ok(told(&created, mode)),
         (Ok(created), Some(patience)) => {
             line.waited = true;
-            ended(&api, &created, patience).await
+            ended(&api, &jobs, &created, patience).await
         }
     };
     api.finish(line, outcome)
@@ -308,7 +314,7 @@ async fn source(from: Definition, body: &mut RequestBody) -> Result<JobSource, B
 }
 
 /// Waits until a Job has ended, its time is over, or the server is to end.
-async fn ended(api: &Api, created: &JobCreated, patience: Patience) -> Outcome {
+async fn ended(api: &Api, jobs: &Jobs, created: &JobCreated, patience: Patience) -> Outcome {
     let name = &created.name;
     let mut told = wire::job::Created::new(created);
     let problem = |kind, detail: String, told| {
@@ -319,9 +325,10 @@ async fn ended(api: &Api, created: &JobCreated, patience: Patience) -> Outcome {
         Err(Refusal::new(kind, detail).with(members).at(name))
     };
     let mut stage = api.life.subscribe();
-    let waiting = api.cluster.job_ended(name, &created.uid, patience.get());
+    let mut ignore = |_: &str| {};
+    let waiting = jobs.wait(created, patience.get(), &mut ignore);
     let waiting = AssertUnwindSafe(waiting).catch_unwind();
-    // The port keeps the time itself; this is for one that does not.
+    // The wait ends in time by itself; this is for a port that does not answer.
     let most = patience.get() + api.limits.answer;
     let waited = tokio::select! {
         biased;

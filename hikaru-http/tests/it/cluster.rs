@@ -11,10 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Container, IdentityLabels, Mode, Workload, WorkloadId,
+    Container, IdentityLabels, Mode, Text, Workload, WorkloadId,
+    jobs::{JobDefinition, JobFacts, JobName, JobNaming, JobPolicy, Jobs},
     policy::Change,
-    port::{Clock, ClusterError, ClusterPort, Found, Freshness, Scope, Written},
-    testing::{MemoryCluster, MockClusterPort, StillClock},
+    port::{Clock, ClusterError, ClusterPort, Found, Freshness, JobPort, Scope, Troubles, Written},
+    testing::{MemoryCluster, MockClusterPort, MockJobPort, StillClock},
+    workload::WorkloadName,
 };
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -85,6 +87,62 @@ pub(crate) async fn serve_with(
     let bound = Bound::new(listener().await, cluster, still_clock(), authentication)
         .expect("a loopback address");
     bound.limits(limits).serve()
+}
+
+/// Jobs that anybody may run anywhere.
+pub(crate) fn jobs_on(port: Arc<dyn JobPort>, clock: Arc<dyn Clock>) -> Jobs {
+    let mut policy = JobPolicy::default();
+    (policy.namespaces, policy.service_accounts) = (None, None);
+    Jobs::new(port, policy, clock)
+}
+
+/// The definition of a Job with this name.
+pub(crate) fn definition_of(name: JobName) -> JobDefinition {
+    JobDefinition {
+        naming: JobNaming::Named(name),
+        facts: JobFacts::default(),
+        json: "{}".into(),
+    }
+}
+
+/// Jobs that answer as a test expects. What it says nothing of: Jobs run, each definition is read as the Job shop/migrate, and
+/// the troubles of a Job are those of its status.
+pub(crate) fn mock_port(expect: impl FnOnce(&mut MockJobPort)) -> Arc<MockJobPort> {
+    let mut port = MockJobPort::new();
+    expect(&mut port);
+    // A mock takes the first expectation that matches, so these come last.
+    port.expect_runs_jobs().return_const(true);
+    port.expect_define().returning(|_| {
+        let name = JobName::new("shop", "migrate").expect("a name");
+        Ok(definition_of(name))
+    });
+    port.expect_troubles().returning(|job| {
+        Ok(Troubles {
+            found: job.troubles.clone(),
+            warnings: Vec::new(),
+        })
+    });
+    Arc::new(port)
+}
+
+/// Jobs over such a mock.
+pub(crate) fn mock_jobs(expect: impl FnOnce(&mut MockJobPort)) -> Jobs {
+    jobs_on(mock_port(expect), still_clock())
+}
+
+/// A server with Jobs, and without workloads.
+pub(crate) async fn serve_jobs(jobs: Jobs) -> Serving {
+    serve_jobs_with(jobs, Authentication::Loopback, Limits::default()).await
+}
+
+pub(crate) async fn serve_jobs_with(
+    jobs: Jobs,
+    authentication: Authentication,
+    limits: Limits,
+) -> Serving {
+    let bound = Bound::new(listener().await, memory([]), still_clock(), authentication)
+        .expect("a loopback address");
+    bound.jobs(jobs).limits(limits).serve()
 }
 
 /// A server on a cluster that answers each search so.
@@ -163,5 +221,13 @@ impl ClusterPort for Gate {
         let written = self.cluster.write(change, mode).await;
         counted.0 = None;
         written
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.cluster.unhold(workload, container).await
     }
 }

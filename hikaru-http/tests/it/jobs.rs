@@ -14,18 +14,18 @@ use std::{
 use hikaru_core::{
     Mode,
     jobs::{
-        ContainerTrouble, JobCondition, JobCreated, JobList, JobLog, JobName, JobRequest,
-        JobSource, JobState, JobStatus,
+        ContainerTrouble, JobCondition, JobCreated, JobList, JobLog, JobName, JobNaming,
+        JobRequest, JobSource, JobState, JobStatus,
     },
     port::{ClusterError, Fault, Severity},
-    testing::MockClusterPort,
+    testing::MockJobPort,
 };
 use hikaru_http::Serving;
 use serde_json::json;
 
 use crate::{
-    client::{Answer, call, call_with, call_with_body},
-    cluster::{serve, works},
+    client::{Answer, Client, call, call_with, call_with_body, request},
+    cluster::{definition_of, mock_jobs, serve, serve_jobs, shop, works},
 };
 
 const JSON: &str = "Content-Type: application/json";
@@ -68,10 +68,8 @@ fn failed() -> JobStatus {
     failed
 }
 
-async fn mocked(set: impl FnOnce(&mut MockClusterPort)) -> Serving {
-    let mut cluster = MockClusterPort::new();
-    set(&mut cluster);
-    serve(Arc::new(cluster)).await
+async fn mocked(expect: impl FnOnce(&mut MockJobPort)) -> Serving {
+    serve_jobs(mock_jobs(expect)).await
 }
 
 async fn post(server: &Serving, query: &str) -> Answer {
@@ -81,15 +79,16 @@ async fn post(server: &Serving, query: &str) -> Answer {
 
 #[tokio::test]
 async fn a_job_is_created() {
-    type Asked = Arc<Mutex<Vec<(JobRequest, Mode)>>>;
-    let asked = Asked::default();
-    let server = mocked(|cluster| {
-        let asked = asked.clone();
-        cluster.expect_run_job().returning(move |request, mode| {
-            asked
-                .lock()
-                .expect("no panic")
-                .push((request.clone(), mode));
+    let asked: Arc<Mutex<Vec<JobRequest>>> = Arc::default();
+    let modes: Arc<Mutex<Vec<Mode>>> = Arc::default();
+    let server = mocked(|jobs| {
+        let (asked, modes) = (asked.clone(), modes.clone());
+        jobs.expect_define().returning(move |request| {
+            asked.lock().expect("no panic").push(request.clone());
+            Ok(definition_of(migrate()))
+        });
+        jobs.expect_create().returning(move |_, mode| {
+            modes.lock().expect("no panic").push(mode);
             Ok(created())
         });
     })
@@ -112,21 +111,19 @@ async fn a_job_is_created() {
 
     let asked = asked.lock().expect("no panic");
     let mut expected = JobRequest::new(JobSource::Json(DEFINITION.into()));
-    assert_eq!(asked[0], (expected.clone(), Mode::Commit));
+    assert_eq!(asked[0], expected);
     (expected.replace, expected.namespace) = (true, Some("shop".into()));
-    assert_eq!(asked[1], (expected, Mode::DryRun));
+    assert_eq!(asked[1], expected);
     let expected = JobRequest::new(JobSource::Yaml("kind: Job\n".into()));
-    assert_eq!(
-        asked[2],
-        (expected, Mode::Commit),
-        "without its byte order mark"
-    );
+    assert_eq!(asked[2], expected, "without its byte order mark");
+    let modes = modes.lock().expect("no panic");
+    assert_eq!(*modes, [Mode::Commit, Mode::DryRun, Mode::Commit]);
 }
 
 #[tokio::test]
 async fn in_a_folder_the_file_is_named_and_warnings_are_told() {
-    let server = mocked(|cluster| {
-        cluster.expect_run_job().returning(|_, _| {
+    let server = mocked(|jobs| {
+        jobs.expect_create().returning(|_, _| {
             let mut created = JobCreated::new(migrate(), "");
             created.file = Some("migrate.yaml".into());
             created.warnings.push("old".to_owned());
@@ -141,8 +138,8 @@ async fn in_a_folder_the_file_is_named_and_warnings_are_told() {
 
 #[tokio::test]
 async fn a_job_is_created_from_a_cronjob() {
-    let server = mocked(|cluster| {
-        cluster.expect_run_job().returning(|request, _| {
+    let server = mocked(|jobs| {
+        jobs.expect_define().returning(|request| {
             let JobSource::CronJob { name, image } = &request.source else {
                 panic!("{request:?}");
             };
@@ -151,10 +148,13 @@ async fn a_job_is_created_from_a_cronjob() {
                 .as_deref()
                 .unwrap_or("none")
                 .replace(['/', ':', '_'], "-");
-            Ok(JobCreated::new(
-                JobName::new("shop", &image).expect("a name"),
-                "1",
-            ))
+            Ok(definition_of(JobName::new("shop", &image).expect("a name")))
+        });
+        jobs.expect_create().returning(|job, _| {
+            let JobNaming::Named(name) = &job.definition().naming else {
+                panic!("{job:?}");
+            };
+            Ok(JobCreated::new(name.clone(), "1"))
         });
     })
     .await;
@@ -297,9 +297,8 @@ async fn each_error_of_the_cluster_has_its_status_and_sentence() {
         ),
     ] {
         let told = error.clone();
-        let server = mocked(move |cluster| {
-            cluster
-                .expect_run_job()
+        let server = mocked(move |jobs| {
+            jobs.expect_create()
                 .returning(move |_, _| Err(told.clone()));
         })
         .await;
@@ -313,12 +312,12 @@ async fn each_error_of_the_cluster_has_its_status_and_sentence() {
             assert_eq!(answer.header("retry-after"), Some("7"));
         }
     }
-    let server = mocked(|cluster| {
-        cluster.expect_run_job().returning(|_, _| Err(E::NotFound));
-        cluster.expect_jobs().returning(|_| Err(E::NotFound));
-        cluster.expect_job().returning(|_| Err(E::NotFound));
-        cluster.expect_job_logs().returning(|_| Err(E::NotFound));
-        cluster.expect_delete_job().returning(|_| Err(E::NotFound));
+    let server = mocked(|jobs| {
+        jobs.expect_define().returning(|_| Err(E::NotFound));
+        jobs.expect_list().returning(|_| Err(E::NotFound));
+        jobs.expect_get().returning(|_| Err(E::NotFound));
+        jobs.expect_logs().returning(|_| Err(E::NotFound));
+        jobs.expect_delete().returning(|_, _| Err(E::NotFound));
     })
     .await;
     for (method, target, sentence) in [
@@ -352,12 +351,12 @@ async fn each_error_of_the_cluster_has_its_status_and_sentence() {
 
 #[tokio::test]
 async fn a_status_is_told() {
-    let server = mocked(|cluster| {
-        cluster.expect_job().returning(|name| {
+    let server = mocked(|jobs| {
+        jobs.expect_get().returning(|name| {
             assert_eq!(*name, migrate());
             Ok(failed())
         });
-        cluster.expect_jobs().returning(|namespace| {
+        jobs.expect_list().returning(|namespace| {
             assert_eq!(namespace, "shop");
             let mut file = JobStatus::new(migrate(), "");
             file.file = Some("migrate.yaml#1".into());
@@ -370,7 +369,7 @@ async fn a_status_is_told() {
                 faults: vec![Fault::new(Severity::Failure, "shop/odd", "no status")],
             })
         });
-        cluster.expect_delete_job().returning(|_| Ok(()));
+        jobs.expect_delete().returning(|_, _| Ok(()));
     })
     .await;
     let answer = call(server.address(), "GET", "/api/job/shop/migrate").await;
@@ -416,8 +415,8 @@ async fn logs_are_handed_out() {
         vec![],
         vec![of(Err("waiting")), of(Err("gone"))],
     ];
-    let server = mocked(move |cluster| {
-        cluster.expect_job_logs().returning(move |name| {
+    let server = mocked(move |jobs| {
+        jobs.expect_logs().returning(move |name| {
             let which = ["written", "none", "from"]
                 .iter()
                 .position(|n| **n == **name.name());
@@ -524,10 +523,36 @@ async fn browsers_are_kept_out_here_too() {
     let site = call(&["Sec-Fetch-Site: cross-site"]).await;
     assert_eq!(site, (403, "browser".to_owned()));
     let to: SocketAddr = server.address();
-    let mut client = crate::client::Client::connect(to).await;
+    let mut client = Client::connect(to).await;
     let head = format!(
         "POST /api/job HTTP/1.1\r\nHost: evil.example\r\n{JSON}\r\nContent-Length: 2\r\n\r\n{{}}"
     );
     client.send(head).await;
     assert_eq!(client.answer().await.problem().0, "foreign-host");
+}
+
+#[tokio::test]
+async fn a_server_without_jobs_refuses_each_call_about_them_and_reads_no_body() {
+    let server = serve(shop()).await;
+    let refused = (
+        "unsupported".to_owned(),
+        "work with Jobs is not supported here".to_owned(),
+    );
+    for (method, target) in [
+        ("GET", "/api/job/shop"),
+        ("GET", "/api/job/shop/migrate"),
+        ("GET", "/api/job/shop/migrate/log"),
+        ("DELETE", "/api/job/shop/migrate"),
+        ("POST", "/api/job/shop/from/nightly"),
+    ] {
+        let answer = call(server.address(), method, target).await;
+        assert_eq!((answer.status, answer.problem()), (501, refused.clone()));
+    }
+    // The answer is there, and no byte of the body was sent.
+    let mut client = Client::connect(server.address()).await;
+    let head = request("POST", "/api/job", &[JSON, "Content-Length: 9"]);
+    client.send(head).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.problem()), (501, refused));
+    works(server.address()).await;
 }

@@ -22,7 +22,10 @@ use tracing::{
 
 use crate::{
     client::{Client, LONG, call, call_with, call_with_body, request},
-    cluster::{BEFORE, Gate, POSTED, memory, runs, serve, serve_with, shop, workload},
+    cluster::{
+        BEFORE, Gate, POSTED, memory, mock_jobs, runs, serve, serve_jobs, serve_with, shop,
+        workload,
+    },
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -420,15 +423,14 @@ async fn a_client_that_hangs_up_while_it_waits_has_its_line_and_no_upgrade() {
 #[tokio::test]
 async fn a_job_is_named_and_its_definition_is_not() {
     let (log, _guard) = Log::start();
-    let mut cluster = MockClusterPort::new();
-    cluster.expect_run_job().returning(|_, _| {
-        let name = JobName::new("shop", "migrate").expect("a name");
-        Ok(JobCreated::new(name, "1"))
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_create().returning(|_, _| {
+            let name = JobName::new("shop", "migrate").expect("a name");
+            Ok(JobCreated::new(name, "1"))
+        });
+        jobs.expect_get().returning(|_| Err(ClusterError::NotFound));
     });
-    cluster
-        .expect_job()
-        .returning(|_| Err(ClusterError::NotFound));
-    let server = serve(Arc::new(cluster)).await;
+    let server = serve_jobs(jobs).await;
     let json = ["Content-Type: application/json"];
     let body = r#"{"password":"s3cret"}"#;
     call_with_body(server.address(), "/api/job", &json, body).await;

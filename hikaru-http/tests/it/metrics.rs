@@ -8,13 +8,12 @@ use std::{
 use hikaru_core::{
     jobs::{JobCreated, JobName, JobSource, JobState, JobStatus},
     port::{ClusterError, ClusterPort, Event, Happening, Observer},
-    testing::MockClusterPort,
 };
-use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Serving, Token, Tokens};
+use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Token, Tokens};
 
 use crate::{
     client::{call, call_with},
-    cluster::{BEFORE, listener, memory, serve, shop, workload},
+    cluster::{BEFORE, definition_of, listener, memory, mock_jobs, serve, shop, workload},
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -116,20 +115,21 @@ async fn each_answer_is_told_to_the_keeper_of_figures() {
     );
 }
 
-/// A server whose observer writes down what it is told.
-async fn observed(cluster: Arc<dyn ClusterPort>) -> (Serving, Arc<Told>) {
+/// A server that is not started yet, and its observer, which writes down what it is told.
+async fn observed(cluster: Arc<dyn ClusterPort>) -> (Bound, Arc<Told>) {
     let told = Arc::new(Told::default());
     let clock = crate::cluster::still_clock();
     let bound = Bound::new(listener().await, cluster, clock, Authentication::Loopback);
-    let server = bound.expect("a server").observer(told.clone()).serve();
-    (server, told)
+    let bound = bound.expect("a server").observer(told.clone());
+    (bound, told)
 }
 
 #[tokio::test]
 async fn each_report_change_and_refusal_is_told_to_observers() {
     let mut web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);
     web.containers[0].mark = Some("1.3.0_6_d5ecc80e".into());
-    let (server, told) = observed(memory([web])).await;
+    let (bound, told) = observed(memory([web])).await;
+    let server = bound.serve();
     let address = server.address();
     let plan = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
     call(address, "GET", plan).await;
@@ -155,18 +155,21 @@ async fn each_report_change_and_refusal_is_told_to_observers() {
 
 #[tokio::test]
 async fn each_job_is_told_to_observers() {
-    let mut cluster = MockClusterPort::new();
-    cluster
-        .expect_run_job()
-        .returning(|job, _| match &job.source {
-            JobSource::CronJob { name, .. } if &**name.name() == "nightly" => {
-                let name = JobName::new("shop", "nightly-1").expect("a name");
-                Ok(JobCreated::new(name, "1"))
-            }
-            _ => Err(ClusterError::Forbidden("no".into())),
-        });
-    cluster.expect_delete_job().returning(|_| Ok(()));
-    let (server, told) = observed(Arc::new(cluster)).await;
+    let name = || JobName::new("shop", "nightly-1").expect("a name");
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_define()
+            .returning(move |job| match &job.source {
+                JobSource::CronJob { name: template, .. } if &**template.name() == "nightly" => {
+                    Ok(definition_of(name()))
+                }
+                _ => Err(ClusterError::Forbidden("no".into())),
+            });
+        jobs.expect_create()
+            .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
+        jobs.expect_delete().returning(|_, _| Ok(()));
+    });
+    let (bound, told) = observed(memory([])).await;
+    let server = bound.jobs(jobs).serve();
     let address = server.address();
     call(address, "POST", "/api/job/shop/from/nightly?dryRun=true").await;
     call(address, "POST", "/api/job/shop/from/other").await;
@@ -185,24 +188,25 @@ async fn each_job_is_told_to_observers() {
 
 #[tokio::test]
 async fn requests_that_wait_for_a_job_are_counted_apart() {
-    let mut cluster = MockClusterPort::new();
-    let name = || JobName::new("shop", "nightly-1").expect("a name");
-    cluster
-        .expect_run_job()
-        .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
-    cluster.expect_job_ended().returning(|job, _, _| {
-        let mut status = JobStatus::new(job.clone(), "1");
-        status.state = JobState::Complete;
-        Ok(status)
+    let jobs = mock_jobs(|jobs| {
+        let name = || JobName::new("shop", "nightly-1").expect("a name");
+        jobs.expect_create()
+            .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
+        jobs.expect_get().returning(|job| {
+            let mut status = JobStatus::new(job.clone(), "1");
+            status.state = JobState::Complete;
+            Ok(status)
+        });
     });
     let told = Arc::new(Told::default());
     let bound = Bound::new(
         listener().await,
-        Arc::new(cluster),
+        memory([]),
         crate::cluster::still_clock(),
         Authentication::Loopback,
     );
-    let server = bound.expect("a server").metrics(told.clone()).serve();
+    let bound = bound.expect("a server").metrics(told.clone());
+    let server = bound.jobs(jobs).serve();
     let target = "/api/job/shop/from/nightly";
     call(server.address(), "POST", target).await;
     call(server.address(), "POST", &format!("{target}?wait=10m")).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     caller::{Caller, Rights},
     jobs::{JobCreated, JobName, JobSource},
-    testing::{MemoryCluster, MockClusterPort},
+    testing::MemoryCluster,
 };
 use hikaru_http::{
     AuthRequest, Authentication, Authenticator, BindError, Bound, Denied, Limits, Serving, Token,
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     client::{Client, LONG, call, call_with, call_with_body},
-    cluster::{BEFORE, POSTED, runs, serve_with, shop, works},
+    cluster::{BEFORE, POSTED, definition_of, mock_jobs, runs, serve_with, shop, works},
 };
 
 /// Lets in a caller whose body ends with a word, as a signature would be checked.
@@ -228,22 +228,25 @@ async fn without_a_token_only_loopback_is_listened_on() {
 
 #[tokio::test]
 async fn an_authenticator_can_ask_for_the_body_and_the_route_reads_it_all_the_same() {
-    let mut cluster = MockClusterPort::new();
-    cluster.expect_run_job().returning(|job, _| {
-        let JobSource::Json(text) = &job.source else {
-            panic!("JSON");
-        };
-        assert_eq!(&**text, r#"{"swordfish"#);
-        let name = JobName::new("shop", "migrate").expect("a name");
-        Ok(JobCreated::new(name, "1"))
+    let name = || JobName::new("shop", "migrate").expect("a name");
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_define().returning(move |job| {
+            let JobSource::Json(text) = &job.source else {
+                panic!("JSON");
+            };
+            assert_eq!(&**text, r#"{"swordfish"#);
+            Ok(definition_of(name()))
+        });
+        jobs.expect_create()
+            .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
     });
     let bound = Bound::new(
         crate::cluster::listener().await,
-        Arc::new(cluster),
+        shop(),
         crate::cluster::still_clock(),
         LastWord,
     );
-    let server = bound.expect("a server").serve();
+    let server = bound.expect("a server").jobs(jobs).serve();
     let json = ["Content-Type: application/json"];
     for (body, status) in [("{}", 401), (r#"{"swordfish"#, 201)] {
         let answer = call_with_body(server.address(), "/api/job", &json, body).await;

@@ -1,14 +1,14 @@
 //! Bodies: what is taken, what is not, and how long anybody waits for one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use hikaru_core::{jobs::JobSource, testing::MockClusterPort};
+use hikaru_core::jobs::JobSource;
 use hikaru_http::{Authentication, Limits, Serving, Token, Tokens};
 
-use super::{DEFINITION, JSON, YAML, created, mocked};
+use super::{DEFINITION, JSON, YAML, created, migrate, mocked};
 use crate::{
     client::{Client, call_with_body, request},
-    cluster::{serve_with, works},
+    cluster::{definition_of, mock_jobs, serve_jobs_with, works},
 };
 
 const CHUNKED: &str = "Transfer-Encoding: chunked";
@@ -16,9 +16,10 @@ const SOON: Duration = Duration::from_millis(200);
 
 /// A server that takes whatever can be read.
 async fn taking(limits: Limits) -> Serving {
-    let mut cluster = MockClusterPort::new();
-    cluster.expect_run_job().returning(|_, _| Ok(created()));
-    serve_with(Arc::new(cluster), Authentication::Loopback, limits).await
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_create().returning(|_, _| Ok(created()));
+    });
+    serve_jobs_with(jobs, Authentication::Loopback, limits).await
 }
 
 #[tokio::test]
@@ -102,14 +103,15 @@ async fn bodies_that_are_no_definition_are_refused() {
 
 #[tokio::test]
 async fn chunks_are_put_together() {
-    let server = mocked(|cluster| {
-        cluster.expect_run_job().returning(|request, _| {
+    let server = mocked(|jobs| {
+        jobs.expect_define().returning(|request| {
             assert_eq!(
                 request.source,
                 JobSource::Yaml("kind: Job\nspec: é\n".into())
             );
-            Ok(created())
+            Ok(definition_of(migrate()))
         });
+        jobs.expect_create().returning(|_, _| Ok(created()));
     })
     .await;
     let mut client = Client::connect(server.address()).await;
@@ -258,10 +260,11 @@ async fn expect_100_continue_is_answered() {
 #[tokio::test]
 async fn a_body_is_not_read_before_its_sender_is_known() {
     let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
-    let mut cluster = MockClusterPort::new();
-    cluster.expect_run_job().returning(|_, _| Ok(created()));
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_create().returning(|_, _| Ok(created()));
+    });
     let tokens = Authentication::Tokens(Tokens::new(token, None));
-    let server = serve_with(Arc::new(cluster), tokens, Limits::default()).await;
+    let server = serve_jobs_with(jobs, tokens, Limits::default()).await;
     for (headers, status) in [
         (&["Content-Length: 9"][..], 401),
         (&["Content-Length: 9", "Authorization: Bearer wrong"], 401),

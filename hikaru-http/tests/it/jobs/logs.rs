@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::{jobs::JobLog, testing::MockClusterPort};
+use hikaru_core::jobs::JobLog;
 use hikaru_http::{Authentication, Limits};
 use tokio::time::timeout;
 
 use crate::{
     client::{Client, LONG, request},
-    cluster::serve_with,
+    cluster::{mock_jobs, serve_jobs_with},
 };
 
 /// More than the buffers of a connection take.
@@ -23,15 +23,16 @@ const LENGTH: usize = 16 * 1024 * 1024;
 #[tokio::test]
 async fn clients_that_do_not_read_their_logs_are_bounded_together() {
     let read = Arc::new(AtomicUsize::new(0));
-    let mut cluster = MockClusterPort::new();
     let counter = read.clone();
-    cluster.expect_job_logs().returning(move |_| {
-        counter.fetch_add(1, Ordering::SeqCst);
-        Ok(vec![JobLog {
-            pod: "migrate-x".into(),
-            container: "web".into(),
-            text: Ok("x".repeat(LENGTH)),
-        }])
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_logs().returning(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![JobLog {
+                pod: "migrate-x".into(),
+                container: "web".into(),
+                text: Ok("x".repeat(LENGTH)),
+            }])
+        });
     });
     let mut limits = Limits::default();
     limits.job_logs = 3;
@@ -39,7 +40,7 @@ async fn clients_that_do_not_read_their_logs_are_bounded_together() {
     limits.body_time = Duration::from_millis(50);
     limits.write_time = Duration::from_secs(3600);
     limits.answers_bytes = usize::MAX;
-    let server = serve_with(Arc::new(cluster), Authentication::Loopback, limits).await;
+    let server = serve_jobs_with(jobs, Authentication::Loopback, limits).await;
     let asks = request("GET", "/api/job/shop/migrate/log", &[]);
     let mut silent = Vec::new();
     for place in 1..=3 {

@@ -11,18 +11,21 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Mode, Workload, WorkloadId,
-    jobs::{JobCreated, JobName, JobRequest, JobState, JobStatus},
-    policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    Mode,
+    jobs::{
+        JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobState, JobStatus, Jobs,
+        JudgedJob,
+    },
+    port::{Clock as _, ClusterError, JobPort, Troubles},
+    testing::StillClock,
 };
 use hikaru_http::{Authentication, Limits};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{DEFINITION, JSON, created, failed, mocked, post, status};
+use super::{DEFINITION, JSON, created, failed, migrate, mocked, post, status};
 use crate::{
     client::{Client, LONG, request},
-    cluster::{serve, serve_with, works},
+    cluster::{definition_of, jobs_on, mock_port, serve_jobs, serve_jobs_with, still_clock, works},
 };
 
 /// A cluster whose Jobs are created and end when they are let through.
@@ -83,37 +86,42 @@ impl Gate {
     }
 }
 
+impl Gated {
+    fn jobs(self: &Arc<Self>) -> Jobs {
+        jobs_on(self.clone(), still_clock())
+    }
+}
+
 #[async_trait]
-impl ClusterPort for Gated {
-    fn freshness(&self) -> Freshness {
-        Freshness::Fresh
+impl JobPort for Gated {
+    async fn define(&self, _: &JobRequest) -> Result<JobDefinition, ClusterError> {
+        Ok(definition_of(migrate()))
     }
 
-    async fn find(&self, _: &Scope) -> Result<Found, ClusterError> {
-        Ok(Found::default())
-    }
-
-    async fn read(&self, _: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        Ok(None)
-    }
-
-    async fn write(&self, _: &Change, _: Mode) -> Result<Written, ClusterError> {
-        Err(ClusterError::NotFound)
-    }
-
-    async fn run_job(&self, _: &JobRequest, _: Mode) -> Result<JobCreated, ClusterError> {
+    async fn create(&self, _: &JudgedJob, _: Mode) -> Result<JobCreated, ClusterError> {
         self.create.pass().await;
         Ok(created())
     }
 
-    async fn job_ended(
-        &self,
-        _: &JobName,
-        _: &str,
-        _: Duration,
-    ) -> Result<JobStatus, ClusterError> {
+    async fn get(&self, _: &JobName) -> Result<JobStatus, ClusterError> {
         self.end.pass().await;
         Ok(status(JobState::Complete))
+    }
+
+    async fn list(&self, _: &str) -> Result<JobList, ClusterError> {
+        Ok(JobList::default())
+    }
+
+    async fn delete<'a>(&'a self, _: &'a JobName, _: Option<&'a str>) -> Result<(), ClusterError> {
+        Err(ClusterError::NotFound)
+    }
+
+    async fn troubles(&self, _: &JobStatus) -> Result<Troubles, ClusterError> {
+        Ok(Troubles::default())
+    }
+
+    async fn logs(&self, _: &JobName) -> Result<Vec<JobLog>, ClusterError> {
+        Err(ClusterError::NotFound)
     }
 }
 
@@ -164,15 +172,15 @@ async fn the_end_of_a_job_decides_the_status() {
         ),
     ] {
         let told = ended.clone();
-        let server = mocked(move |cluster| {
-            cluster.expect_run_job().returning(|_, _| Ok(created()));
-            cluster.expect_job_ended().returning(move |name, uid, within| {
-                let asked = (&*name.to_string(), uid, within.as_secs());
-                assert_eq!(asked, ("shop/migrate", "4f5a", 5400));
+        let port = mock_port(|jobs| {
+            jobs.expect_create().returning(|_, _| Ok(created()));
+            jobs.expect_get().returning(move |name| {
+                assert_eq!(*name, migrate());
                 told.clone()
             });
-        })
-        .await;
+        });
+        let clock = Arc::new(StillClock::default());
+        let server = serve_jobs(jobs_on(port, clock.clone())).await;
         let answer = post(&server, "?wait=1h30m").await;
         assert_eq!(answer.status, code, "{}", answer.text);
         assert_eq!(answer.header("location"), Some("/api/job/shop/migrate"));
@@ -183,6 +191,9 @@ async fn the_end_of_a_job_decides_the_status() {
             job = job["job"].clone();
         }
         assert_eq!(job["uid"], "4f5a");
+        if problem == "job-unfinished" {
+            assert_eq!(clock.elapsed(), Duration::from_secs(5400));
+        }
         let state = ended.ok().map(|status| status.state.to_string());
         assert_eq!(job["status"]["state"].as_str(), state.as_deref());
     }
@@ -190,19 +201,15 @@ async fn the_end_of_a_job_decides_the_status() {
 
 #[tokio::test]
 async fn a_panic_while_waiting_is_told() {
-    let server = mocked(|cluster| {
-        cluster.expect_run_job().returning(|_, _| Ok(created()));
-        cluster
-            .expect_job_ended()
-            .returning(|_, _, _| panic!("as planned"));
+    let server = mocked(|jobs| {
+        jobs.expect_create().returning(|_, _| Ok(created()));
+        jobs.expect_get().returning(|_| panic!("as planned"));
     })
     .await;
     let answer = post(&server, "?wait=5m").await;
     assert_eq!((answer.status, &*answer.problem().0), (502, "incomplete"));
-    let server = mocked(|cluster| {
-        cluster
-            .expect_run_job()
-            .returning(|_, _| panic!("as planned"));
+    let server = mocked(|jobs| {
+        jobs.expect_create().returning(|_, _| panic!("as planned"));
     })
     .await;
     let answer = post(&server, "?wait=5m").await;
@@ -213,7 +220,7 @@ async fn a_panic_while_waiting_is_told() {
 #[tokio::test]
 async fn a_wait_for_a_job_does_not_hold_up_a_drain() {
     let cluster = Arc::new(Gated::default());
-    let server = serve(cluster.clone()).await;
+    let server = serve_jobs(cluster.jobs()).await;
     cluster.create.open.add_permits(1);
     let mut client = Client::connect(server.address()).await;
     client.send(definition("?wait=24h")).await;
@@ -235,7 +242,7 @@ async fn a_wait_for_a_job_does_not_hold_up_a_drain() {
 #[tokio::test]
 async fn a_creation_is_finished_in_a_drain_and_not_waited_for() {
     let cluster = Arc::new(Gated::default());
-    let server = serve(cluster.clone()).await;
+    let server = serve_jobs(cluster.jobs()).await;
     let mut client = Client::connect(server.address()).await;
     client.send(definition("?wait=24h")).await;
     cluster.create.wait_for_one().await;
@@ -251,7 +258,7 @@ async fn a_creation_is_finished_in_a_drain_and_not_waited_for() {
 #[tokio::test]
 async fn a_creation_outlives_its_client() {
     let cluster = Arc::new(Gated::default());
-    let server = serve(cluster.clone()).await;
+    let server = serve_jobs(cluster.jobs()).await;
     let mut client = Client::connect(server.address()).await;
     client.send(definition("?wait=24h")).await;
     cluster.create.wait_for_one().await;
@@ -270,7 +277,7 @@ async fn a_creation_outlives_its_client() {
 #[tokio::test]
 async fn a_client_that_hangs_up_waits_no_more() {
     let cluster = Arc::new(Gated::default());
-    let server = serve(cluster.clone()).await;
+    let server = serve_jobs(cluster.jobs()).await;
     cluster.create.open.add_permits(1);
     let mut client = Client::connect(server.address()).await;
     client.send(definition("?wait=24h")).await;
@@ -285,12 +292,14 @@ async fn a_wait_is_longer_than_an_answer_may_take() {
     let cluster = Arc::new(Gated::default());
     let mut limits = Limits::default();
     limits.answer = Duration::from_millis(100);
-    let server = serve_with(cluster.clone(), Authentication::Loopback, limits).await;
+    let server = serve_jobs_with(cluster.jobs(), Authentication::Loopback, limits).await;
     cluster.create.open.add_permits(1);
     let mut client = Client::connect(server.address()).await;
     client.send(definition("?wait=1m")).await;
     cluster.end.wait_for_one().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(300)).await;
+    tokio::time::resume();
     cluster.end.open.add_permits(1);
     assert_eq!(client.answer().await.status, 201);
 
@@ -309,7 +318,7 @@ async fn waiting_for_a_job_holds_no_permit_to_create() {
     let cluster = Arc::new(Gated::default());
     let mut limits = Limits::default();
     limits.jobs = 1;
-    let server = serve_with(cluster.clone(), Authentication::Loopback, limits).await;
+    let server = serve_jobs_with(cluster.jobs(), Authentication::Loopback, limits).await;
     cluster.create.open.add_permits(2);
     let mut first = Client::connect(server.address()).await;
     first.send(definition("?wait=24h")).await;
@@ -324,7 +333,7 @@ async fn waiting_for_a_job_holds_no_permit_to_create() {
 #[tokio::test]
 async fn an_abort_while_creating_is_told_as_lost_or_not_at_all() {
     let cluster = Arc::new(Gated::default());
-    let server = serve(cluster.clone()).await;
+    let server = serve_jobs(cluster.jobs()).await;
     let mut client = Client::connect(server.address()).await;
     client.send(definition("")).await;
     cluster.create.wait_for_one().await;
