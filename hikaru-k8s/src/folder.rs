@@ -1,7 +1,7 @@
 //! A folder of manifests as a cluster: the port's methods on files, and how many calls work on files at once. Which files there
 //! are (`walk`), what is in them (`read`), what decides images beside them (`overrides`), how bad it is that something cannot
-//! be read (`severity`), how a file is written (`write`), where marks stand (`marks`) and Jobs (`jobs`) each have their own
-//! file; YAML is read and edited in `crate::yaml` only.
+//! be read (`severity`), how a file is written (`write`), where marks stand (`marks`), and Jobs (`jobs`, `objects`) each have
+//! their own file; YAML is read and edited in `crate::yaml` only.
 
 use async_trait::async_trait;
 use hikaru_core::{
@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 
 mod jobs;
 mod marks;
+mod objects;
 mod overrides;
 mod read;
 mod severity;

@@ -1,7 +1,8 @@
 //! A Job's definition: text becomes one JSON object, which is judged and sent on, so that it cannot be read in two ways. Unknown
-//! fields are kept. Where it is created is the adapters' business (`live`, `folder`);
-//! the rules on who may run what are in hikaru-core.
+//! fields are kept. What an API server adds and refuses is in `created`, for a folder. Where a Job is created is the business of the
+//! adapters (`live`, `folder`); who may run what is decided in hikaru-core.
 
+mod created;
 mod facts;
 mod fields;
 mod json;
@@ -20,6 +21,7 @@ use hikaru_core::{
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
+pub(crate) use created::as_created;
 pub(crate) use template::from_cron_job;
 
 use crate::yaml::{Budget, Documents, Piece};
