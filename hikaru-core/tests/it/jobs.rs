@@ -481,6 +481,9 @@ enum Fault {
     NothingIsDeleted,
     TheListIsEmpty,
     AnotherUidIsTold,
+    NoReplacementIsTold,
+    LogsOfNoJobAreEmpty,
+    AListHasEveryNamespace,
 }
 
 struct Faulty(Arc<MemoryJobs>, Fault);
@@ -502,8 +505,10 @@ impl JobPort for Faulty {
             self.0.remove(name);
         }
         let mut created = self.0.create(job, mode).await?;
-        if let Fault::AnotherUidIsTold = self.1 {
-            created.uid = "another".into();
+        match self.1 {
+            Fault::AnotherUidIsTold => created.uid = "another".into(),
+            Fault::NoReplacementIsTold => created.replaces = false,
+            _ => {}
         }
         Ok(created)
     }
@@ -515,6 +520,7 @@ impl JobPort for Faulty {
     async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
         match self.1 {
             Fault::TheListIsEmpty => Ok(JobList::default()),
+            Fault::AListHasEveryNamespace => self.0.list("contract").await,
             _ => self.0.list(namespace).await,
         }
     }
@@ -536,7 +542,10 @@ impl JobPort for Faulty {
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.0.logs(name).await
+        match self.1 {
+            Fault::LogsOfNoJobAreEmpty => Ok(Vec::new()),
+            _ => self.0.logs(name).await,
+        }
     }
 }
 
@@ -568,6 +577,15 @@ fn each_planted_fault_breaks_the_clauses_about_jobs() {
         ),
         (Fault::TheListIsEmpty, "a_created_job_is_there"),
         (Fault::AnotherUidIsTold, "a_created_job_is_there"),
+        (
+            Fault::NoReplacementIsTold,
+            "a_dry_run_of_a_replacement_tells_whether_there_is_an_old_job",
+        ),
+        (Fault::LogsOfNoJobAreEmpty, "what_is_not_there_is_not_found"),
+        (
+            Fault::AListHasEveryNamespace,
+            "a_list_has_the_jobs_of_its_namespace_alone",
+        ),
     ] {
         let faulty = Faulty(Arc::new(MemoryJobs::default()), fault);
         let broken = now(run_jobs(&FaultySubject(Arc::new(faulty))));

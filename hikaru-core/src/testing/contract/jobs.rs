@@ -1,4 +1,4 @@
-//! The clauses about Jobs: what is created is there, once, and what is deleted is gone.
+//! The clauses about Jobs: what is created is there, once and in its namespace, and what is deleted is gone.
 
 use std::sync::Arc;
 
@@ -18,12 +18,13 @@ pub trait JobSubject: Send + Sync {
     /// The port under test.
     fn port(&self) -> Arc<dyn JobPort>;
 
-    /// The namespace that the suite may use, without Jobs at the start: `contract`, if not said otherwise.
+    /// The namespace that the suite may use, without Jobs at the start: `contract`, if not said otherwise. No Job is in the namespace
+    /// `contract-elsewhere`.
     fn namespace(&self) -> &str {
         "contract"
     }
 
-    /// Whether Jobs can be deleted. (In a folder of manifests a person deletes them.)
+    /// Whether Jobs can be deleted, and so replaced. (In a folder of manifests a person does that.)
     fn deletes(&self) -> bool {
         true
     }
@@ -49,9 +50,16 @@ impl JobSubject for Arc<MemoryJobs> {
 type Checked<'s> = BoxFuture<'s, Result<(), String>>;
 type Clause = (&'static str, for<'s> fn(&'s Stage<'s>) -> Checked<'s>);
 
-const CLAUSES: [Clause; 6] = [
+const CLAUSES: [Clause; 8] = [
     ("a_created_job_is_there", |s| Box::pin(s.created_is_there())),
     ("a_dry_run_creates_nothing", |s| Box::pin(s.dry_run())),
+    ("a_list_has_the_jobs_of_its_namespace_alone", |s| {
+        Box::pin(s.listed_by_namespace())
+    }),
+    (
+        "a_dry_run_of_a_replacement_tells_whether_there_is_an_old_job",
+        |s| Box::pin(s.dry_replacement()),
+    ),
     ("a_name_is_created_once", |s| Box::pin(s.created_once())),
     ("what_is_not_there_is_not_found", |s| {
         Box::pin(s.not_found())
@@ -130,6 +138,33 @@ impl Stage<'_> {
         same("after a dry run", found, Err(ClusterError::NotFound))
     }
 
+    async fn listed_by_namespace(&self) -> Result<(), String> {
+        self.create(&self.name("listed")?, Mode::Commit).await?;
+        let elsewhere = self.port.list("contract-elsewhere").await;
+        let elsewhere = elsewhere.map_err(|error| format!("expected a list, found: {error}"))?;
+        let names: Vec<JobName> = elsewhere.jobs.into_iter().map(|job| job.name).collect();
+        same("the list of contract-elsewhere", names, Vec::new())
+    }
+
+    async fn dry_replacement(&self) -> Result<(), String> {
+        if !self.subject.deletes() {
+            return Ok(());
+        }
+        let (old, free) = (self.name("replaced")?, self.name("free")?);
+        let created = self.create(&old, Mode::Commit).await?;
+        for (name, expected) in [(&old, true), (&free, false)] {
+            let mut request = self.request(name);
+            request.replace = true;
+            let tried = self.jobs.run(&request, Mode::DryRun).await;
+            let tried = tried.map_err(|error| format!("{name}: expected success, found: {error}"));
+            same(&format!("{name}: replaces"), tried?.replaces, expected)?;
+        }
+        let found = self.port.get(&old).await.map(|job| job.uid);
+        same("uid of the old Job", found, Ok(created.uid))?;
+        let found = self.port.get(&free).await.map(|job| job.name);
+        same("after a dry run", found, Err(ClusterError::NotFound))
+    }
+
     async fn created_once(&self) -> Result<(), String> {
         let name = self.name("once")?;
         let created = self.create(&name, Mode::Commit).await?;
@@ -155,7 +190,12 @@ impl Stage<'_> {
             "delete",
             self.port.delete(&name, None).await,
             Err(ClusterError::NotFound),
-        )
+        )?;
+        match self.port.logs(&name).await {
+            // A cluster where no Job runs may have no logs of any.
+            Err(ClusterError::NotFound | ClusterError::Unsupported(_)) => Ok(()),
+            found => Err(format!("logs: expected an error, found {found:?}")),
+        }
     }
 
     async fn unreadable(&self) -> Result<(), String> {
