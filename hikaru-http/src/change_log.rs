@@ -1,8 +1,10 @@
 //! The lines of the log for what hikaru changes: one for each container that is upgraded or could not be, for each high-water
-//! mark that is removed, and for each warning. The line of the request itself is in `access_log`.
+//! mark that is removed, for each Job that is deleted, and for each warning; at debug level, one for each refusal. The line of the
+//! request itself is in `access_log`.
 
 use hikaru_core::{
     Mode, Text,
+    jobs::JobName,
     policy::Code,
     port::{Event, Happening, Observer},
     upgrade::{Outcome, Report, Reported},
@@ -32,6 +34,16 @@ impl Observer for ChangeLog {
             }
             Happening::MarksRemoved { workload, removed } => {
                 marks_removed(event, workload, removed)
+            }
+            Happening::JobDeleted { job } => job_deleted(event, job),
+            // Its reason can quote what a caller has sent.
+            Happening::Refused { problem, .. } => {
+                tracing::debug!(
+                    request_id = event.request_id,
+                    caller = caller(event),
+                    problem,
+                    "refused"
+                );
             }
             _ => {}
         }
@@ -145,4 +157,15 @@ fn marks_removed(event: &Event<'_>, workload: &WorkloadName, removed: &[(Text, T
             "the high-water mark {mark} of the container {container} of {workload} was removed"
         );
     }
+}
+
+fn job_deleted(event: &Event<'_>, job: &JobName) {
+    tracing::info!(
+        request_id = event.request_id,
+        caller = caller(event),
+        namespace = &**job.namespace(),
+        name = &**job.name(),
+        outcome = "deleted",
+        "the Job {job} was deleted"
+    );
 }

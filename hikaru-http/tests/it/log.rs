@@ -421,6 +421,31 @@ async fn a_client_that_hangs_up_while_it_waits_has_its_line_and_no_upgrade() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_deleted_has_its_line_and_a_refusal_its_problem() {
+    let (log, _guard) = Log::start();
+    let jobs = mock_jobs(|jobs| {
+        jobs.expect_delete().returning(|_, _| Ok(()));
+    });
+    let server = serve_jobs(jobs).await;
+    let id = ["X-Request-Id: mine"];
+    call_with(server.address(), "DELETE", "/api/job/shop/migrate", &id).await;
+    call_with(server.address(), "GET", "/api/job/S3CRET", &id).await;
+    let (id, caller) = (("request_id", "mine"), ("caller", "anonymous"));
+    let deleted = fields(&[
+        ("message", "the Job shop/migrate was deleted"),
+        id,
+        caller,
+        ("namespace", "shop"),
+        ("name", "migrate"),
+        ("outcome", "deleted"),
+    ]);
+    assert_eq!(log.lines(Level::INFO)[0], deleted);
+    let refused = fields(&[("message", "refused"), id, caller, ("problem", "bad-name")]);
+    assert_eq!(log.lines(Level::DEBUG), [refused]);
+    assert!(!format!("{:?}", log.0).contains("S3CRET"));
+}
+
+#[tokio::test]
 async fn a_job_is_named_and_its_definition_is_not() {
     let (log, _guard) = Log::start();
     let jobs = mock_jobs(|jobs| {
