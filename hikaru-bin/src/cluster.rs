@@ -195,11 +195,7 @@ fn job_policy(
     Ok(policy)
 }
 
-fn folder(
-    args: &Cluster,
-    dir: &Path,
-    shared: &Settings,
-) -> Result<(Folder, JobPolicy), String> {
+fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<(Folder, JobPolicy), String> {
     let policy = job_policy(&variable, None)?;
     let mut settings = FolderSettings::from(args.keys());
     settings.kinds = shared.kinds.clone();

@@ -9,7 +9,6 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
-    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     policy::Change,
     port::{ClusterError, ClusterPort, Event, Found, Freshness, Happening, Observer, Scope},
     upgrade::Report,
@@ -400,35 +399,6 @@ impl ClusterPort for Measured {
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         self.cluster.unhold(workload, container).await
     }
-
-    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        self.cluster.run_job(job, mode).await
-    }
-
-    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.cluster.jobs(namespace).await
-    }
-
-    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.cluster.job(job).await
-    }
-
-    async fn job_ended(
-        &self,
-        job: &JobName,
-        uid: &str,
-        within: Duration,
-    ) -> Result<JobStatus, ClusterError> {
-        self.cluster.job_ended(job, uid, within).await
-    }
-
-    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.cluster.delete_job(job).await
-    }
-
-    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.cluster.job_logs(job).await
-    }
 }
 
 #[cfg(test)]
@@ -478,6 +448,14 @@ mod tests {
                     .iter()
                     .map(|_| Ok(hikaru_core::port::Written::default()));
                 written.collect()
+            }
+
+            async fn unhold(
+                &self,
+                _: &WorkloadName,
+                _: Option<Text>,
+            ) -> Result<Vec<(Text, Text)>, ClusterError> {
+                Err(ClusterError::Unsupported("removing high-water marks"))
             }
         }
 

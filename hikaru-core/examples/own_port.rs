@@ -17,10 +17,11 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
     port::{Clock, ClusterError, ClusterPort, Found, Freshness, Scope, Written},
     upgrade,
+    workload::WorkloadName,
 };
 
 #[derive(Default)]
@@ -75,6 +76,14 @@ impl ClusterPort for Shelf {
             }
         }
         Ok(Written::default())
+    }
+
+    async fn unhold(
+        &self,
+        _: &WorkloadName,
+        _: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        Err(ClusterError::Unsupported("removing high-water marks"))
     }
 }
 

@@ -69,7 +69,7 @@
 //! it can be written to exactly that state or not at all. [`upgrade()`] does the whole of it over a [`ClusterPort`]: find,
 //! plan, write, and where somebody was faster, read and judge again.
 //!
-//! [`ClusterPort`] has four methods to implement, and the smallest port as its example; [`JobPort`](port::JobPort) is the port to
+//! [`ClusterPort`] has five methods to implement, and the smallest port as its example; [`JobPort`](port::JobPort) is the port to
 //! Jobs. Feature `testing` brings clusters in memory, mocks for expectations on calls, a clock that stands still, and `contract`, the
 //! suite that says whether an adapter of yours keeps what the guarantee needs. Without async code, drive [`Attempts`] step by
 //! step.

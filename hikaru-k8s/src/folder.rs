@@ -6,7 +6,6 @@
 use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
-    jobs::{JobCreated, JobList, JobName, JobPolicy, JobRequest, JobStatus, Jobs},
     policy::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
     text::Escaped,
@@ -35,7 +34,6 @@ use severity::Concern;
 use walk::Walked;
 
 use crate::{
-    clock::SystemClock,
     kind::{AddedKind, Kinds},
     yaml::{Object, Terms},
 };
@@ -106,7 +104,6 @@ struct Inner {
     /// The folder's real path.
     root: PathBuf,
     terms: Terms,
-    jobs: JobPolicy,
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
 }
@@ -119,8 +116,6 @@ pub struct FolderSettings {
     pub keys: IdentityKeys,
     /// Kinds that are looked at besides those of Kubernetes.
     pub kinds: Vec<AddedKind>,
-    /// Which Jobs may be written; at first those of every namespace that the rules let through, as nothing runs here.
-    pub jobs: JobPolicy,
 }
 
 impl Default for FolderSettings {
@@ -132,12 +127,9 @@ impl Default for FolderSettings {
 impl From<IdentityKeys> for FolderSettings {
     /// No kinds but those of Kubernetes.
     fn from(keys: IdentityKeys) -> Self {
-        let mut jobs = JobPolicy::default();
-        jobs.namespaces = None;
         Self {
             keys,
             kinds: Vec::new(),
-            jobs,
         }
     }
 }
@@ -172,7 +164,7 @@ impl Folder {
         folder: impl AsRef<Path>,
         settings: impl Into<FolderSettings>,
     ) -> Result<Self, OpenError> {
-        let FolderSettings { keys, kinds, jobs } = settings.into();
+        let FolderSettings { keys, kinds } = settings.into();
         let path = folder.as_ref();
         let failed = |reason: io::Error| match reason.kind() {
             io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
@@ -191,7 +183,6 @@ impl Folder {
                     keys,
                     kinds: Kinds::with(&kinds),
                 },
-                jobs,
                 reading: Arc::new(Semaphore::new(READING)),
                 writing: Arc::new(Semaphore::new(WRITING)),
             }),
@@ -201,16 +192,6 @@ impl Folder {
     /// The folder's real path.
     pub fn path(&self) -> &Path {
         &self.inner.root
-    }
-
-    /// The calls about Jobs, by the rules of the settings.
-    fn job_calls(&self) -> Jobs {
-        let policy = self.inner.jobs.clone();
-        Jobs::new(
-            Arc::new(self.clone()),
-            policy,
-            Arc::new(SystemClock::default()),
-        )
     }
 
     /// Reads files on a blocking thread; when `READING` calls do so already, after one of them has ended.
@@ -273,22 +254,6 @@ impl ClusterPort for Folder {
         let workload = workload.clone();
         self.on_files(move |inner| inner.unhold(&workload, container.as_ref()))
             .await
-    }
-
-    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        self.job_calls().run(job, mode).await
-    }
-
-    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.job_calls().list(namespace).await
-    }
-
-    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.job_calls().status(job).await
-    }
-
-    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.job_calls().delete(job).await
     }
 }
 

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
-    jobs::{JobCreated, JobList, JobLog, JobName, JobPolicy, JobRequest, JobStatus},
     policy::Change,
     port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
     workload::{IdentityKeys, WorkloadName},
@@ -63,8 +62,6 @@ pub struct LiveSettings {
     pub kinds: Vec<AddedKind>,
     /// Only these namespaces are read, so rights in them are enough. Empty: all namespaces.
     pub namespaces: Vec<Text>,
-    /// Who may run which Jobs. By default nobody may run any.
-    pub jobs: JobPolicy,
 }
 
 impl LiveSettings {
@@ -77,7 +74,6 @@ impl LiveSettings {
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
-            jobs: JobPolicy::default(),
         }
     }
 }
@@ -248,37 +244,6 @@ impl ClusterPort for LiveCluster {
         container: Option<Text>,
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         Ok(self.remove_marks(workload, container).await?.marks)
-    }
-
-    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        self.job_calls().run(job, mode).await
-    }
-
-    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.job_calls().list(namespace).await
-    }
-
-    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.job_calls().status(job).await
-    }
-
-    async fn job_ended(
-        &self,
-        job: &JobName,
-        uid: &str,
-        within: Duration,
-    ) -> Result<JobStatus, ClusterError> {
-        let created = JobCreated::new(job.clone(), uid);
-        let jobs = self.job_calls();
-        jobs.wait(&created, within, &mut |_| {}).await
-    }
-
-    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.job_calls().delete(job).await
-    }
-
-    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.job_calls().logs(job).await
     }
 }
 

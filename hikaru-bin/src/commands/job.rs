@@ -203,7 +203,10 @@ async fn list(args: &JobList, jobs: &Jobs) -> Result<End, Failure> {
 }
 
 async fn status(name: &JobName, output: Output, jobs: &Jobs) -> Result<End, Failure> {
-    let status = jobs.status(name).await.map_err(|error| about(name, error))?;
+    let status = jobs
+        .status(name)
+        .await
+        .map_err(|error| about(name, error))?;
     match output {
         Output::Json => terminal::print(&json(&wire::job::Status::from(&status)))?,
         Output::Table => terminal::print(&table(std::slice::from_ref(&status)))?,

@@ -29,7 +29,7 @@ use crate::{
 pub struct JobPolicy {
     /// Only in these namespaces; `None`: in all.
     pub namespaces: Option<Vec<Text>>,
-    /// And of those only in these, to which everything is confined ([`Confined`](crate::port::Confined)); none: in all.
+    /// And of those only in these, to which everything is confined (workloads by [`Confined`](crate::port::Confined)); none: in all.
     pub within: Vec<Text>,
     /// Only as these ServiceAccounts; `None`: as any.
     pub service_accounts: Option<Vec<Text>>,

@@ -1,13 +1,12 @@
-//! A cluster of which only some namespaces are read and written. What is done there is the business of the cluster behind
-//! it; which Jobs may run there is decided by the [`JobPolicy`](crate::jobs::JobPolicy).
+//! Workloads of some namespaces only. What is done there is the business of the cluster behind it; Jobs are confined by their
+//! [`JobPolicy`](crate::jobs::JobPolicy).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::{
     Text,
-    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     policy::change::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
     workload::{Workload, WorkloadId, name::WorkloadName},
@@ -16,8 +15,8 @@ use crate::{
 /// A cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`], before
 /// the cluster is asked; what names none is done in these alone.
 ///
-/// A Job's namespace stands in its definition, which the cluster reads: [`JobPolicy::within`](crate::jobs::JobPolicy::within)
-/// confines Jobs.
+/// Jobs are confined by [`JobPolicy::within`](crate::jobs::JobPolicy::within), because the namespace of one stands in its
+/// definition, which the cluster has to read first.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -138,42 +137,5 @@ impl ClusterPort for Confined {
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         self.check(workload.namespace())?;
         self.cluster.unhold(workload, container).await
-    }
-
-    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        if let Some(namespace) = &job.namespace {
-            self.check(namespace)?;
-        }
-        self.cluster.run_job(job, mode).await
-    }
-
-    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.check(namespace)?;
-        self.cluster.jobs(namespace).await
-    }
-
-    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.check(job.namespace())?;
-        self.cluster.job(job).await
-    }
-
-    async fn job_ended(
-        &self,
-        job: &JobName,
-        uid: &str,
-        within: Duration,
-    ) -> Result<JobStatus, ClusterError> {
-        self.check(job.namespace())?;
-        self.cluster.job_ended(job, uid, within).await
-    }
-
-    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.check(job.namespace())?;
-        self.cluster.delete_job(job).await
-    }
-
-    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.check(job.namespace())?;
-        self.cluster.job_logs(job).await
     }
 }

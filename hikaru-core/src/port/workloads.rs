@@ -1,7 +1,5 @@
 //! The port to the workloads of a cluster: what the rules need of it.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 
@@ -13,7 +11,6 @@ use super::{
 };
 use crate::{
     Text,
-    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     policy::change::Change,
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
@@ -31,9 +28,8 @@ pub enum Mode {
     DryRun,
 }
 
-/// A cluster, as the rules see it. Object-safe: used as `Arc<dyn ClusterPort>`. What comes later gets a default body
-/// that says *unsupported*, so that adding it breaks nobody. `contract` (feature `testing`) says what is expected of an
-/// implementation.
+/// The workloads of a cluster, as the rules see them. Object-safe: used as `Arc<dyn ClusterPort>`. `contract` (feature `testing`)
+/// says what is expected of an implementation. The Jobs of a cluster are a port of their own, [`JobPort`](crate::port::JobPort).
 ///
 /// - [`upgrade`](crate::upgrade()), [`candidates`](crate::upgrade::candidates) and [`find`](crate::upgrade::find()) call `freshness`, then `find`
 ///   ([`Select::Build`](crate::port::Select::Build); [`Select::Repository`](crate::port::Select::Repository); [`Select::Near`](crate::port::Select::Near) when nothing matched, which may be *unsupported*).
@@ -49,8 +45,8 @@ pub enum Mode {
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use hikaru_core::{Mode, Workload, WorkloadId, policy::Change, port::{ClusterError, ClusterPort, Found,
-///     Freshness, Scope, Written}};
+/// use hikaru_core::{Mode, Text, Workload, WorkloadId, policy::Change, port::{ClusterError, ClusterPort, Found,
+///     Freshness, Scope, Written}, workload::WorkloadName};
 ///
 /// struct One(Mutex<Workload>);
 ///
@@ -80,6 +76,9 @@ pub enum Mode {
 ///             }
 ///         }
 ///         Ok(Written::default())
+///     }
+///     async fn unhold(&self, _: &WorkloadName, _: Option<Text>) -> Result<Vec<(Text, Text)>, ClusterError> {
+///         Err(ClusterError::Unsupported("removing high-water marks"))
 ///     }
 /// }
 /// # use hikaru_core::{Build, Container, IdentityLabels, Request, TagFormats, upgrade, testing::StillClock, upgrade::Outcome};
@@ -140,71 +139,10 @@ pub trait ClusterPort: Send + Sync {
     /// the containers whose marks were there, with their values.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when there is no such workload.
+    /// [`ClusterError::NotFound`] when there is no such workload, [`ClusterError::Unsupported`] where marks cannot be removed.
     async fn unhold(
         &self,
-        _workload: &WorkloadName,
-        _container: Option<Text>,
-    ) -> Result<Vec<(Text, Text)>, ClusterError> {
-        Err(ClusterError::Unsupported("removing high-water marks"))
-    }
-
-    /// Runs a Job: reads its definition, checks it against the adapter's [`JobPolicy`](crate::jobs::JobPolicy), and creates it.
-    /// One attempt.
-    ///
-    /// # Errors
-    /// [`ClusterError::Malformed`] when the definition cannot be read, [`ClusterError::Invalid`] when it is not one Job or
-    /// the cluster refuses it, [`ClusterError::Forbidden`] with the rule or the right that is missing,
-    /// [`ClusterError::Exists`] when there is one of that name, [`ClusterError::NotFound`] when there is no such CronJob,
-    /// [`ClusterError::Lost`] when nobody knows whether it was created.
-    async fn run_job(&self, _job: &JobRequest, _mode: Mode) -> Result<JobCreated, ClusterError> {
-        Err(ClusterError::Unsupported("running jobs"))
-    }
-
-    /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
-    ///
-    /// # Errors
-    /// [`ClusterError::Forbidden`] as above; when that cannot be found out.
-    async fn jobs(&self, _namespace: &str) -> Result<JobList, ClusterError> {
-        Err(ClusterError::Unsupported("listing jobs"))
-    }
-
-    /// One Job as it is now.
-    ///
-    /// # Errors
-    /// [`ClusterError::NotFound`] when there is none.
-    async fn job(&self, _job: &JobName) -> Result<JobStatus, ClusterError> {
-        Err(ClusterError::Unsupported("reading jobs"))
-    }
-
-    /// The Job with this uid once it has ended, or as it is when the time is over. What a cluster cannot answer for a moment
-    /// is asked again in that time. The uid is that of [`JobCreated`]; where it is empty the name is enough.
-    ///
-    /// # Errors
-    /// [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile, [`ClusterError::Exists`] when another one
-    /// has taken its name.
-    async fn job_ended(
-        &self,
-        _job: &JobName,
-        _uid: &str,
-        _within: Duration,
-    ) -> Result<JobStatus, ClusterError> {
-        Err(ClusterError::Unsupported("waiting for jobs"))
-    }
-
-    /// Deletes a Job with its pods, which end in their own time.
-    ///
-    /// # Errors
-    /// [`ClusterError::NotFound`] when there is none.
-    async fn delete_job(&self, _job: &JobName) -> Result<(), ClusterError> {
-        Err(ClusterError::Unsupported("deleting jobs"))
-    }
-
-    /// What the containers of a Job's pods have written, each at most the last megabyte, in the order of the pods' names.
-    ///
-    /// # Errors
-    /// [`ClusterError::NotFound`] when there is no such Job.
-    async fn job_logs(&self, _job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        Err(ClusterError::Unsupported("reading the logs of jobs"))
-    }
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError>;
 }

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    Build, Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
     port::{
         Clock, ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written,
@@ -111,6 +111,13 @@ impl ClusterPort for Interrupted {
             }
             _ => self.cluster.write(change, mode).await,
         }
+    }
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.cluster.unhold(workload, container).await
     }
 }
 
@@ -346,15 +353,5 @@ async fn unhold_lets_a_lower_build_go_out_again() {
     assert_eq!(
         cluster.unhold(&absent, None).await,
         Err(ClusterError::NotFound)
-    );
-}
-
-#[tokio::test]
-async fn a_port_that_keeps_no_marks_says_so() {
-    let cluster = Interrupted::new(web(1));
-    let name: WorkloadName = "shop/deployment/web".parse().expect("a name");
-    assert_eq!(
-        cluster.unhold(&name, None).await,
-        Err(ClusterError::Unsupported("removing high-water marks"))
     );
 }

@@ -1,13 +1,13 @@
-//! A cluster that is confined to some namespaces: what each method of the port does with another one.
+//! What is confined to some namespaces: what each method of the ports does with another one.
 
 use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
-    jobs::{JobName, JobRequest, JobSource},
+    jobs::{JobCreated, JobName, JobPolicy, JobRequest, JobSource, Jobs},
     plan,
     port::{ClusterError, ClusterPort, Confined, Scope, Select},
-    testing::{MemoryCluster, MockClusterPort},
+    testing::{MemoryCluster, MockClusterPort, MockJobPort, StillClock},
     upgrade,
 };
 
@@ -26,8 +26,12 @@ fn request() -> Request {
 
 #[tokio::test]
 async fn nothing_elsewhere_is_asked_for() {
-    // Whatever it is asked, the mock panics.
+    // Whatever they are asked, the mocks panic.
     let confined = Confined::new(Arc::new(MockClusterPort::new()), vec!["prod".into()]);
+    let mut policy = JobPolicy::default();
+    (policy.namespaces, policy.within) = (None, vec!["prod".into()]);
+    let port = Arc::new(MockJobPort::new());
+    let jobs = Jobs::new(port, policy, Arc::new(StillClock::default()));
     let name = "edge/deployment/web".parse().expect("a name");
     let job = JobName::new("edge", "migrate").expect("a name");
     let mut run = JobRequest::new(JobSource::Yaml("kind: Job".into()));
@@ -50,12 +54,15 @@ async fn nothing_elsewhere_is_asked_for() {
     answers.push(confined.read(&web("edge").id).await.map(drop));
     answers.push(confined.write(change, Mode::DryRun).await.map(drop));
     answers.push(confined.unhold(&name, None).await.map(drop));
-    answers.push(confined.run_job(&run, Mode::Commit).await.map(drop));
-    answers.push(confined.jobs("edge").await.map(drop));
-    answers.push(confined.job(&job).await.map(drop));
-    answers.push(confined.job_ended(&job, "", Duration::ZERO).await.map(drop));
-    answers.push(confined.delete_job(&job).await);
-    answers.push(confined.job_logs(&job).await.map(drop));
+    answers.push(jobs.run(&run, Mode::Commit).await.map(drop));
+    answers.push(jobs.list("edge").await.map(drop));
+    answers.push(jobs.status(&job).await.map(drop));
+    let created = JobCreated::new(job.clone(), "");
+    let mut ignore = |_: &str| {};
+    let waited = jobs.wait(&created, Duration::ZERO, &mut ignore);
+    answers.push(waited.await.map(drop));
+    answers.push(jobs.delete(&job).await);
+    answers.push(jobs.logs(&job).await.map(drop));
     for answer in answers {
         let refused = answer.expect_err("outside");
         assert_eq!(
@@ -72,13 +79,7 @@ async fn what_names_no_namespace_is_done_in_these_alone() {
     cluster.put(web("prod"));
     cluster.put(web("edge"));
     let confined = Confined::new(cluster.clone(), vec!["prod".into(), "blog".into()]);
-    let report = upgrade(
-        &confined,
-        &hikaru_core::testing::StillClock::default(),
-        request(),
-        Mode::Commit,
-    )
-    .await;
+    let report = upgrade(&confined, &StillClock::default(), request(), Mode::Commit).await;
     let entries = report.expect("a report").entries;
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].entry.workload.id, web("prod").id);

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use hikaru_core::{
-    Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
+    Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
     port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
     testing::MemoryCluster,
     upgrade,
     upgrade::find,
+    workload::WorkloadName,
 };
 
 const BUILD: &str = "acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -44,6 +45,13 @@ impl ClusterPort for Torn {
     }
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         self.0.write(change, mode).await
+    }
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.0.unhold(workload, container).await
     }
 }
 

@@ -6,14 +6,12 @@ mod delete;
 mod list;
 mod log;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use hikaru_core::{
     Mode,
     jobs::{
         JobCreated, JobDefinition, JobList, JobLog, JobName, JobNaming, JobRequest, JobSource,
-        JobStatus, Jobs, JudgedJob,
+        JobStatus, JudgedJob,
     },
     port::{ClusterError, JobPort, Troubles},
 };
@@ -22,7 +20,6 @@ use k8s_openapi::api::batch::v1::Job;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::clock::SystemClock;
 use crate::job::{
     Definition, from_cron_job,
     status::{status_of, troubles},
@@ -72,16 +69,6 @@ impl LiveCluster {
         let answer = self.ask(Method::GET, target, Vec::new(), expected).await;
         let answer = answer.map_err(refusal::of_read)?;
         serde_json::from_slice(&answer.body).map_err(unreadable)
-    }
-
-    /// The calls about Jobs, by the rules of the settings.
-    pub(super) fn job_calls(&self) -> Jobs {
-        let policy = self.inner.settings.jobs.clone();
-        Jobs::new(
-            Arc::new(self.clone()),
-            policy,
-            Arc::new(SystemClock::default()),
-        )
     }
 
     async fn read_definition(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use hikaru_core::port::JobPort;
 use hikaru_core::testing::contract::{Abilities, JobSubject, Subject, run, run_jobs};
 use hikaru_core::{
-    Build, Mode, Request, TagFormats, Workload, WorkloadId,
+    Build, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     jobs::{JobName, JobSource},
     plan,
     policy::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
-    workload::{MARK_PREFIX, Place, PodList, SETTING_PREFIX},
+    workload::{MARK_PREFIX, Place, PodList, SETTING_PREFIX, WorkloadName},
 };
 use std::fs;
 use std::sync::Arc;
@@ -187,6 +187,14 @@ impl<P: ClusterPort> ClusterPort for Careless<P> {
             }
             other => other,
         }
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.0.unhold(workload, container).await
     }
 }
 

@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use hikaru_core::{
     Mode,
     jobs::{JobRequest, JobSource},
-    port::ClusterPort as _,
 };
-use hikaru_k8s::Folder;
 
 use super::scene::Scene;
 
@@ -441,10 +439,10 @@ fn job(put: Put, line: &str) -> JobRequest {
 #[tokio::test]
 async fn each_hostile_job_is_refused_by_its_rule() {
     let scene = Scene::new();
-    let folder: Folder = scene.folder();
+    let jobs = scene.jobs();
     assert!(HOSTILE.len() >= 60);
     for (rule, put, line) in HOSTILE {
-        let refused = folder.run_job(&job(*put, line), Mode::DryRun).await;
+        let refused = jobs.run(&job(*put, line), Mode::DryRun).await;
         let words = refused.expect_err(line).to_string();
         assert!(words.starts_with("not allowed: "), "{line}: {words}");
         assert!(words.contains(&format!("(rule {rule})")), "{line}: {words}");
@@ -454,7 +452,7 @@ async fn each_hostile_job_is_refused_by_its_rule() {
         );
     }
     for (put, line) in HARMLESS {
-        let allowed = folder.run_job(&job(*put, line), Mode::DryRun).await;
+        let allowed = jobs.run(&job(*put, line), Mode::DryRun).await;
         assert!(allowed.is_ok(), "{line}: {allowed:?}");
     }
 }

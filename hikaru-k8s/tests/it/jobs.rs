@@ -3,9 +3,8 @@
 use hikaru_core::{
     Mode,
     jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState},
-    port::{ClusterError, ClusterPort as _},
+    port::ClusterError,
 };
-use hikaru_k8s::{Folder, FolderSettings};
 
 use super::scene::Scene;
 
@@ -37,7 +36,7 @@ fn request(text: &str) -> JobRequest {
 }
 
 async fn run(scene: &Scene, request: &JobRequest) -> Result<String, String> {
-    let ran = scene.folder().run_job(request, Mode::Commit).await;
+    let ran = scene.jobs().run(request, Mode::Commit).await;
     let file = ran.map(|created| created.file.unwrap_or_default().to_string());
     file.map_err(|error| error.to_string())
 }
@@ -46,8 +45,8 @@ async fn run(scene: &Scene, request: &JobRequest) -> Result<String, String> {
 async fn a_job_is_written_as_it_was_judged() {
     let scene = Scene::new();
     let dry = scene
-        .folder()
-        .run_job(&request(JOB), Mode::DryRun)
+        .jobs()
+        .run(&request(JOB), Mode::DryRun)
         .await
         .expect("it is sound");
     assert_eq!(dry.name.to_string(), "default/migrate");
@@ -73,20 +72,20 @@ async fn a_job_is_written_as_it_was_judged() {
         again.contains("there is a Job default/migrate already, in migrate.job.yaml#1"),
         "{again}"
     );
-    let folder = scene.folder();
-    let listed = folder.jobs("default").await.expect("a list").jobs;
+    let jobs = scene.jobs();
+    let listed = jobs.list("default").await.expect("a list").jobs;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].file.as_deref(), Some("migrate.job.yaml#1"));
     assert_eq!(listed[0].state, JobState::Pending);
-    assert_eq!(folder.job(&listed[0].name).await, Ok(listed[0].clone()));
-    assert_eq!(folder.jobs("shop").await, Ok(JobList::default()));
-    let Err(ClusterError::Invalid(words)) = folder.delete_job(&listed[0].name).await else {
+    assert_eq!(jobs.status(&listed[0].name).await, Ok(listed[0].clone()));
+    assert_eq!(jobs.list("shop").await, Ok(JobList::default()));
+    let Err(ClusterError::Invalid(words)) = jobs.delete(&listed[0].name).await else {
         panic!("deleted");
     };
     assert!(words.contains("migrate.job.yaml#1"), "{words}");
     let none: JobName = "default/none".parse().expect("a name");
-    assert_eq!(folder.job(&none).await, Err(ClusterError::NotFound));
-    assert_eq!(folder.delete_job(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(jobs.status(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(jobs.delete(&none).await, Err(ClusterError::NotFound));
 }
 
 #[tokio::test]
@@ -135,13 +134,7 @@ async fn what_has_to_be_added_is_added() {
         "{text}"
     );
     assert_eq!(
-        scene
-            .folder()
-            .jobs("shop")
-            .await
-            .expect("a list")
-            .jobs
-            .len(),
+        scene.jobs().list("shop").await.expect("a list").jobs.len(),
         2
     );
 
@@ -170,7 +163,7 @@ async fn a_job_that_is_to_be_waited_for_is_refused_before_it_is_written() {
     let mut waiting = request(&JOB.replace("name: migrate", "generateName: g-"));
     waiting.wait = true;
     for mode in [Mode::DryRun, Mode::Commit] {
-        let refused = scene.folder().run_job(&waiting, mode).await;
+        let refused = scene.jobs().run(&waiting, mode).await;
         assert_eq!(refused, Err(ClusterError::Unsupported("waiting for jobs")));
     }
     assert_eq!(scene.names(""), Vec::<String>::new());
@@ -258,11 +251,10 @@ async fn nothing_is_overwritten_and_nothing_leaves_the_folder() {
 #[tokio::test]
 async fn who_may_run_what_holds_in_a_folder_too() {
     let scene = Scene::new();
-    let mut settings = FolderSettings::default();
-    settings.jobs = JobPolicy::default();
-    settings.jobs.namespaces = Some(vec!["shop".into()]);
-    let folder = Folder::open(scene.path(""), settings).expect("it opens");
-    let refused = folder.run_job(&request(JOB), Mode::Commit).await;
+    let mut policy = JobPolicy::default();
+    policy.namespaces = Some(vec!["shop".into()]);
+    let jobs = scene.jobs_by(policy);
+    let refused = jobs.run(&request(JOB), Mode::Commit).await;
     let Err(ClusterError::JobRefused(rule)) = refused else {
         panic!("{refused:?}");
     };
@@ -273,13 +265,13 @@ async fn who_may_run_what_holds_in_a_folder_too() {
     // Looked at it is the same.
     let elsewhere: JobName = "default/migrate".parse().expect("a name");
     for refused in [
-        folder.jobs("default").await.map(drop),
-        folder.job(&elsewhere).await.map(drop),
-        folder.delete_job(&elsewhere).await,
+        jobs.list("default").await.map(drop),
+        jobs.status(&elsewhere).await.map(drop),
+        jobs.delete(&elsewhere).await,
     ] {
         assert_eq!(refused, Err(ClusterError::JobRefused(rule.clone())));
     }
-    assert_eq!(folder.jobs("shop").await, Ok(JobList::default()));
+    assert_eq!(jobs.list("shop").await, Ok(JobList::default()));
 }
 
 #[tokio::test]
@@ -292,7 +284,7 @@ async fn a_file_that_cannot_be_read_is_told_beside_the_jobs() {
             "apiVersion: batch/v1\nkind: Job\nmetadata: {name: ../x}\n",
         ),
     ]);
-    let list = scene.folder().jobs("default").await.expect("a list");
+    let list = scene.jobs().list("default").await.expect("a list");
     assert_eq!(list.jobs.len(), 1);
     let places: Vec<_> = list.faults.iter().map(|fault| &*fault.place).collect();
     assert_eq!(places, ["b.yaml:2:11", "c.yaml#1"], "{:?}", list.faults);

@@ -2,7 +2,9 @@
 
 use hikaru_core::{
     Build, Mode, Request, TagFormats,
+    jobs::{JobPolicy, Jobs},
     port::{ClusterPort as _, Fault, Found, Scope, Select, Severity},
+    testing::StillClock,
     upgrade,
     upgrade::Report,
     workload::IdentityKeys,
@@ -11,6 +13,7 @@ use hikaru_k8s::Folder;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A folder in a temporary directory, beside which other things can stand.
@@ -96,6 +99,18 @@ impl Scene {
 
     pub(crate) fn folder(&self) -> Folder {
         Folder::open(self.path(""), IdentityKeys::default()).expect("the folder opens")
+    }
+
+    /// The Jobs of every namespace.
+    pub(crate) fn jobs(&self) -> Jobs {
+        let mut policy = JobPolicy::default();
+        policy.namespaces = None;
+        self.jobs_by(policy)
+    }
+
+    pub(crate) fn jobs_by(&self, policy: JobPolicy) -> Jobs {
+        let clock = Arc::new(StillClock::default());
+        Jobs::new(Arc::new(self.folder()), policy, clock)
     }
 
     pub(crate) async fn find(&self, select: Select) -> Found {

@@ -27,7 +27,7 @@ async fn a_comment_that_hides_fields_is_not_written() {
         let scene = Scene::new();
         let text = JOB.replace("# COMMENT", &hidden);
         let request = JobRequest::new(JobSource::Yaml(text.as_str().into()));
-        let created = scene.folder().run_job(&request, Mode::Commit).await;
+        let created = scene.jobs().run(&request, Mode::Commit).await;
         created.expect("without its comments it is sound");
         let written = scene.text("migrate.job.yaml");
         assert!(!written.contains("hostNetwork"), "{written}");
@@ -48,15 +48,15 @@ async fn a_value_that_holds_such_a_character_is_written_escaped() {
         let scene = Scene::new();
         let text = JOB.replace("NOTE", note);
         let request = JobRequest::new(JobSource::Yaml(text.as_str().into()));
-        let created = scene.folder().run_job(&request, Mode::Commit).await;
+        let created = scene.jobs().run(&request, Mode::Commit).await;
         created.expect(note);
         let written = scene.text("migrate.job.yaml");
         let odd = |c: char| !matches!(c, '\n' | ' '..='~');
         assert!(!written.contains(odd), "{written}");
         assert_eq!(
             scene
-                .folder()
-                .jobs("default")
+                .jobs()
+                .list("default")
                 .await
                 .map(|list| list.jobs.len()),
             Ok(1)

@@ -13,7 +13,6 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
-    jobs::{JobCreated, JobList, JobLog, JobName, JobRequest, JobStatus},
     policy::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
     workload::WorkloadName,
@@ -247,35 +246,6 @@ impl ClusterPort for WatchedCluster {
         self.view
             .change(|index| index.unheld(&from, &marks, sent_at));
         Ok(marks)
-    }
-
-    async fn run_job(&self, job: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        self.view.live.run_job(job, mode).await
-    }
-
-    async fn jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.view.live.jobs(namespace).await
-    }
-
-    async fn job(&self, job: &JobName) -> Result<JobStatus, ClusterError> {
-        self.view.live.job(job).await
-    }
-
-    async fn job_ended(
-        &self,
-        job: &JobName,
-        uid: &str,
-        within: Duration,
-    ) -> Result<JobStatus, ClusterError> {
-        self.view.live.job_ended(job, uid, within).await
-    }
-
-    async fn delete_job(&self, job: &JobName) -> Result<(), ClusterError> {
-        self.view.live.delete_job(job).await
-    }
-
-    async fn job_logs(&self, job: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.view.live.job_logs(job).await
     }
 }
 

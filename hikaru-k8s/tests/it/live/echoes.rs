@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use hikaru_core::{
     Mode,
-    port::{ClusterPort as _, Scope, Select},
+    port::{ClusterPort as _, JobPort, Scope, Select},
     upgrade,
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};
@@ -43,7 +43,7 @@ async fn said(cluster: &LiveCluster) -> String {
     let found = cluster.find(&all).await.map(|found| found.faults);
     let read = cluster.read(&id("web")).await.map(drop);
     let job = hikaru_core::jobs::JobName::new("shop", "migrate").expect("a name");
-    let job = cluster.job(&job).await.map(drop);
+    let job = JobPort::get(cluster, &job).await.map(drop);
     let upgraded = upgrade(
         cluster,
         &hikaru_k8s::SystemClock::default(),

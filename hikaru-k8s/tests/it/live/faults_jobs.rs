@@ -4,17 +4,21 @@
 mod lists;
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode,
-    jobs::{JobName, JobPolicy, JobRequest, JobSource, JobState},
-    port::{ClusterError, ClusterPort as _},
+    jobs::{JobCreated, JobName, JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs},
+    port::ClusterError,
+    testing::StillClock,
 };
-use hikaru_k8s::{LiveCluster, LiveSettings};
+use hikaru_k8s::LiveSettings;
 use serde_json::{Value, json};
 
 use super::{
@@ -53,9 +57,7 @@ fn is_taken() -> Step {
     Step::Answer(409, status(409, "AlreadyExists", words))
 }
 
-async fn world(
-    script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
-) -> (Stub, LiveCluster) {
+async fn world(script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static) -> (Stub, Jobs) {
     let mut settings = settings();
     // The server plays in the same thread, beside other tests.
     settings.deadline = Duration::from_secs(2);
@@ -63,14 +65,25 @@ async fn world(
 }
 
 async fn world_with(
-    mut settings: LiveSettings,
+    settings: LiveSettings,
     script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static,
-) -> (Stub, LiveCluster) {
+) -> (Stub, Jobs) {
     let stub = Stub::start(script).await;
-    settings.jobs = JobPolicy::default();
-    settings.jobs.namespaces = Some(vec!["shop".into()]);
-    let cluster = stub.cluster_with(settings).await;
-    (stub, cluster)
+    let mut policy = JobPolicy::default();
+    policy.namespaces = Some(vec!["shop".into()]);
+    let cluster = Arc::new(stub.cluster_with(settings).await);
+    let jobs = Jobs::new(cluster, policy, Arc::new(StillClock::default()));
+    (stub, jobs)
+}
+
+async fn until_ended(
+    jobs: &Jobs,
+    name: &JobName,
+    uid: &str,
+    within: Duration,
+) -> Result<JobStatus, ClusterError> {
+    let created = JobCreated::new(name.clone(), uid);
+    jobs.wait(&created, within, &mut |_| {}).await
 }
 
 fn name() -> JobName {
@@ -163,9 +176,9 @@ async fn a_creation_meets_each_fault_and_is_sent_once() {
         ),
     ] {
         let played = step.clone();
-        let (stub, cluster) = world(move |_, _| played.clone()).await;
+        let (stub, jobs) = world(move |_, _| played.clone()).await;
         let create = request(false);
-        let ran = cluster.run_job(&create, Mode::Commit);
+        let ran = jobs.run(&create, Mode::Commit);
         let ran = tokio::time::timeout(Duration::from_secs(60), ran);
         let error = ran.await.expect("in time").expect_err("no Job").to_string();
         assert!(error.contains(expected), "{step:?}: {error}");
@@ -185,13 +198,13 @@ async fn a_creation_meets_each_fault_and_is_sent_once() {
         );
     }
     // Turned away unseen, it is sent again.
-    let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("POST", 0) => Step::RetryAfter(429, 1, status(429, "", "busy")),
         _ => Step::Answer(201, job("u", &json!({}))),
     })
     .await;
-    let created = cluster
-        .run_job(&request(false), Mode::Commit)
+    let created = jobs
+        .run(&request(false), Mode::Commit)
         .await
         .expect("created");
     assert_eq!((&*created.uid, stub.count("POST")), ("u", 2));
@@ -211,8 +224,8 @@ async fn a_deletion_meets_each_fault() {
             }
         };
         let step = row.step.clone();
-        let (stub, cluster) = world_with(row.settings(), move |_, _| step.clone()).await;
-        let error = cluster.delete_job(&name()).await;
+        let (stub, jobs) = world_with(row.settings(), move |_, _| step.clone()).await;
+        let error = jobs.delete(&name()).await;
         let error = error.expect_err("it was not deleted").to_string();
         let expected = expected.replace("{}", row.words);
         let expected = match row.name {
@@ -279,20 +292,20 @@ async fn a_replacement_that_ends_early_tells_what_is_known_of_the_old_job() {
         ),
     ] {
         let shown = format!("{deletions:?}");
-        let (stub, cluster) = world(move |asked, before| match (&*asked.method, before) {
+        let (stub, jobs) = world(move |asked, before| match (&*asked.method, before) {
             ("POST", _) => is_taken(),
             ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
             ("GET", _) => then.clone(),
             _ => deletions[before.min(deletions.len() - 1)].clone(),
         })
         .await;
-        let error = cluster.run_job(&request(true), Mode::Commit).await;
+        let error = jobs.run(&request(true), Mode::Commit).await;
         let error = error.expect_err("not replaced").to_string();
         assert!(error.ends_with(expected), "{shown}: {error}");
         assert_eq!(stub.count("POST"), 1, "{shown}");
     }
     // It is gone, and whether by our deletion is not known.
-    let (_stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (_stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("POST", 0) => is_taken(),
         ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
         ("GET", _) => Step::Answer(404, status(404, "", "gone")),
@@ -300,7 +313,7 @@ async fn a_replacement_that_ends_early_tells_what_is_known_of_the_old_job() {
         _ => Step::Answer(403, status(403, "Forbidden", "exceeded quota")),
     })
     .await;
-    let refused = cluster.run_job(&request(true), Mode::Commit).await;
+    let refused = jobs.run(&request(true), Mode::Commit).await;
     let words = "the old Job shop/a is gone, the new one was not created: exceeded quota";
     assert_eq!(refused, Err(ClusterError::Forbidden(words.to_owned())));
 }
@@ -309,7 +322,7 @@ async fn a_replacement_that_ends_early_tells_what_is_known_of_the_old_job() {
 #[tokio::test]
 async fn a_dry_run_of_a_replacement_tells_the_servers_warnings() {
     for code in [201, 409] {
-        let (_stub, cluster) = world(move |_, _| {
+        let (_stub, jobs) = world(move |_, _| {
             let body = match code {
                 409 => status(409, "AlreadyExists", "jobs.batch \"a\" already exists"),
                 _ => job("u", &json!({})),
@@ -317,7 +330,7 @@ async fn a_dry_run_of_a_replacement_tells_the_servers_warnings() {
             Step::Warned(code, "299 - \"spec.x is deprecated\"".to_owned(), body)
         })
         .await;
-        let tried = cluster.run_job(&request(true), Mode::DryRun).await;
+        let tried = jobs.run(&request(true), Mode::DryRun).await;
         let tried = tried.expect("it would be replaced");
         assert_eq!(tried.warnings, ["spec.x is deprecated"], "{code}");
         assert_eq!(&*tried.uid, "");
@@ -332,7 +345,7 @@ fn methods(stub: &Stub) -> String {
 
 #[tokio::test]
 async fn a_replacement_waits_until_the_other_one_has_gone() {
-    let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("GET", 0..3) => Step::Answer(200, job("old", &json!({"active": 1}))),
         ("GET", 3) => Step::Answer(503, status(503, "", "a moment")),
         ("GET", _) => Step::Answer(404, status(404, "", "gone")),
@@ -341,8 +354,8 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         _ => Step::Answer(201, job("new", &json!({}))),
     })
     .await;
-    let created = cluster
-        .run_job(&request(true), Mode::Commit)
+    let created = jobs
+        .run(&request(true), Mode::Commit)
         .await
         .expect("created");
     assert_eq!(&*created.uid, "new");
@@ -356,23 +369,23 @@ async fn a_replacement_waits_until_the_other_one_has_gone() {
         (&json!("Foreground"), &json!("old"))
     );
     // Somebody else was faster: his is left alone.
-    let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
         ("GET", _) => Step::Answer(200, job("theirs", &json!({}))),
         ("POST", _) => is_taken(),
         _ => Step::Answer(200, deleted("a", "old")),
     })
     .await;
-    let error = cluster
-        .run_job(&request(true), Mode::Commit)
+    let error = jobs
+        .run(&request(true), Mode::Commit)
         .await
         .expect_err("taken")
         .to_string();
     assert_eq!(error, "another Job shop/a was created meanwhile");
     assert_eq!((stub.count("POST"), stub.count("DELETE")), (1, 1));
     // There is none: it is created, once it was tried.
-    let (stub, cluster) = world(|_, _| Step::Answer(201, job("new", &json!({})))).await;
-    let created = cluster.run_job(&request(true), Mode::Commit).await;
+    let (stub, jobs) = world(|_, _| Step::Answer(201, job("new", &json!({})))).await;
+    let created = jobs.run(&request(true), Mode::Commit).await;
     assert_eq!(created.map(|created| created.uid), Ok("new".into()));
     assert_eq!(methods(&stub), "POST POST");
 }
@@ -400,8 +413,8 @@ async fn a_replacement_that_the_server_refuses_deletes_nothing() {
     ] {
         for mode in [Mode::Commit, Mode::DryRun] {
             let played = step.clone();
-            let (stub, cluster) = world(move |_, _| played.clone()).await;
-            let refused = cluster.run_job(&request(true), mode).await;
+            let (stub, jobs) = world(move |_, _| played.clone()).await;
+            let refused = jobs.run(&request(true), mode).await;
             let words = refused.expect_err(expected).to_string();
             assert!(words.starts_with(expected), "{words}");
             assert_eq!(methods(&stub), "POST", "{step:?}");
@@ -412,7 +425,7 @@ async fn a_replacement_that_the_server_refuses_deletes_nothing() {
 
 #[tokio::test]
 async fn a_replacement_that_was_begun_bears_what_passes() {
-    let (stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
         ("GET", 1) => Step::Html(200),
         ("GET", 2) => Step::Answer(200, other("shop", "b", "old")),
@@ -425,14 +438,14 @@ async fn a_replacement_that_was_begun_bears_what_passes() {
         _ => Step::Answer(201, job("new", &json!({}))),
     })
     .await;
-    let created = cluster.run_job(&request(true), Mode::Commit).await;
+    let created = jobs.run(&request(true), Mode::Commit).await;
     assert_eq!(created.map(|created| created.uid), Ok("new".into()));
     assert_eq!(
         methods(&stub),
         "POST GET DELETE GET DELETE GET DELETE GET POST POST"
     );
     // What the server refuses after all is told with what was done.
-    let (_stub, cluster) = world(|asked, before| match (&*asked.method, before) {
+    let (_stub, jobs) = world(|asked, before| match (&*asked.method, before) {
         ("GET", 0) => Step::Answer(200, job("old", &json!({}))),
         ("GET", _) => Step::Answer(404, status(404, "", "gone")),
         ("DELETE", _) => Step::Answer(200, deleted("a", "old")),
@@ -440,7 +453,7 @@ async fn a_replacement_that_was_begun_bears_what_passes() {
         _ => Step::Answer(403, status(403, "Forbidden", "exceeded quota")),
     })
     .await;
-    let refused = cluster.run_job(&request(true), Mode::Commit).await;
+    let refused = jobs.run(&request(true), Mode::Commit).await;
     let words = "the old Job shop/a was deleted, the new one was not created: exceeded quota";
     assert_eq!(refused, Err(ClusterError::Forbidden(words.to_owned())));
 }
@@ -451,7 +464,7 @@ async fn waiting_bears_what_passes() {
     let running = json!({"startTime": "2026-11-24T18:00:00Z", "active": 1});
     let failed = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
         "message": "it failed too often"}]});
-    let (_stub, cluster) = world(move |asked, _| {
+    let (_stub, jobs) = world(move |asked, _| {
         if asked.path.ends_with("/pods") {
             let words = "pods is forbidden: cannot list resource \"pods\"";
             return Step::Answer(403, status(403, "", words));
@@ -470,7 +483,7 @@ async fn waiting_bears_what_passes() {
     })
     .await;
     let within = Duration::from_secs(60);
-    let ended = cluster.job_ended(&name(), "u", within).await;
+    let ended = until_ended(&jobs, &name(), "u", within).await;
     let ended = ended.expect("a status");
     assert_eq!(ended.state, JobState::Failed);
     assert_eq!(
@@ -485,20 +498,20 @@ async fn waiting_bears_what_passes() {
     );
 
     let soon = Duration::from_millis(50);
-    let (_stub, cluster) = world(|_, _| Step::Answer(503, status(503, "", "away"))).await;
-    let away = cluster.job_ended(&name(), "u", soon).await;
+    let (_stub, jobs) = world(|_, _| Step::Answer(503, status(503, "", "away"))).await;
+    let away = until_ended(&jobs, &name(), "u", soon).await;
     assert!(
         matches!(away, Err(ClusterError::Unavailable { .. })),
         "{away:?}"
     );
     // What was seen is told at the end, and that it is old.
-    let (_stub, cluster) = world(|asked, before| match before {
+    let (_stub, jobs) = world(|asked, before| match before {
         0 if asked.path.ends_with("/pods") => Step::Answer(200, json!({"items": []})),
         0 => Step::Answer(200, job("u", &json!({}))),
         _ => Step::Answer(503, status(503, "", "away")),
     })
     .await;
-    let old = cluster.job_ended(&name(), "u", soon).await;
+    let old = until_ended(&jobs, &name(), "u", soon).await;
     assert_eq!(
         old.expect("a status").warnings,
         ["it could not be looked at again: unavailable: away"]
@@ -529,9 +542,9 @@ async fn waiting_ends_where_nothing_will_come() {
         // A port that knows no uids gives none.
         (answer(200, job("any", &complete)), "", "complete"),
     ] {
-        let (stub, cluster) = world(move |_, _| step.clone()).await;
+        let (stub, jobs) = world(move |_, _| step.clone()).await;
         let name = name();
-        let waited = cluster.job_ended(&name, uid, Duration::from_secs(3600));
+        let waited = until_ended(&jobs, &name, uid, Duration::from_secs(3600));
         let waited = tokio::time::timeout(Duration::from_secs(60), waited);
         let found = match waited.await.expect("at once") {
             Ok(status) => status.sentence(),
@@ -552,16 +565,16 @@ async fn what_is_no_answer_is_not_believed() {
         Step::Answer(200, other("shop", "a", "")),
     ] {
         let played = step.clone();
-        let (_stub, cluster) = world(move |_, _| played.clone()).await;
+        let (_stub, jobs) = world(move |_, _| played.clone()).await;
         for error in [
-            cluster.jobs("shop").await.expect_err("no list"),
-            cluster.job(&name()).await.expect_err("no Job"),
-            cluster.job_logs(&name()).await.expect_err("no Job"),
+            jobs.list("shop").await.expect_err("no list"),
+            jobs.status(&name()).await.expect_err("no Job"),
+            jobs.logs(&name()).await.expect_err("no Job"),
         ] {
             // Nobody has refused anything: asking again may help.
             assert!(error.is_retryable(), "{step:?}: {error}");
         }
-        let deleted = cluster.delete_job(&name()).await;
+        let deleted = jobs.delete(&name()).await;
         let of_another = !matches!(&step, Step::Answer(_, job) if *job == other("shop", "a", ""));
         assert_eq!(
             matches!(deleted, Err(ClusterError::Lost(_))),
@@ -579,8 +592,8 @@ async fn what_is_no_answer_is_not_believed() {
         (status(200, "", "fine"), false),
     ] {
         let played = Step::Answer(200, answer.clone());
-        let (_stub, cluster) = world(move |_, _| played.clone()).await;
-        let deleted = cluster.delete_job(&name()).await;
+        let (_stub, jobs) = world(move |_, _| played.clone()).await;
+        let deleted = jobs.delete(&name()).await;
         assert_eq!(deleted.is_ok(), is_sound, "{answer}: {deleted:?}");
     }
 }

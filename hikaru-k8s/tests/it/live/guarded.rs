@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use hikaru_core::{
-    Mode, Workload, WorkloadId,
+    Mode, Text, Workload, WorkloadId,
     policy::Change,
     port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
     upgrade,
     upgrade::Outcome,
+    workload::WorkloadName,
 };
 use hikaru_k8s::LiveCluster;
 use serde_json::{Value, json};
@@ -177,6 +178,14 @@ impl ClusterPort for Between<'_> {
             (self.meanwhile)().await;
         }
         self.port.write(change, mode).await
+    }
+
+    async fn unhold(
+        &self,
+        workload: &WorkloadName,
+        container: Option<Text>,
+    ) -> Result<Vec<(Text, Text)>, ClusterError> {
+        self.port.unhold(workload, container).await
     }
 }
 

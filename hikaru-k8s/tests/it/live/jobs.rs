@@ -1,14 +1,16 @@
 //! Jobs on the real control plane: created from JSON, YAML and CronJobs, looked at, waited for, replaced and deleted; what
 //! is refused by our rules and by the server's.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
     Mode,
-    jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState},
-    port::{ClusterError, ClusterPort as _},
+    jobs::{
+        JobCreated, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs,
+    },
+    port::ClusterError,
 };
-use hikaru_k8s::{LiveCluster, LiveSettings};
+use hikaru_k8s::SystemClock;
 use serde_json::{Value, json};
 use xtask::Cluster;
 
@@ -17,12 +19,21 @@ use super::rig;
 const LONG: Duration = Duration::from_secs(60);
 
 /// As administrator, in these namespaces.
-async fn live(namespaces: &[&str]) -> LiveCluster {
-    let mut settings: LiveSettings = rig::settings();
+async fn jobs_in(namespaces: &[&str]) -> Jobs {
+    let live = rig::by_variables(Cluster::shared()).await;
     let mut policy = JobPolicy::default();
     policy.namespaces = Some(namespaces.iter().map(|&n| n.into()).collect());
-    settings.jobs = policy;
-    rig::with(Cluster::shared(), settings).await
+    Jobs::new(Arc::new(live), policy, Arc::new(SystemClock::default()))
+}
+
+async fn until_ended(
+    jobs: &Jobs,
+    name: &JobName,
+    uid: &str,
+    within: Duration,
+) -> Result<JobStatus, ClusterError> {
+    let created = JobCreated::new(name.clone(), uid);
+    jobs.wait(&created, within, &mut |_| {}).await
 }
 
 /// A Job as YAML, with more fields of its spec.
@@ -39,8 +50,8 @@ fn request(yaml: &str, namespace: &str) -> JobRequest {
     request
 }
 
-async fn run(live: &LiveCluster, yaml: &str, namespace: &str) -> Result<JobName, String> {
-    let ran = live.run_job(&request(yaml, namespace), Mode::Commit).await;
+async fn run(jobs: &Jobs, yaml: &str, namespace: &str) -> Result<JobName, String> {
+    let ran = jobs.run(&request(yaml, namespace), Mode::Commit).await;
     ran.map(|created| created.name)
         .map_err(|error| error.to_string())
 }
@@ -48,11 +59,11 @@ async fn run(live: &LiveCluster, yaml: &str, namespace: &str) -> Result<JobName,
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_api_server_warns_of_is_told() {
     let namespace = rig::namespace("job-warned").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     let selector = "restartPolicy: Never\n      nodeSelector: {beta.kubernetes.io/os: linux}";
     let yaml = job("name: a", "i:1", "").replace("restartPolicy: Never", selector);
     for mode in [Mode::DryRun, Mode::Commit] {
-        let created = live.run_job(&request(&yaml, &namespace), mode).await;
+        let created = jobs.run(&request(&yaml, &namespace), mode).await;
         let warnings = created.expect("created").warnings;
         assert!(
             warnings.len() == 1 && warnings[0].contains("nodeSelector[beta.kubernetes.io/os]"),
@@ -64,21 +75,21 @@ async fn what_the_api_server_warns_of_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_run_waited_for_listed_and_deleted() {
     let namespace = rig::namespace("jobs").await;
-    let live = live(&[&namespace]).await;
-    let dry = live
-        .run_job(
+    let jobs = jobs_in(&[&namespace]).await;
+    let dry = jobs
+        .run(
             &request(&job("name: a", "i:1", ""), &namespace),
             Mode::DryRun,
         )
         .await;
     assert_eq!(dry.expect("it is sound").uid.len(), 0);
-    assert_eq!(live.jobs(&namespace).await, Ok(JobList::default()));
+    assert_eq!(jobs.list(&namespace).await, Ok(JobList::default()));
 
-    let name = run(&live, &job("name: a", "i:1", ""), &namespace)
+    let name = run(&jobs, &job("name: a", "i:1", ""), &namespace)
         .await
         .expect("created");
     assert_eq!(name.to_string(), format!("{namespace}/a"));
-    let again = run(&live, &job("name: a", "i:1", ""), &namespace).await;
+    let again = run(&jobs, &job("name: a", "i:1", ""), &namespace).await;
     assert_eq!(
         again,
         Err(format!(
@@ -89,57 +100,53 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
         {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i:1"}]}}}});
     let mut generated = JobRequest::new(JobSource::Json(json.to_string().into()));
     generated.namespace = Some(namespace.as_str().into());
-    let generated = live
-        .run_job(&generated, Mode::Commit)
-        .await
-        .expect("created");
+    let generated = jobs.run(&generated, Mode::Commit).await.expect("created");
     assert!(generated.name.name().starts_with("b-") && generated.name.name().len() == 7);
 
     for name in [&name, &generated.name] {
-        let ended = live.job_ended(name, "", LONG).await.expect("a status");
+        let ended = until_ended(&jobs, name, "", LONG).await.expect("a status");
         assert_eq!(
             (ended.state, ended.succeeded),
             (JobState::Complete, 1),
             "{ended:?}"
         );
         assert!(ended.started.is_some() && ended.completed.is_some());
-        assert_eq!(live.job(name).await.expect("a status"), ended);
+        assert_eq!(jobs.status(name).await.expect("a status"), ended);
     }
-    let listed = live.jobs(&namespace).await.expect("a list").jobs;
+    let listed = jobs.list(&namespace).await.expect("a list").jobs;
     let names: Vec<_> = listed.iter().map(|status| &status.name).collect();
     assert_eq!(names, [&name, &generated.name]);
 
     // A fake node has no logs: the server says so.
-    let logs = live.job_logs(&name).await.expect("pods");
+    let logs = jobs.logs(&name).await.expect("pods");
     assert_eq!(logs.len(), 1);
     assert_eq!(&*logs[0].container, "migrate");
     assert!(logs[0].text.is_err(), "{:?}", logs[0].text);
 
-    live.delete_job(&name).await.expect("deleted");
-    let gone = live.job_ended(&name, "", LONG).await;
+    jobs.delete(&name).await.expect("deleted");
+    let gone = until_ended(&jobs, &name, "", LONG).await;
     assert!(gone.is_err() || gone.is_ok_and(|status| status.state == JobState::Complete));
     let none: JobName = format!("{namespace}/none").parse().expect("a name");
-    assert_eq!(live.job(&none).await, Err(ClusterError::NotFound));
-    assert_eq!(live.delete_job(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(jobs.status(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(jobs.delete(&none).await, Err(ClusterError::NotFound));
     assert_eq!(
-        live.job_ended(&none, "", LONG).await,
+        until_ended(&jobs, &none, "", LONG).await,
         Err(ClusterError::NotFound)
     );
-    assert_eq!(live.job_logs(&none).await, Err(ClusterError::NotFound));
+    assert_eq!(jobs.logs(&none).await, Err(ClusterError::NotFound));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_says_why() {
     let namespace = rig::namespace("broken").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     let broken = job("name: a", "acme/broken:1", "\n  activeDeadlineSeconds: 5");
-    let name = run(&live, &broken, &namespace).await.expect("created");
-    let early = live
-        .job_ended(&name, "", Duration::from_millis(1))
+    let name = run(&jobs, &broken, &namespace).await.expect("created");
+    let early = until_ended(&jobs, &name, "", Duration::from_millis(1))
         .await
         .expect("a status");
     assert!(!early.state.has_ended(), "{early:?}");
-    let ended = live.job_ended(&name, "", LONG).await.expect("a status");
+    let ended = until_ended(&jobs, &name, "", LONG).await.expect("a status");
     assert_eq!(ended.state, JobState::Failed);
     let why = ended.sentence();
     assert!(
@@ -153,13 +160,13 @@ async fn a_job_that_fails_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_replaced_while_its_pods_run() {
     let namespace = rig::namespace("replaced").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     let running = job("name: a", "acme/broken:1", "");
-    let name = run(&live, &running, &namespace).await.expect("created");
+    let name = run(&jobs, &running, &namespace).await.expect("created");
     // Its pod is there before the other one takes its place.
     let mut pods = 0;
     for _ in 0..100 {
-        let status = live.job(&name).await.expect("a status");
+        let status = jobs.status(&name).await.expect("a status");
         pods = status.active;
         if pods > 0 && !status.troubles.is_empty() {
             break;
@@ -167,49 +174,46 @@ async fn a_job_is_replaced_while_its_pods_run() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(pods, 1);
-    let before = live.job(&name).await.expect("a status").uid;
+    let before = jobs.status(&name).await.expect("a status").uid;
     let mut replacing = request(&job("name: a", "i:2", ""), &namespace);
     replacing.replace = true;
-    let dry = live
-        .run_job(&replacing, Mode::DryRun)
+    let dry = jobs
+        .run(&replacing, Mode::DryRun)
         .await
         .expect("it is sound");
     assert_eq!(dry.name, name);
-    assert_eq!(live.job(&name).await.expect("a status").uid, before);
-    let created = live
-        .run_job(&replacing, Mode::Commit)
-        .await
-        .expect("replaced");
+    assert_eq!(jobs.status(&name).await.expect("a status").uid, before);
+    let created = jobs.run(&replacing, Mode::Commit).await.expect("replaced");
     assert_ne!(created.uid, before);
     // Who waits for the old one is not told of the new one.
-    let waited = live.job_ended(&name, &before, LONG).await;
+    let waited = until_ended(&jobs, &name, &before, LONG).await;
     assert!(matches!(waited, Err(ClusterError::Exists(_))), "{waited:?}");
-    let ended = live.job_ended(&name, &created.uid, LONG).await;
+    let ended = until_ended(&jobs, &name, &created.uid, LONG).await;
     let ended = ended.expect("a status");
     assert_eq!(ended.state, JobState::Complete);
     // What the server refuses leaves the one that is there, be it the definition or only its name that is too long.
     let mut refused = request(&job("name: a", "i:3", "\n  parallelism: -1"), &namespace);
     refused.replace = true;
     for mode in [Mode::DryRun, Mode::Commit] {
-        let error = live.run_job(&refused, mode).await.expect_err("refused");
+        let error = jobs.run(&refused, mode).await.expect_err("refused");
         assert!(matches!(error, ClusterError::Invalid(_)), "{error}");
     }
-    assert_eq!(live.job(&name).await.expect("a status").uid, created.uid);
+    assert_eq!(jobs.status(&name).await.expect("a status").uid, created.uid);
     let long = format!("name: {}", "a".repeat(64));
     let mut refused = request(&job(&long, "i:3", ""), &namespace);
     refused.replace = true;
-    let error = live.run_job(&refused, Mode::DryRun).await;
+    let error = jobs.run(&refused, Mode::DryRun).await;
     assert!(error.is_err(), "{error:?}");
     // Where there is nothing to replace, it is just created.
     let mut new = request(&job("name: b", "i:2", ""), &namespace);
     new.replace = true;
-    assert!(live.run_job(&new, Mode::Commit).await.is_ok());
+    assert!(jobs.run(&new, Mode::Commit).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
     let namespace = rig::namespace("cron").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     rig::create(&[rig::object("CronJob", &namespace, "migrate")]).await;
     let name: JobName = format!("{namespace}/migrate").parse().expect("a name");
     let image = Some(rig::image(7).into());
@@ -217,7 +221,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
         name: name.clone(),
         image,
     });
-    let created = live.run_job(&request, Mode::Commit).await.expect("created");
+    let created = jobs.run(&request, Mode::Commit).await.expect("created");
     let args = [
         "get",
         "job",
@@ -241,7 +245,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
     );
     assert!(created.name.name().starts_with("migrate-"));
     assert_eq!(
-        live.job_ended(&created.name, &created.uid, LONG)
+        until_ended(&jobs, &created.name, &created.uid, LONG)
             .await
             .expect("a status")
             .state,
@@ -252,7 +256,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
         name: name.clone(),
         image: Some("other:1".into()),
     });
-    let Err(ClusterError::Invalid(words)) = live.run_job(&other, Mode::Commit).await else {
+    let Err(ClusterError::Invalid(words)) = jobs.run(&other, Mode::Commit).await else {
         panic!("it was run");
     };
     assert!(words.contains("uses the repository of other:1"), "{words}");
@@ -262,7 +266,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
         image: None,
     });
     assert_eq!(
-        live.run_job(&none, Mode::Commit).await,
+        jobs.run(&none, Mode::Commit).await,
         Err(ClusterError::NotFound)
     );
 }
@@ -270,7 +274,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_refuses_is_passed_on() {
     let namespace = rig::namespace("refused").await;
-    let live = live(&[&namespace, "nowhere"]).await;
+    let jobs = jobs_in(&[&namespace, "nowhere"]).await;
     for (yaml, expected) in [
         (
             job("name: a", "i:1", "").replace("Never", "Always"),
@@ -285,25 +289,25 @@ async fn what_the_server_refuses_is_passed_on() {
             "spec.parallelism: Invalid value",
         ),
     ] {
-        let Err(error) = run(&live, &yaml, &namespace).await else {
+        let Err(error) = run(&jobs, &yaml, &namespace).await else {
             panic!("it was created: {yaml}");
         };
         assert!(error.contains(expected), "{error}");
     }
-    let error = run(&live, &job("name: a", "i:1", ""), "nowhere")
+    let error = run(&jobs, &job("name: a", "i:1", ""), "nowhere")
         .await
         .expect_err("no namespace");
     assert!(
         error.contains("namespaces \"nowhere\" not found"),
         "{error}"
     );
-    assert_eq!(live.jobs(&namespace).await, Ok(JobList::default()));
+    assert_eq!(jobs.list(&namespace).await, Ok(JobList::default()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_our_rules_refuse_never_reaches_the_server() {
     let namespace = rig::namespace("ruled").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     let sound = job("name: a", "i:1", "");
     for (yaml, into, rule) in [
         (
@@ -326,7 +330,7 @@ async fn what_our_rules_refuse_never_reaches_the_server() {
         ),
     ] {
         let Err(ClusterError::JobRefused(refused)) =
-            live.run_job(&request(&yaml, into), Mode::Commit).await
+            jobs.run(&request(&yaml, into), Mode::Commit).await
         else {
             panic!("it was created: {yaml}");
         };
@@ -335,24 +339,24 @@ async fn what_our_rules_refuse_never_reaches_the_server() {
     }
     let other: JobName = "kube-system/a".parse().expect("a name");
     let forbidden = |error: &ClusterError| matches!(error, ClusterError::JobRefused(_));
-    assert!(live.jobs("kube-system").await.is_err_and(|e| forbidden(&e)));
-    assert!(live.job(&other).await.is_err_and(|e| forbidden(&e)));
-    assert!(live.delete_job(&other).await.is_err_and(|e| forbidden(&e)));
-    assert!(live.job_logs(&other).await.is_err_and(|e| forbidden(&e)));
+    assert!(jobs.list("kube-system").await.is_err_and(|e| forbidden(&e)));
+    assert!(jobs.status(&other).await.is_err_and(|e| forbidden(&e)));
+    assert!(jobs.delete(&other).await.is_err_and(|e| forbidden(&e)));
+    assert!(jobs.logs(&other).await.is_err_and(|e| forbidden(&e)));
 }
 
 /// Scalars of every type, as YAML: what the API server makes of them is what we send.
 #[tokio::test(flavor = "multi_thread")]
 async fn yaml_means_to_us_what_it_means_to_the_server() {
     let namespace = rig::namespace("meaning").await;
-    let live = live(&[&namespace]).await;
+    let jobs = jobs_in(&[&namespace]).await;
     let yaml = job(
         "name: a\n  annotations: {a: \"yes\", b: '0644', c: 2026-11-24, d: !!str 1, e: 1.2.3, f: |\n    x\n  }",
         "i:1",
         "",
     );
     // A block scalar has no place in a flow map, for either of us.
-    assert!(run(&live, &yaml, &namespace).await.is_err());
+    assert!(run(&jobs, &yaml, &namespace).await.is_err());
     let more = "\n  suspend: on\n  parallelism: 0x2\n  completions: 0o3\n  ttlSecondsAfterFinished: 1_000\n  \
                 activeDeadlineSeconds: 0644";
     let yaml = job(
@@ -363,7 +367,7 @@ async fn yaml_means_to_us_what_it_means_to_the_server() {
     );
     let yaml = yaml.replace("f: \"\\u00e9\", ", "");
     let yaml = yaml.replace("g: ~a", "g: a-b");
-    run(&live, &yaml, &namespace).await.expect("created");
+    run(&jobs, &yaml, &namespace).await.expect("created");
     let theirs = yaml.replace("name: a\n", "name: b\n");
     let args = ["create", "--namespace", &namespace, "--filename=-"];
     rig::kubectl(&args, theirs.trim_end_matches("---\n")).await;
