@@ -5,7 +5,7 @@ use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
 use hikaru_core::{
     Text,
     jobs::{JobName, JobPolicy, Jobs},
-    port::{ClusterPort, Confined, JobPort},
+    port::{Confined, JobPort, WorkloadPort},
     text::Excerpt,
     workload::check_namespace,
 };
@@ -57,13 +57,13 @@ const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 
 /// The ports to a cluster, confined as the variables say.
 pub(crate) struct Ports {
-    pub(crate) workloads: Arc<dyn ClusterPort>,
+    pub(crate) workloads: Arc<dyn WorkloadPort>,
     pub(crate) jobs: Jobs,
 }
 
 impl Ports {
     fn new(
-        workloads: impl ClusterPort + 'static,
+        workloads: impl WorkloadPort + 'static,
         jobs: impl JobPort + 'static,
         mut policy: JobPolicy,
         settings: &Settings,

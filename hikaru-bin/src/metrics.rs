@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Event, Found, Freshness, Happening, Observer, Scope},
+    port::{ClusterError, Event, Found, Freshness, Happening, Observer, Scope, WorkloadPort},
     upgrade::Report,
     workload::WorkloadName,
 };
@@ -323,12 +323,12 @@ impl Metrics for Figures {
 
 /// A cluster whose writes are counted.
 pub(crate) struct Measured {
-    cluster: Arc<dyn ClusterPort>,
+    cluster: Arc<dyn WorkloadPort>,
     figures: Arc<Figures>,
 }
 
 impl Measured {
-    pub(crate) fn new(cluster: Arc<dyn ClusterPort>, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(cluster: Arc<dyn WorkloadPort>, figures: Arc<Figures>) -> Self {
         Self { cluster, figures }
     }
 }
@@ -354,7 +354,7 @@ impl Drop for InFlight<'_> {
 }
 
 #[async_trait]
-impl ClusterPort for Measured {
+impl WorkloadPort for Measured {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }
@@ -417,7 +417,7 @@ mod tests {
         struct Batches(Mutex<Vec<usize>>);
 
         #[async_trait]
-        impl ClusterPort for Batches {
+        impl WorkloadPort for Batches {
             fn freshness(&self) -> Freshness {
                 Freshness::Fresh
             }

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
-    port::{Clock, ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    port::{Clock, ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
     upgrade,
     workload::WorkloadName,
 };
@@ -41,7 +41,7 @@ impl Shelf {
 }
 
 #[async_trait]
-impl ClusterPort for Shelf {
+impl WorkloadPort for Shelf {
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }

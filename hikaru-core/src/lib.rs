@@ -66,10 +66,10 @@
 //! # Act
 //!
 //! An entry that is to be upgraded has a [`Change`]. Only the policy makes one, and it knows all that its verdict read, so
-//! it can be written to exactly that state or not at all. [`upgrade()`] does the whole of it over a [`ClusterPort`]: find,
+//! it can be written to exactly that state or not at all. [`upgrade()`] does the whole of it over a [`WorkloadPort`]: find,
 //! plan, write, and where somebody was faster, read and judge again.
 //!
-//! [`ClusterPort`] has five methods to implement, and the smallest port as its example; [`JobPort`](port::JobPort) is the port to
+//! [`WorkloadPort`] has five methods to implement, and the smallest port as its example; [`JobPort`](port::JobPort) is the port to
 //! Jobs. Feature `testing` brings clusters in memory, mocks for expectations on calls, a clock that stands still, and `contract`, the
 //! suite that says whether an adapter of yours keeps what the guarantee needs. Without async code, drive [`Attempts`] step by
 //! step.
@@ -96,7 +96,7 @@
 //! [`Attempts`]: upgrade::Attempts
 //! [`BuildTag`]: image::BuildTag
 //! [`Change`]: policy::Change
-//! [`ClusterPort`]: port::ClusterPort
+//! [`WorkloadPort`]: port::WorkloadPort
 //! [`Code`]: policy::Code
 //! [`Precedence`]: image::Precedence
 //! [`Reference`]: image::Reference

@@ -22,5 +22,5 @@ pub use jobs::{JobPort, Troubles};
 pub use observer::{Event, Happening, Observer};
 pub use scope::{Scope, Select};
 #[cfg(feature = "testing")]
-pub use workloads::MockClusterPort;
-pub use workloads::{ClusterPort, Mode};
+pub use workloads::MockWorkloadPort;
+pub use workloads::{Mode, WorkloadPort};

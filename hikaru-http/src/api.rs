@@ -21,7 +21,7 @@ use futures_util::FutureExt as _;
 use hikaru_core::{
     TagFormats, Text,
     jobs::Jobs,
-    port::{Clock, ClusterError, ClusterPort, Event, Fault, Happening, Observer, Severity},
+    port::{Clock, ClusterError, Event, Fault, Happening, Observer, Severity, WorkloadPort},
 };
 use hyper::{
     Request, Version,
@@ -49,7 +49,7 @@ use crate::{
 
 /// What all requests of a server share.
 pub(crate) struct Api {
-    cluster: Arc<dyn ClusterPort>,
+    cluster: Arc<dyn WorkloadPort>,
     pub(crate) jobs: Option<Jobs>,
     clock: Arc<dyn Clock>,
     authenticator: Arc<dyn Authenticator>,
@@ -98,7 +98,7 @@ impl Call<'_> {
 impl Api {
     /// With the default tag formats and limits, without Jobs and metrics. Changes are logged.
     pub(crate) fn new(
-        cluster: Arc<dyn ClusterPort>,
+        cluster: Arc<dyn WorkloadPort>,
         clock: Arc<dyn Clock>,
         authenticator: Arc<dyn Authenticator>,
     ) -> Self {

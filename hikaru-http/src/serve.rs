@@ -11,7 +11,7 @@ use std::{net::SocketAddr, sync::Arc};
 use hikaru_core::{
     TagFormats, Text,
     jobs::Jobs,
-    port::{Clock, ClusterPort, Observer},
+    port::{Clock, Observer, WorkloadPort},
 };
 use tokio::net::TcpListener;
 
@@ -48,7 +48,7 @@ impl Bound {
     /// [`BindError::NotLoopback`] if [`Authenticator::needs_loopback`] and the listener has another address.
     pub fn new(
         listener: TcpListener,
-        cluster: Arc<dyn ClusterPort>,
+        cluster: Arc<dyn WorkloadPort>,
         clock: Arc<dyn Clock>,
         authenticator: impl Authenticator + 'static,
     ) -> Result<Self, BindError> {

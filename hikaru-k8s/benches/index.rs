@@ -25,7 +25,7 @@ use std::{
 use futures_util::FutureExt as _;
 use hikaru_core::{
     Build, TagFormats, WorkloadId,
-    port::{ClusterPort as _, Scope, Select},
+    port::{Scope, Select, WorkloadPort as _},
     workload::IdentityKeys,
 };
 use hikaru_k8s::{

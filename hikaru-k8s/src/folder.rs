@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    port::{ClusterError, Found, Freshness, Scope, Select, WorkloadPort, Written},
     text::Escaped,
     workload::{IdentityKeys, WorkloadName},
 };
@@ -206,7 +206,7 @@ impl Folder {
 }
 
 #[async_trait]
-impl ClusterPort for Folder {
+impl WorkloadPort for Folder {
     /// Fresh as long as the folder is there: nothing is kept of it between calls.
     fn freshness(&self) -> Freshness {
         if self.inner.root.is_dir() {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
+    port::{ClusterError, Fault, Found, Freshness, Scope, Select, Severity, WorkloadPort, Written},
     workload::{IdentityKeys, WorkloadName},
 };
 use http::Request;
@@ -190,7 +190,7 @@ impl LiveCluster {
 }
 
 #[async_trait]
-impl ClusterPort for LiveCluster {
+impl WorkloadPort for LiveCluster {
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }

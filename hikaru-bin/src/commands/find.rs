@@ -1,6 +1,6 @@
 //! `hikaru find`: which workloads use an image.
 
-use hikaru_core::{port::ClusterPort, upgrade::Shortfall};
+use hikaru_core::{port::WorkloadPort, upgrade::Shortfall};
 use hikaru_http::wire;
 
 use super::{End, Failure, json, report};
@@ -9,7 +9,7 @@ use crate::{
     terminal::{self, cell},
 };
 
-pub(super) async fn run(args: &Find, port: &dyn ClusterPort) -> Result<End, Failure> {
+pub(super) async fn run(args: &Find, port: &dyn WorkloadPort) -> Result<End, Failure> {
     let found = hikaru_core::upgrade::find(port, &args.image, &super::formats()?).await?;
     let users = wire::users(&found);
     match args.output.output {

@@ -1,6 +1,6 @@
 //! `hikaru unhold`: removes high-water marks, so that lower builds go out again.
 
-use hikaru_core::port::{ClusterError, ClusterPort};
+use hikaru_core::port::{ClusterError, WorkloadPort};
 use hikaru_http::wire;
 
 use super::{End, Failure, json};
@@ -9,7 +9,7 @@ use crate::{
     terminal,
 };
 
-pub(super) async fn run(args: &Unhold, port: &dyn ClusterPort) -> Result<End, Failure> {
+pub(super) async fn run(args: &Unhold, port: &dyn WorkloadPort) -> Result<End, Failure> {
     let removed = port.unhold(&args.workload, args.container.clone()).await;
     let removed = removed.map_err(|error| match error {
         ClusterError::NotFound => {

@@ -3,7 +3,7 @@
 use hikaru_core::{
     Build, Mode,
     policy::Force,
-    port::ClusterPort,
+    port::WorkloadPort,
     upgrade::{ShortfallKind, Terms},
     workload::WorkloadName,
 };
@@ -19,7 +19,7 @@ use crate::{
 pub(super) async fn upgrade(
     args: &Upgrade,
     request: hikaru_core::Request,
-    port: &dyn ClusterPort,
+    port: &dyn WorkloadPort,
 ) -> Result<End, Failure> {
     let mode = if args.dry_run {
         Mode::DryRun
@@ -53,7 +53,7 @@ pub(super) async fn upgrade(
 pub(super) async fn candidates(
     args: &Candidates,
     request: hikaru_core::Request,
-    port: &dyn ClusterPort,
+    port: &dyn WorkloadPort,
 ) -> Result<End, Failure> {
     let planned = hikaru_core::upgrade::candidates(port, request).await?;
     report::print(&planned, args.request.output.output, report::Done::Not)?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::{
     Text,
     policy::change::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Select, Written},
+    port::{ClusterError, Found, Freshness, Mode, Scope, Select, WorkloadPort, Written},
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
 /// use std::sync::Arc;
-/// use hikaru_core::{Workload, WorkloadId, port::{ClusterError, ClusterPort, Confined, Scope, Select},
+/// use hikaru_core::{Workload, WorkloadId, port::{ClusterError, WorkloadPort, Confined, Scope, Select},
 ///     testing::MemoryCluster};
 /// let cluster = MemoryCluster::default();
 /// cluster.put(Workload::new(WorkloadId::new("shop", "Deployment", "web")));
@@ -35,13 +35,13 @@ use crate::{
 /// # }).unwrap();
 /// ```
 pub struct Confined {
-    cluster: Arc<dyn ClusterPort>,
+    cluster: Arc<dyn WorkloadPort>,
     namespaces: Vec<Text>,
 }
 
 impl Confined {
     /// Confines a cluster to these namespaces. An empty list confines nothing.
-    pub fn new(cluster: Arc<dyn ClusterPort>, namespaces: Vec<Text>) -> Self {
+    pub fn new(cluster: Arc<dyn WorkloadPort>, namespaces: Vec<Text>) -> Self {
         Self {
             cluster,
             namespaces,
@@ -77,7 +77,7 @@ pub(crate) fn any_of(allowed: &[Text]) -> String {
 }
 
 #[async_trait]
-impl ClusterPort for Confined {
+impl WorkloadPort for Confined {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }

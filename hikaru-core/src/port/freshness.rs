@@ -18,7 +18,7 @@ use std::fmt;
 pub enum Freshness {
     /// It is up to date.
     Fresh,
-    /// It is up to date but for a part that cannot be read. [`ClusterPort::find`](crate::port::ClusterPort::find) answers, with a [`Fault`](crate::port::Fault) for that part.
+    /// It is up to date but for a part that cannot be read. [`WorkloadPort::find`](crate::port::WorkloadPort::find) answers, with a [`Fault`](crate::port::Fault) for that part.
     Incomplete {
         /// What cannot be read, and why.
         reason: String,

@@ -28,7 +28,7 @@ pub enum Mode {
     DryRun,
 }
 
-/// The workloads of a cluster, as the rules see them. Object-safe: used as `Arc<dyn ClusterPort>`. `contract` (feature `testing`)
+/// The workloads of a cluster, as the rules see them. Object-safe: used as `Arc<dyn WorkloadPort>`. `contract` (feature `testing`)
 /// says what is expected of an implementation. The Jobs of a cluster are a port of their own, [`JobPort`](crate::port::JobPort).
 ///
 /// - [`upgrade`](crate::upgrade()), [`candidates`](crate::upgrade::candidates) and [`find`](crate::upgrade::find()) call `freshness`, then `find`
@@ -45,13 +45,13 @@ pub enum Mode {
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use hikaru_core::{Mode, Text, Workload, WorkloadId, policy::Change, port::{ClusterError, ClusterPort, Found,
+/// use hikaru_core::{Mode, Text, Workload, WorkloadId, policy::Change, port::{ClusterError, WorkloadPort, Found,
 ///     Freshness, Scope, Written}, workload::WorkloadName};
 ///
 /// struct One(Mutex<Workload>);
 ///
 /// #[async_trait::async_trait]
-/// impl ClusterPort for One {
+/// impl WorkloadPort for One {
 ///     fn freshness(&self) -> Freshness {
 ///         Freshness::Fresh
 ///     }
@@ -94,8 +94,8 @@ pub enum Mode {
 /// ```
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
-pub trait ClusterPort: Send + Sync {
-    /// How far [`ClusterPort::find`] can be trusted now.
+pub trait WorkloadPort: Send + Sync {
+    /// How far [`WorkloadPort::find`] can be trusted now.
     fn freshness(&self) -> Freshness;
 
     /// The workloads that the scope admits. May come from a view that is a moment old.
@@ -116,7 +116,7 @@ pub trait ClusterPort: Send + Sync {
     /// [`ClusterError::Stale`] when it does not hold, [`ClusterError::Lost`] when the outcome is unknown.
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError>;
 
-    /// Writes the changes of one post, each as [`ClusterPort::write`] does: one answer for each, in their order. An adapter that
+    /// Writes the changes of one post, each as [`WorkloadPort::write`] does: one answer for each, in their order. An adapter that
     /// can write several at once for less has a body of its own.
     async fn write_all(
         &self,

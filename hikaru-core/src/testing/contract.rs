@@ -1,4 +1,4 @@
-//! The contract of [`ClusterPort`]: a suite that every adapter's tests call. What is proved on [`MemoryCluster`] holds
+//! The contract of [`WorkloadPort`]: a suite that every adapter's tests call. What is proved on [`MemoryCluster`] holds
 //! on whatever passes it.
 //!
 //! ```
@@ -15,14 +15,14 @@
 //! A subject of one's own, around a port whose cluster is a `MemoryCluster` here:
 //!
 //! ```
-//! use hikaru_core::{Workload, WorkloadId, port::ClusterPort, testing::{MemoryCluster, contract::{self,
+//! use hikaru_core::{Workload, WorkloadId, port::WorkloadPort, testing::{MemoryCluster, contract::{self,
 //!     Abilities, Subject}}};
 //!
 //! struct Mine(MemoryCluster);
 //!
 //! #[async_trait::async_trait]
 //! impl Subject for Mine {
-//!     fn port(&self) -> &dyn ClusterPort {
+//!     fn port(&self) -> &dyn WorkloadPort {
 //!         &self.0
 //!     }
 //!     fn abilities(&self) -> Abilities {
@@ -54,7 +54,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    port::ClusterPort,
+    port::WorkloadPort,
     testing::memory::MemoryCluster,
     workload::{Workload, WorkloadId},
 };
@@ -75,7 +75,7 @@ pub struct Abilities {
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// The port under test.
-    fn port(&self) -> &dyn ClusterPort;
+    fn port(&self) -> &dyn WorkloadPort;
 
     /// What it can do.
     fn abilities(&self) -> Abilities;
@@ -100,7 +100,7 @@ pub trait Subject: Send + Sync {
 
 #[async_trait]
 impl Subject for MemoryCluster {
-    fn port(&self) -> &dyn ClusterPort {
+    fn port(&self) -> &dyn WorkloadPort {
         self
     }
 

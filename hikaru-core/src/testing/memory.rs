@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::{
     Text,
     policy::change::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Mode, Scope, Written},
+    port::{ClusterError, Found, Freshness, Mode, Scope, WorkloadPort, Written},
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
@@ -81,7 +81,7 @@ impl MemoryCluster {
 }
 
 #[async_trait]
-impl ClusterPort for MemoryCluster {
+impl WorkloadPort for MemoryCluster {
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }

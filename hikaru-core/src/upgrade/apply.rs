@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     policy::{Plan, change::Change},
-    port::{Clock, ClusterError, ClusterPort, Fault, Mode, Severity, workloads::IN_FLIGHT},
+    port::{Clock, ClusterError, Fault, Mode, Severity, WorkloadPort, workloads::IN_FLIGHT},
 };
 
 /// Carries out a plan. Each write tests all that its verdict read. Where it is refused because that has changed, the workload is
@@ -33,7 +33,7 @@ use crate::{
 /// assert_eq!(&*cluster.get(&web.id).unwrap().containers[0].image, "acme/web:latest");
 /// # }).unwrap();
 /// ```
-pub async fn apply(port: &dyn ClusterPort, clock: &dyn Clock, plan: Plan, mode: Mode) -> Report {
+pub async fn apply(port: &dyn WorkloadPort, clock: &dyn Clock, plan: Plan, mode: Mode) -> Report {
     let mut report = Report::of(plan.request.clone());
     let mut under_way: Vec<Attempts> = Attempts::of(plan).collect();
     let mut done = Vec::new();
@@ -71,7 +71,7 @@ pub async fn apply(port: &dyn ClusterPort, clock: &dyn Clock, plan: Plan, mode: 
 }
 
 /// Takes one step of each: the writes in one batch, the readings side by side.
-async fn advance(port: &dyn ClusterPort, under_way: &mut [Attempts], mode: Mode) {
+async fn advance(port: &dyn WorkloadPort, under_way: &mut [Attempts], mode: Mode) {
     let (mut writing, mut reading) = (Vec::new(), Vec::new());
     let mut changes: Vec<Change> = Vec::new();
     for attempts in under_way {
@@ -102,7 +102,7 @@ async fn advance(port: &dyn ClusterPort, under_way: &mut [Attempts], mode: Mode)
         .await;
 }
 
-async fn read(port: &dyn ClusterPort, attempts: &mut Attempts) {
+async fn read(port: &dyn WorkloadPort, attempts: &mut Attempts) {
     if let Step::Read(id) = attempts.step() {
         let id = id.clone();
         let answer = port.read(&id).await;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     policy::{Request, plan},
-    port::{Clock, ClusterError, ClusterPort, Fault, Found, Mode, Scope, Select, Severity},
+    port::{Clock, ClusterError, Fault, Found, Mode, Scope, Select, Severity, WorkloadPort},
 };
 
 /// When to ask again while the view of a cluster is out of date.
@@ -38,7 +38,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// # }).unwrap();
 /// ```
 pub async fn upgrade(
-    port: &dyn ClusterPort,
+    port: &dyn WorkloadPort,
     clock: &dyn Clock,
     request: Request,
     mode: Mode,
@@ -72,7 +72,7 @@ pub async fn upgrade(
 /// assert_eq!(entry.containers[0].reason, "1.4.0_7 follows 1.4.0_6");
 /// # }).unwrap();
 /// ```
-pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Report, ClusterError> {
+pub async fn candidates(port: &dyn WorkloadPort, request: Request) -> Result<Report, ClusterError> {
     check_fresh(port)?;
     let Found { workloads, faults } = port.find(&scope(&request)).await?;
     let mut report = Report::planned(plan(request, workloads));
@@ -81,7 +81,7 @@ pub async fn candidates(port: &dyn ClusterPort, request: Request) -> Result<Repo
 }
 
 /// A view that is known to be out of date gives no answer rather than a wrong one.
-pub(super) fn check_fresh(port: &dyn ClusterPort) -> Result<(), ClusterError> {
+pub(super) fn check_fresh(port: &dyn WorkloadPort) -> Result<(), ClusterError> {
     let freshness = port.freshness();
     if freshness.gives_answers() {
         return Ok(());
@@ -102,7 +102,7 @@ fn scope(request: &Request) -> Scope {
 
 /// Adds what could not be read, and, if nothing matched and somebody wants to know, what nearly did: the commonest fault is a
 /// misspelt label.
-async fn complete(port: &dyn ClusterPort, report: &mut Report, faults: Vec<Fault>) {
+async fn complete(port: &dyn WorkloadPort, report: &mut Report, faults: Vec<Fault>) {
     report.faults.extend(faults);
     if !report.nothing_matched() {
         return;
@@ -117,7 +117,7 @@ async fn complete(port: &dyn ClusterPort, report: &mut Report, faults: Vec<Fault
     }
 }
 
-async fn add_near_misses(port: &dyn ClusterPort, report: &mut Report) {
+async fn add_near_misses(port: &dyn WorkloadPort, report: &mut Report) {
     let near = Scope::new(Select::Near(report.build().clone()));
     let found = match port.find(&near).await {
         Err(ClusterError::Unsupported(_)) => return,

@@ -14,7 +14,7 @@ use crate::{
         tag::TagFormats,
     },
     policy::{Request, plan},
-    port::{ClusterError, ClusterPort, Fault, Scope, Select, Severity},
+    port::{ClusterError, Fault, Scope, Select, Severity, WorkloadPort},
     text::excerpt::Cut,
     workload::{Workload, container::Container},
 };
@@ -62,7 +62,7 @@ pub enum FindError {
 /// # }).unwrap();
 /// ```
 pub async fn find(
-    port: &dyn ClusterPort,
+    port: &dyn WorkloadPort,
     image: &str,
     formats: &TagFormats,
 ) -> Result<Users, FindError> {

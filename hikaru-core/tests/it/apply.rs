@@ -13,9 +13,10 @@ use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
     port::{
-        Clock, ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written,
+        Clock, ClusterError, Fault, Found, Freshness, Scope, Select, Severity, WorkloadPort,
+        Written,
     },
-    testing::{MemoryCluster, MockClusterPort, StillClock},
+    testing::{MemoryCluster, MockWorkloadPort, StillClock},
     upgrade,
     upgrade::{ATTEMPTS, LOST_WRITES, Outcome, Report},
     workload::{Place, Setting, WorkloadName},
@@ -32,7 +33,7 @@ fn web(n: u64) -> Workload {
     workload
 }
 
-async fn post(port: &dyn ClusterPort, n: u64) -> Report {
+async fn post(port: &dyn WorkloadPort, n: u64) -> Report {
     let build = Build::parse(&image(n), &TagFormats::default()).expect("a build");
     upgrade(
         port,
@@ -87,7 +88,7 @@ impl Interrupted {
 }
 
 #[async_trait]
-impl ClusterPort for Interrupted {
+impl WorkloadPort for Interrupted {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }
@@ -204,8 +205,8 @@ async fn a_lost_answer_is_found_out_by_reading() {
 /// A cluster with one workload that is never written: each write gets these answers.
 fn loses_every_write(
     answers: impl Fn() -> Vec<Result<Written, ClusterError>> + Send + 'static,
-) -> MockClusterPort {
-    let mut port = MockClusterPort::new();
+) -> MockWorkloadPort {
+    let mut port = MockWorkloadPort::new();
     port.expect_freshness().return_const(Freshness::Fresh);
     port.expect_find()
         .returning(|_| Ok(Found::new(vec![web(1).into()], Vec::new())));
@@ -248,7 +249,7 @@ async fn near_misses_that_cannot_be_read_do_not_hide_that_nothing_matched() {
             vec![Fault::new(Severity::Failure, "pods", "cannot list")],
         )),
     ] {
-        let mut port = MockClusterPort::new();
+        let mut port = MockWorkloadPort::new();
         port.expect_freshness().return_const(Freshness::Fresh);
         port.expect_find()
             .returning(move |scope| match scope.select {
@@ -279,7 +280,7 @@ async fn somebody_who_never_rests_is_given_way_to() {
 
 #[tokio::test]
 async fn one_failure_does_not_stop_the_others() {
-    let mut port = MockClusterPort::new();
+    let mut port = MockWorkloadPort::new();
     let second = {
         let mut second = web(1);
         second.id = WorkloadId::new("shop", "Deployment", "zweb");
@@ -312,7 +313,7 @@ async fn a_view_that_is_out_of_date_gives_no_answer_rather_than_a_wrong_one() {
         Freshness::Syncing { reason: None },
         Freshness::Stale { reason: None },
     ] {
-        let mut port = MockClusterPort::new();
+        let mut port = MockWorkloadPort::new();
         port.expect_freshness().return_const(freshness);
         let build = Build::parse(&image(2), &TagFormats::default()).expect("a build");
         let error = upgrade(

@@ -6,8 +6,8 @@ use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
     jobs::{JobCreated, JobName, JobPolicy, JobRequest, JobSource, Jobs},
     plan,
-    port::{ClusterError, ClusterPort, Confined, Scope, Select},
-    testing::{MemoryCluster, MockClusterPort, MockJobPort, StillClock},
+    port::{ClusterError, Confined, Scope, Select, WorkloadPort},
+    testing::{MemoryCluster, MockJobPort, MockWorkloadPort, StillClock},
     upgrade,
 };
 
@@ -27,7 +27,7 @@ fn request() -> Request {
 #[tokio::test]
 async fn nothing_elsewhere_is_asked_for() {
     // Whatever they are asked, the mocks panic.
-    let confined = Confined::new(Arc::new(MockClusterPort::new()), vec!["prod".into()]);
+    let confined = Confined::new(Arc::new(MockWorkloadPort::new()), vec!["prod".into()]);
     let mut policy = JobPolicy::default();
     (policy.namespaces, policy.within) = (None, vec!["prod".into()]);
     let port = Arc::new(MockJobPort::new());

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    port::{ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
     testing::{
         MemoryCluster,
         contract::{Abilities, Subject, run},
@@ -88,7 +88,7 @@ impl Faulty {
 }
 
 #[async_trait]
-impl ClusterPort for Faulty {
+impl WorkloadPort for Faulty {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }
@@ -153,7 +153,7 @@ impl ClusterPort for Faulty {
 
 #[async_trait]
 impl Subject for Faulty {
-    fn port(&self) -> &dyn ClusterPort {
+    fn port(&self) -> &dyn WorkloadPort {
         self
     }
     fn abilities(&self) -> Abilities {

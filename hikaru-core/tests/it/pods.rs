@@ -119,7 +119,7 @@ async fn an_image_volume_is_found_upgraded_and_let_go() {
     assert_eq!(&*now.containers[1].image, NEW);
     let name = "shop/deployment/web".parse().expect("a name");
     let removed =
-        hikaru_core::port::ClusterPort::unhold(&cluster, &name, Some("volume.assets".into()));
+        hikaru_core::port::WorkloadPort::unhold(&cluster, &name, Some("volume.assets".into()));
     let removed = removed.await.expect("the marks");
     assert_eq!(&*removed[0].0, "volume assets");
 }

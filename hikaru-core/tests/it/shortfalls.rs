@@ -4,7 +4,7 @@ use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
     policy::Change,
     port::{ClusterError, Fault, Found, Freshness, Severity, Written},
-    testing::MockClusterPort,
+    testing::MockWorkloadPort,
     upgrade,
     upgrade::{ShortfallKind, Terms},
 };
@@ -49,7 +49,7 @@ impl Scene {
 
     /// The shortfall for a lenient caller, the usual one and a strict one.
     async fn check(self, allow_none: bool) -> [Told; 3] {
-        let mut port = MockClusterPort::new();
+        let mut port = MockWorkloadPort::new();
         port.expect_freshness().return_const(Freshness::Fresh);
         let found = self.workloads.iter().map(|(name, image, _)| {
             let mut workload = Workload::new(WorkloadId::new("shop", "Deployment", *name));

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Scope, Select, Severity, Written},
+    port::{ClusterError, Fault, Found, Freshness, Scope, Select, Severity, WorkloadPort, Written},
     testing::MemoryCluster,
     upgrade,
     upgrade::find,
@@ -28,7 +28,7 @@ fn fault(place: &str) -> Fault {
 }
 
 #[async_trait]
-impl ClusterPort for Torn {
+impl WorkloadPort for Torn {
     fn freshness(&self) -> Freshness {
         self.0.freshness()
     }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
     TagFormats,
-    port::{ClusterError, ClusterPort, Fault, Found, Freshness, Severity},
-    testing::{MemoryCluster, MockClusterPort},
+    port::{ClusterError, Fault, Found, Freshness, Severity, WorkloadPort},
+    testing::{MemoryCluster, MockWorkloadPort},
     workload::{Owner, Place, Setting},
 };
 use hikaru_http::{Authentication, Bound, wire};
@@ -312,8 +312,8 @@ async fn a_request_id_is_kept_or_made() {
 }
 
 /// A cluster that is as fresh as that.
-fn fresh(freshness: Freshness) -> Arc<dyn ClusterPort> {
-    let mut cluster = MockClusterPort::new();
+fn fresh(freshness: Freshness) -> Arc<dyn WorkloadPort> {
+    let mut cluster = MockWorkloadPort::new();
     cluster.expect_freshness().return_const(freshness);
     Arc::new(cluster)
 }
@@ -364,7 +364,7 @@ async fn a_view_that_is_not_fresh_gives_no_answer() {
 /// A kind that cannot be read: not ready, and each call that it may concern fails after the rest of it has been done.
 #[tokio::test]
 async fn a_view_that_lacks_a_part_is_not_ready_and_says_so() {
-    let mut cluster = MockClusterPort::new();
+    let mut cluster = MockWorkloadPort::new();
     let reason = "deployments.apps: User \"hikaru\" cannot list resource";
     cluster
         .expect_freshness()

@@ -14,8 +14,10 @@ use hikaru_core::{
     Container, IdentityLabels, Mode, Text, Workload, WorkloadId,
     jobs::{JobDefinition, JobFacts, JobName, JobNaming, JobPolicy, Jobs},
     policy::Change,
-    port::{Clock, ClusterError, ClusterPort, Found, Freshness, JobPort, Scope, Troubles, Written},
-    testing::{MemoryCluster, MockClusterPort, MockJobPort, StillClock},
+    port::{
+        Clock, ClusterError, Found, Freshness, JobPort, Scope, Troubles, WorkloadPort, Written,
+    },
+    testing::{MemoryCluster, MockJobPort, MockWorkloadPort, StillClock},
     workload::WorkloadName,
 };
 use hikaru_http::{Authentication, Bound, Limits, Serving};
@@ -75,12 +77,12 @@ pub(crate) async fn listener() -> TcpListener {
 }
 
 /// A server without a token.
-pub(crate) async fn serve(cluster: Arc<dyn ClusterPort>) -> Serving {
+pub(crate) async fn serve(cluster: Arc<dyn WorkloadPort>) -> Serving {
     serve_with(cluster, Authentication::Loopback, Limits::default()).await
 }
 
 pub(crate) async fn serve_with(
-    cluster: Arc<dyn ClusterPort>,
+    cluster: Arc<dyn WorkloadPort>,
     authentication: Authentication,
     limits: Limits,
 ) -> Serving {
@@ -149,7 +151,7 @@ pub(crate) async fn serve_jobs_with(
 pub(crate) async fn serve_found(
     found: impl Fn() -> Result<Found, ClusterError> + Send + Sync + 'static,
 ) -> Serving {
-    let mut cluster = MockClusterPort::new();
+    let mut cluster = MockWorkloadPort::new();
     cluster.expect_freshness().return_const(Freshness::Fresh);
     cluster.expect_find().returning(move |_| found());
     serve(Arc::new(cluster)).await
@@ -201,7 +203,7 @@ impl Drop for Counted {
 }
 
 #[async_trait]
-impl ClusterPort for Gate {
+impl WorkloadPort for Gate {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use hikaru_core::port::ClusterPort;
+use hikaru_core::port::WorkloadPort;
 use hikaru_http::{Authentication, Bound, Limits, Serving};
 use tokio::{
     io::AsyncReadExt as _,
@@ -19,7 +19,7 @@ const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 const PLAN: &str = "/api/candidates/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
 /// A server with a listener for probes of its own, and where that is.
-async fn with_probes(cluster: Arc<dyn ClusterPort>, limits: Limits) -> (Serving, SocketAddr) {
+async fn with_probes(cluster: Arc<dyn WorkloadPort>, limits: Limits) -> (Serving, SocketAddr) {
     let probes = listener().await;
     let address = probes.local_addr().expect("an address");
     let bound = Bound::new(
@@ -176,7 +176,7 @@ async fn the_listener_of_probes_answers_until_the_drain_is_over() {
 }
 
 /// A cluster for which a plan is about a megabyte long.
-fn large() -> Arc<dyn ClusterPort> {
+fn large() -> Arc<dyn WorkloadPort> {
     memory((0..3000).map(|i| {
         let name = format!("web-{i}");
         workload("shop", "Deployment", &name, &[("web", BEFORE)])

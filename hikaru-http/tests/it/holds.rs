@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
-    testing::MockClusterPort,
+    port::{ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
+    testing::MockWorkloadPort,
     workload::WorkloadName,
 };
 use hikaru_http::{Authentication, Limits, Serving};
@@ -109,7 +109,7 @@ async fn a_hold_that_cannot_be_removed_says_why() {
         (ClusterError::Lost("reset".into()), 503, "unavailable"),
         (ClusterError::Unsupported("that"), 501, "unsupported"),
     ] {
-        let mut cluster = MockClusterPort::new();
+        let mut cluster = MockWorkloadPort::new();
         let told = error.clone();
         cluster
             .expect_unhold()
@@ -129,7 +129,7 @@ struct Gated {
 }
 
 #[async_trait]
-impl ClusterPort for Gated {
+impl WorkloadPort for Gated {
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }

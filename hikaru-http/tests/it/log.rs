@@ -8,8 +8,8 @@ use std::{
 
 use hikaru_core::{
     jobs::{JobCreated, JobName},
-    port::{ClusterError, ClusterPort, Found, Freshness},
-    testing::MockClusterPort,
+    port::{ClusterError, Found, Freshness, WorkloadPort},
+    testing::MockWorkloadPort,
     workload::Owner,
 };
 use hikaru_http::{Authentication, Limits, Token, Tokens};
@@ -205,7 +205,7 @@ async fn one_line_a_request() {
 
 /// What the log has of the changes that a call makes, at this level: each line without its request's id.
 async fn changes(
-    cluster: Arc<dyn ClusterPort>,
+    cluster: Arc<dyn WorkloadPort>,
     method: &str,
     target: &str,
     level: Level,
@@ -287,7 +287,7 @@ async fn one_line_a_change() {
     let told = "shop/Deployment/web: the Helm release web ";
     assert!(warning["message"].starts_with(told), "{warning:?}");
 
-    let mut refuses = MockClusterPort::new();
+    let mut refuses = MockWorkloadPort::new();
     refuses.expect_freshness().return_const(Freshness::Fresh);
     refuses.expect_find().returning(|_| {
         let web = workload("shop", "Deployment", "web", &[("web", BEFORE)]);

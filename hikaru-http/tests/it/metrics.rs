@@ -7,7 +7,7 @@ use std::{
 
 use hikaru_core::{
     jobs::{JobCreated, JobName, JobSource, JobState, JobStatus},
-    port::{ClusterError, ClusterPort, Event, Happening, Observer},
+    port::{ClusterError, Event, Happening, Observer, WorkloadPort},
 };
 use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Token, Tokens};
 
@@ -116,7 +116,7 @@ async fn each_answer_is_told_to_the_keeper_of_figures() {
 }
 
 /// A server that is not started yet, and its observer, which writes down what it is told.
-async fn observed(cluster: Arc<dyn ClusterPort>) -> (Bound, Arc<Told>) {
+async fn observed(cluster: Arc<dyn WorkloadPort>) -> (Bound, Arc<Told>) {
     let told = Arc::new(Told::default());
     let clock = crate::cluster::still_clock();
     let bound = Bound::new(listener().await, cluster, clock, Authentication::Loopback);

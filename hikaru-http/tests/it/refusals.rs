@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hikaru_core::{
     policy::Change,
     port::{ClusterError, Fault, Found, Freshness, Severity, Written},
-    testing::MockClusterPort,
+    testing::MockWorkloadPort,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
 #[tokio::test]
 async fn writes_that_fail_are_told_beside_those_that_did_not() {
-    let mut cluster = MockClusterPort::new();
+    let mut cluster = MockWorkloadPort::new();
     cluster.expect_freshness().return_const(Freshness::Fresh);
     cluster.expect_find().returning(|_| {
         let names = ["web", "wall"];
@@ -67,7 +67,7 @@ async fn writes_that_fail_are_told_beside_those_that_did_not() {
 
 /// Two workloads whose writes end so: the status and the name of the problem, and whether repeating can help for each.
 async fn fail(errors: [ClusterError; 2], query: &str) -> (u16, String, Vec<bool>) {
-    let mut cluster = MockClusterPort::new();
+    let mut cluster = MockWorkloadPort::new();
     cluster.expect_freshness().return_const(Freshness::Fresh);
     cluster.expect_find().returning(|_| {
         let names = ["a", "b"];

@@ -1,6 +1,6 @@
 //! What is said of files that cannot be read: the file, the line, and whether it fails the call.
 
-use hikaru_core::port::{ClusterPort as _, Scope, Select};
+use hikaru_core::port::{Scope, Select, WorkloadPort as _};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;

@@ -8,7 +8,7 @@ use hikaru_core::{
     jobs::{JobName, JobSource},
     plan,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Written},
+    port::{ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
     workload::{MARK_PREFIX, Place, PodList, SETTING_PREFIX, WorkloadName},
 };
 use std::fs;
@@ -31,8 +31,8 @@ impl<P> Hands<P> {
 }
 
 #[async_trait]
-impl<P: ClusterPort> Subject for Hands<P> {
-    fn port(&self) -> &dyn ClusterPort {
+impl<P: WorkloadPort> Subject for Hands<P> {
+    fn port(&self) -> &dyn WorkloadPort {
         &self.port
     }
 
@@ -156,7 +156,7 @@ async fn a_folder_keeps_the_clauses_about_jobs() {
 struct Careless<P>(P);
 
 #[async_trait]
-impl<P: ClusterPort> ClusterPort for Careless<P> {
+impl<P: WorkloadPort> WorkloadPort for Careless<P> {
     fn freshness(&self) -> Freshness {
         self.0.freshness()
     }

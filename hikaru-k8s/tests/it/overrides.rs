@@ -298,7 +298,7 @@ async fn the_place_is_named_and_a_placeholder_is_seen() {
     assert_eq!(scene.text("base/web.yaml"), placeholder);
     // Read alone it is the same.
     let found = scene.find(Select::Build(build(2))).await.workloads;
-    let read = hikaru_core::port::ClusterPort::read(&scene.folder(), &found[0].id).await;
+    let read = hikaru_core::port::WorkloadPort::read(&scene.folder(), &found[0].id).await;
     assert_eq!(read, Ok(Some(Workload::clone(&found[0]))));
     // Who uses an image: what comes out, not what is written.
     for (image, expected) in [

@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Mode, Request,
-    port::{ClusterPort as _, Select},
+    port::{Select, WorkloadPort as _},
     upgrade,
     upgrade::Outcome,
 };

@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Workload, WorkloadId,
-    port::{ClusterPort as _, Select},
+    port::{Select, WorkloadPort as _},
     workload::IdentityKeys,
 };
 use hikaru_k8s::Folder;

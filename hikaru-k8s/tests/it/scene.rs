@@ -3,7 +3,7 @@
 use hikaru_core::{
     Build, Mode, Request, TagFormats,
     jobs::{JobPolicy, Jobs},
-    port::{ClusterPort as _, Fault, Found, Scope, Select, Severity},
+    port::{Fault, Found, Scope, Select, Severity, WorkloadPort as _},
     testing::StillClock,
     upgrade,
     upgrade::Report,

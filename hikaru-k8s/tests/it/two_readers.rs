@@ -4,7 +4,7 @@
 use hikaru_core::{
     Mode,
     jobs::{JobRequest, JobSource},
-    port::{ClusterPort as _, Scope, Select},
+    port::{Scope, Select, WorkloadPort as _},
 };
 
 use super::scene::{Scene, build, deployment, lines, outcomes};

@@ -4,7 +4,7 @@
 use hikaru_core::{
     Mode, Request, plan,
     policy::Change,
-    port::{ClusterError, ClusterPort as _, Scope, Select},
+    port::{ClusterError, Scope, Select, WorkloadPort as _},
 };
 use hikaru_k8s::Folder;
 use std::collections::BTreeSet;

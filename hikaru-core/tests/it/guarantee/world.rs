@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId, plan,
     policy::{Change, Code, Force},
-    port::{ClusterError, ClusterPort as _, Written},
+    port::{ClusterError, WorkloadPort as _, Written},
     testing::MemoryCluster,
     upgrade::{Attempts, Outcome, Step},
     workload::{Place, Setting},

@@ -9,7 +9,7 @@ use std::{
 
 use hikaru_core::{
     Text,
-    port::{ClusterError, ClusterPort as _, Found, Scope},
+    port::{ClusterError, Found, Scope, WorkloadPort as _},
     workload::WorkloadName,
 };
 use tokio::sync::OnceCell;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    port::{ClusterError, Found, Freshness, Scope, Select, WorkloadPort, Written},
     workload::WorkloadName,
 };
 use tokio::{sync::Notify, task::AbortHandle, time::timeout};
@@ -61,7 +61,7 @@ impl Default for WatchSettings {
     }
 }
 
-/// A live cluster that is watched, for a server that runs on: [`ClusterPort::find`] is answered from memory.
+/// A live cluster that is watched, for a server that runs on: [`WorkloadPort::find`] is answered from memory.
 ///
 /// It runs tasks on the runtime that it was started in; dropping the last clone ends them.
 #[derive(Clone)]
@@ -189,7 +189,7 @@ impl View {
 }
 
 #[async_trait]
-impl ClusterPort for WatchedCluster {
+impl WorkloadPort for WatchedCluster {
     fn freshness(&self) -> Freshness {
         self.view.freshness()
     }

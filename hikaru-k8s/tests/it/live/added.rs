@@ -146,7 +146,7 @@ async fn a_kind_that_is_added_is_upgraded_like_the_others() {
         codes = post().await;
     }
     assert_eq!(codes, ["held"]);
-    let removed = hikaru_core::port::ClusterPort::unhold(&watched, &name, None).await;
+    let removed = hikaru_core::port::WorkloadPort::unhold(&watched, &name, None).await;
     assert_eq!(removed.map(|marks| marks.len()), Ok(1));
     assert_eq!(post().await, ["upgrade"]);
 }
@@ -192,7 +192,7 @@ async fn a_container_without_a_name_is_upgraded_marked_and_let_go() {
         .parse()
         .expect("a name");
     let removed =
-        hikaru_core::port::ClusterPort::unhold(&live, &name, Some("containers[0]".into()));
+        hikaru_core::port::WorkloadPort::unhold(&live, &name, Some("containers[0]".into()));
     let removed = removed.await.expect("the mark");
     assert_eq!(&*removed[0].0, "containers[0]");
 }

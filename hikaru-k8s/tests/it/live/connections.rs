@@ -11,7 +11,7 @@ use std::{
 
 use hikaru_core::{
     WorkloadId,
-    port::{ClusterError, ClusterPort as _, Scope, Select},
+    port::{ClusterError, Scope, Select, WorkloadPort as _},
     upgrade::Outcome,
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Workload, WorkloadId,
     jobs::{JobName, JobSource},
-    port::{ClusterPort, JobPort, Scope, Select},
+    port::{JobPort, Scope, Select, WorkloadPort},
     testing::contract::{Abilities, JobSubject, Subject, run, run_jobs},
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
@@ -26,8 +26,8 @@ struct Hands<P> {
 }
 
 #[async_trait]
-impl<P: ClusterPort> Subject for Hands<P> {
-    fn port(&self) -> &dyn ClusterPort {
+impl<P: WorkloadPort> Subject for Hands<P> {
+    fn port(&self) -> &dyn WorkloadPort {
         &self.port
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode,
-    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select},
+    port::{ClusterError, Freshness, Scope, Select, WorkloadPort as _},
     upgrade,
     upgrade::Outcome,
 };

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use hikaru_core::{
     Mode,
-    port::{ClusterPort as _, JobPort, Scope, Select},
+    port::{JobPort, Scope, Select, WorkloadPort as _},
     upgrade,
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};

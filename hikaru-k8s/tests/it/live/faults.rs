@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode, plan,
-    port::{ClusterPort as _, Scope, Select, Severity},
+    port::{Scope, Select, Severity, WorkloadPort as _},
     upgrade,
     upgrade::Outcome,
 };

@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode,
-    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select, Severity},
+    port::{ClusterError, Freshness, Scope, Select, Severity, WorkloadPort as _},
     upgrade,
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, ClusterPort, Found, Freshness, Scope, Select, Written},
+    port::{ClusterError, Found, Freshness, Scope, Select, WorkloadPort, Written},
     upgrade,
     upgrade::Outcome,
     workload::WorkloadName,
@@ -160,7 +160,7 @@ struct Between<'a> {
 }
 
 #[async_trait]
-impl ClusterPort for Between<'_> {
+impl WorkloadPort for Between<'_> {
     fn freshness(&self) -> Freshness {
         self.port.freshness()
     }

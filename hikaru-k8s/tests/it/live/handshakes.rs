@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hikaru_core::port::{ClusterError, ClusterPort as _, Scope, Select};
+use hikaru_core::port::{ClusterError, Scope, Select, WorkloadPort as _};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};
 
 use super::{

@@ -7,7 +7,7 @@ use std::{
 
 use hikaru_core::{
     Build, Mode, Request, TagFormats, Workload, WorkloadId,
-    port::ClusterPort,
+    port::WorkloadPort,
     upgrade,
     upgrade::Report,
     workload::{IdentityKeys, MARK_PREFIX, Place, PodList, SETTING_PREFIX},
@@ -90,7 +90,7 @@ pub(super) fn request(n: u64, namespace: &str) -> Request {
 }
 
 /// Posts build `n`, as hikaru does it.
-pub(super) async fn post(port: &dyn ClusterPort, n: u64, namespace: &str) -> Report {
+pub(super) async fn post(port: &dyn WorkloadPort, n: u64, namespace: &str) -> Report {
     let report = upgrade(
         port,
         &hikaru_k8s::SystemClock::default(),
@@ -106,7 +106,7 @@ pub(super) fn codes(report: &Report) -> Vec<String> {
     report.codes().map(|code| code.to_string()).collect()
 }
 
-pub(super) async fn read(port: &dyn ClusterPort, id: &WorkloadId) -> Workload {
+pub(super) async fn read(port: &dyn WorkloadPort, id: &WorkloadId) -> Workload {
     let read = port.read(id).await.expect("an answer");
     read.expect("it is there")
 }

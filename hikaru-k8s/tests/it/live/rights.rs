@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hikaru_core::{
-    port::{ClusterError, ClusterPort as _, Freshness, Scope, Select, Severity},
+    port::{ClusterError, Freshness, Scope, Select, Severity, WorkloadPort as _},
     upgrade::Outcome,
 };
 use hikaru_k8s::{

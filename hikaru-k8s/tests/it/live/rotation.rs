@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use hikaru_core::port::{ClusterError, ClusterPort as _};
+use hikaru_core::port::{ClusterError, WorkloadPort as _};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster};
 
 use super::stub::{Step, Stub, deployment, id, settings, status};

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use hikaru_core::{
     Mode, plan,
     policy::Change,
-    port::{ClusterError, ClusterPort as _, Scope, Select, Severity, Written},
+    port::{ClusterError, Scope, Select, Severity, WorkloadPort as _, Written},
     upgrade,
     upgrade::{Outcome, candidates},
 };

@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Mode, plan,
-    port::{ClusterError, ClusterPort as _, Scope, Select, Severity},
+    port::{ClusterError, Scope, Select, Severity, WorkloadPort as _},
 };
 use serde_json::json;
 
