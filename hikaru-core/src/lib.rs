@@ -1,8 +1,8 @@
-//! The rules of hikaru: which build may replace which on a Kubernetes workload, and the port to a cluster.
+//! The rules of hikaru: which build may replace which on a Kubernetes workload, and the ports to a cluster.
 //! No IO, no Kubernetes client, no HTTP, no serialization; five dependencies.
 //!
 //! CI pushes an image whose tag says what it was built from, `{owner}_{repo}_{branch}_{version}_{build}_{commit}`. This
-//! crate reads it, decides for each workload whether it may have it, and says why; with a port to a cluster it also acts,
+//! crate reads it, decides for each workload whether it may have it, and says why; with the ports to a cluster it also acts,
 //! so that no order of posts, retries, crashes and replicas ever moves a container backwards.
 //!
 //! # Read

@@ -71,29 +71,6 @@ impl LiveCluster {
         serde_json::from_slice(&answer.body).map_err(unreadable)
     }
 
-    async fn read_definition(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
-        let definitions = &self.inner.definitions;
-        let definition = match &request.source {
-            JobSource::Json(text) => definitions.read(text, Definition::of_json).await?,
-            JobSource::Yaml(text) => definitions.read(text, Definition::of_yaml).await?,
-            JobSource::CronJob { name, image } => {
-                let namespace = name.namespace();
-                let target = format!(
-                    "/apis/batch/v1/namespaces/{namespace}/cronjobs/{}",
-                    name.name()
-                );
-                let cron_job: Value = self.read_json(target).await?;
-                let told = |field| cron_job["metadata"][field].as_str().unwrap_or_default();
-                if told("namespace") != &**namespace || told("name") != &**name.name() {
-                    return Err(unreadable(format!("it is not the CronJob {name}")));
-                }
-                from_cron_job(name, &cron_job, image.as_deref())?
-            }
-            _ => return Err(ClusterError::Unsupported("this source of a job")),
-        };
-        definition.settled(request.namespace.as_ref(), &self.inner.namespace)
-    }
-
     async fn post_job(
         &self,
         definition: &JobDefinition,
@@ -143,7 +120,26 @@ impl LiveCluster {
 #[async_trait]
 impl JobPort for LiveCluster {
     async fn define(&self, request: &JobRequest) -> Result<JobDefinition, ClusterError> {
-        self.read_definition(request).await
+        let definitions = &self.inner.definitions;
+        let definition = match &request.source {
+            JobSource::Json(text) => definitions.read(text, Definition::of_json).await?,
+            JobSource::Yaml(text) => definitions.read(text, Definition::of_yaml).await?,
+            JobSource::CronJob { name, image } => {
+                let namespace = name.namespace();
+                let target = format!(
+                    "/apis/batch/v1/namespaces/{namespace}/cronjobs/{}",
+                    name.name()
+                );
+                let cron_job: Value = self.read_json(target).await?;
+                let told = |field| cron_job["metadata"][field].as_str().unwrap_or_default();
+                if told("namespace") != &**namespace || told("name") != &**name.name() {
+                    return Err(unreadable(format!("it is not the CronJob {name}")));
+                }
+                from_cron_job(name, &cron_job, image.as_deref())?
+            }
+            _ => return Err(ClusterError::Unsupported("this source of a job")),
+        };
+        definition.settled(request.namespace.as_ref(), &self.inner.namespace)
     }
 
     async fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {

@@ -21,10 +21,7 @@ use crate::{
 const PODS: u32 = 50;
 
 impl LiveCluster {
-    pub(in crate::live) async fn list_jobs(
-        &self,
-        namespace: &str,
-    ) -> Result<JobList, ClusterError> {
+    pub(super) async fn list_jobs(&self, namespace: &str) -> Result<JobList, ClusterError> {
         hikaru_core::workload::check_namespace(namespace)
             .map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;

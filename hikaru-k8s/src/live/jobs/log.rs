@@ -21,10 +21,7 @@ const LINES: u32 = 2_000;
 const ALL: usize = 4 * 1024 * 1024;
 
 impl LiveCluster {
-    pub(in crate::live) async fn logs_of_job(
-        &self,
-        name: &JobName,
-    ) -> Result<Vec<JobLog>, ClusterError> {
+    pub(super) async fn logs_of_job(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
         let status = JobPort::get(self, name).await?;
         let mut logs = Vec::new();
         let mut left = ALL;
