@@ -32,7 +32,7 @@ use client::{ApiClient, Expected, refusal};
 pub use clock::TimeOfDay;
 pub use connect::{
     connection::{Connection, ConnectionOptions, Variable},
-    error::{ConnectionError, KubeconfigFault, TokenError},
+    error::ConnectionError,
 };
 use error::RequestError;
 use read::{

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 
 use hikaru_core::Text;
 use http::{HeaderMap, StatusCode, header};
-use kube::{client::AuthError, core::Status};
+use kube::core::Status;
 
 use super::connect::secrets::Secrets;
 
@@ -133,44 +133,11 @@ struct Kinded {
     status: Status,
 }
 
-/// What can be said of credentials that could not be had. kube's words quote what a plugin wrote and was given: tokens
-/// and all.
-fn without_secrets(error: &AuthError) -> String {
-    match error {
-        AuthError::AuthExecRun { out, .. } => {
-            let text = String::from_utf8_lossy(&out.stderr[..out.stderr.len().min(EXCERPT)]);
-            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            let joint = if text.is_empty() { "" } else { ": " };
-            let status = out.status;
-            format!("the plugin for credentials ended with {status}{joint}{text}")
-        }
-        AuthError::AuthExecStart(error) => {
-            format!("the plugin for credentials cannot be started: {error}")
-        }
-        AuthError::AuthExecParse(_) => {
-            "the answer of the plugin for credentials cannot be read".to_owned()
-        }
-        AuthError::ReadTokenFile(error, path) => format!("{}: {error}", path.display()),
-        AuthError::ExecPluginFailed
-        | AuthError::ExecMissingClusterInfo
-        | AuthError::InvalidBasicAuth(_)
-        | AuthError::InvalidBearerToken(_)
-        | AuthError::MalformedTokenExpirationDate(_)
-        | AuthError::MissingCommand
-        | AuthError::UnrefreshableTokenResponse => error.to_string(),
-        _ => "the kubeconfig's provider of credentials failed".to_owned(),
-    }
-}
-
 /// An error and its causes, each thing said once.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words = Vec::new();
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
-        if let Some(credentials) = error.downcast_ref() {
-            // Those above it quote it.
-            return without_secrets(credentials);
-        }
         words.push(error.to_string());
         at = error.source();
     }
@@ -183,13 +150,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
                 .map(|text| text.trim_end_matches([' ', ':']).to_owned())
                 .unwrap_or(text)
         });
-        let noise = [
-            "ServiceError",
-            "HyperError",
-            "ApiError",
-            "client error (Connect)",
-            "client error (SendRequest)",
-        ];
+        let noise = ["client error (Connect)", "client error (SendRequest)"];
         if !text.is_empty() && !noise.contains(&text.as_str()) && !said.contains(&text) {
             said.push(text);
         }

@@ -1,5 +1,5 @@
 //! Which cluster, and how to reach it: chosen explicitly, from flags, variables and files. The client itself is made in
-//! `transport`; what tokens in files say is read in `token`, certificates and keys in `pem`. Nothing here asks the process
+//! `transport`; tokens are read in `authorization`, certificates and keys in `pem`. Nothing here asks the process
 //! for a variable: a function that is handed in does.
 
 mod kubeconfig;
@@ -10,15 +10,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use http::Uri;
+use http::HeaderValue;
 use kube::config::Config;
 
 use super::{
+    authorization::{Authorization, TokenFile},
     credentials::Credentials,
     error::ConnectionError,
     pem::{Content, Pem},
     plugin::Plugin,
-    token::TokenFile,
 };
 
 /// Where the files of a pod's ServiceAccount are.
@@ -56,11 +56,11 @@ pub type Variable<'v> = &'v (dyn Fn(&str) -> Option<String> + Sync);
 /// How to reach a cluster. `Display` says which one it is; neither that nor `Debug` shows a secret.
 #[derive(Clone)]
 pub struct Connection {
-    /// Without what `credentials` holds.
+    /// The API server, and how it is reached. Of its `auth_info` only whom to impersonate is used.
     pub(in crate::live) config: Config,
-    /// The plugin that gives the credentials. If there is one, `config` has none.
+    /// The plugin that gives the credentials.
     pub(in crate::live) plugin: Option<Plugin>,
-    /// Certificates, and a token in a file.
+    /// Certificates, and the header `Authorization`.
     pub(in crate::live) credentials: Credentials,
     /// Which CA has to have signed the server's certificate, for messages.
     pub(in crate::live) trust: String,
@@ -149,11 +149,9 @@ impl Connection {
         };
         let found = format!("{host}:{port}");
         let url = format!("https://{found}").parse();
-        let url = url.map_err(|_| ConnectionError::Variable {
-            variable: "KUBERNETES_SERVICE_HOST",
-            expected: "a host, with a port in KUBERNETES_SERVICE_PORT",
-            found,
-        })?;
+        let expected = "a host, with a port in KUBERNETES_SERVICE_PORT";
+        let place = "KUBERNETES_SERVICE_HOST";
+        let url = url.map_err(|_| ConnectionError::expected(place, expected, &found))?;
         let what = "the CA of the pod's ServiceAccount,".to_owned();
         let ca = Pem::file(what, Content::Certificates, ca);
         let trust = ca.to_string();
@@ -163,10 +161,10 @@ impl Connection {
         let credentials = Credentials {
             ca: Some(ca),
             identity: None,
-            token: Some(token),
+            authorization: Some(Authorization::File(token)),
         };
         credentials.read()?;
-        let mut config = plain(url);
+        let mut config = Config::new(url);
         let home = std::fs::read_to_string(root.join("namespace")).unwrap_or_default();
         if hikaru_core::workload::check_namespace(home.trim()).is_ok() {
             home.trim().clone_into(&mut config.default_namespace);
@@ -216,18 +214,13 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A configuration without credentials.
-fn plain(url: Uri) -> Config {
-    let mut config = Config::new(url);
-    without_defaults(&mut config);
-    config
-}
-
-/// Turns off what `client` does instead of kube: retries, the connect timeout; and proxies, which are not supported.
-fn without_defaults(config: &mut Config) {
-    config.connect_timeout = Some(CONNECT);
-    config.default_retry = false;
-    config.proxy_url = None;
+/// The header of a token or a password that stands in this place.
+fn header(
+    place: &str,
+    header: Result<HeaderValue, String>,
+) -> Result<Authorization, ConnectionError> {
+    let header = header.map_err(|reason| ConnectionError::Settings(format!("{place}: {reason}")));
+    header.map(Authorization::Header)
 }
 
 fn basic_warning(credentials: &str) -> String {

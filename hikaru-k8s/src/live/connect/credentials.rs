@@ -1,55 +1,57 @@
 //! What requests are sent with, as far as it may stand in files: certificates of a CA, a certificate of our own with its key,
-//! and a token. All of it is read and compared at one time. Where it stands is chosen in `connection`, PEM is read in `pem`, tokens
-//! in `token`; when it is read again is in `transport`.
+//! and the header `Authorization`. All of it is read and compared at one time. Where it stands is chosen in `connection`, PEM is read
+//! in `pem`, tokens in `authorization`; when it is read again is in `transport`.
 
 use std::sync::Arc;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::HeaderValue;
 use jiff::Timestamp;
-use kube::config::Config;
 use rustls::{
     CertificateError, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    pki_types::{CertificateDer, UnixTime},
     server::WebPkiClientVerifier,
     sign::CertifiedKey,
 };
 
 use super::{
-    error::ConnectionError,
-    pem::Pem,
-    tls::time,
-    token::{Token, TokenFile},
+    authorization::Authorization, error::ConnectionError, pem::Pem, plugin::Granted, tls::time,
 };
 
-/// Where the certificates of the CA, our own certificate and a token are, if there are any.
+/// Where the certificates of the CA, our own certificate and the header `Authorization` are, if there are any.
 #[derive(Clone, Default)]
 pub(in crate::live) struct Credentials {
     pub(in crate::live) ca: Option<Pem>,
     /// Our certificate, and its key.
     pub(in crate::live) identity: Option<(Pem, Pem)>,
-    /// A token that stands in a file.
-    pub(in crate::live) token: Option<TokenFile>,
+    pub(in crate::live) authorization: Option<Authorization>,
 }
 
-type Chain = Vec<CertificateDer<'static>>;
-
-/// Our certificate with those of its issuers, and its key.
-type Identity = (Chain, PrivateKeyDer<'static>);
-
 /// The credentials as they were read at one time.
-#[derive(PartialEq)]
+#[derive(Clone)]
 pub(in crate::live) struct Material {
-    ca: Option<Chain>,
-    identity: Option<Identity>,
-    token: Option<Token>,
+    pub(in crate::live) ca: Option<Vec<CertificateDer<'static>>>,
+    /// Our certificate with those of its issuers, and its key.
+    pub(in crate::live) identity: Option<Arc<CertifiedKey>>,
+    pub(in crate::live) authorization: Option<HeaderValue>,
+}
+
+impl PartialEq for Material {
+    fn eq(&self, other: &Self) -> bool {
+        // A certificate has one key only.
+        let chain = |of: &Self| of.identity.as_ref().map(|identity| identity.cert.clone());
+        self.ca == other.ca
+            && chain(self) == chain(other)
+            && self.authorization == other.authorization
+    }
 }
 
 impl Credentials {
     /// Whether a part of them is in a file, so that it may change.
     pub(in crate::live) fn has_files(&self) -> bool {
         let identity = self.identity.iter().flat_map(|(one, other)| [one, other]);
-        self.token.is_some() || self.ca.iter().chain(identity).any(Pem::is_file)
+        matches!(self.authorization, Some(Authorization::File(_)))
+            || self.ca.iter().chain(identity).any(Pem::is_file)
     }
 
     /// Reads all of it, and checks what can be checked without a server. The files are small and local: it takes
@@ -58,39 +60,31 @@ impl Credentials {
         Ok(Material {
             ca: self.read_ca()?,
             identity: self.read_identity()?,
-            token: self.read_token()?,
+            authorization: self.read_authorization()?,
         })
     }
 
     /// Reads all of it again. A part that cannot be read stays as it was before: a CA that is broken does not keep out a new
     /// token. The first such part is told.
     pub(super) fn read_again(&self, before: &Material) -> (Material, Option<ConnectionError>) {
+        let mut now = before.clone();
         let mut fault = None;
-        let mut tell = |error| {
-            fault.get_or_insert(error);
-        };
-        let ca = self.read_ca().unwrap_or_else(|error| {
-            tell(error);
-            before.ca.clone()
-        });
-        let identity = self.read_identity().unwrap_or_else(|error| {
-            tell(error);
-            let known = before.identity.as_ref();
-            known.map(|(chain, key)| (chain.clone(), key.clone_key()))
-        });
-        let token = self.read_token().unwrap_or_else(|error| {
-            tell(error);
-            before.token.clone()
-        });
-        let material = Material {
-            ca,
-            identity,
-            token,
-        };
-        (material, fault)
+        match self.read_ca() {
+            Ok(ca) => now.ca = ca,
+            Err(error) => fault = Some(error),
+        }
+        match self.read_identity() {
+            Ok(identity) => now.identity = identity,
+            Err(error) => _ = fault.get_or_insert(error),
+        }
+        match self.read_authorization() {
+            Ok(authorization) => now.authorization = authorization,
+            Err(error) => _ = fault.get_or_insert(error),
+        }
+        (now, fault)
     }
 
-    fn read_ca(&self) -> Result<Option<Chain>, ConnectionError> {
+    fn read_ca(&self) -> Result<Option<Vec<CertificateDer<'static>>>, ConnectionError> {
         let Some(pem) = &self.ca else {
             return Ok(None);
         };
@@ -103,34 +97,24 @@ impl Credentials {
         Ok(Some(certificates))
     }
 
-    fn read_identity(&self) -> Result<Option<Identity>, ConnectionError> {
-        let Some((certificate, key)) = &self.identity else {
-            return Ok(None);
-        };
-        let chain = certificate.certificates()?;
-        let secret = key.key()?;
-        let provider = ring::default_provider();
-        match CertifiedKey::from_der(chain.clone(), secret.clone_key(), &provider) {
-            Ok(_) => Ok(Some((chain, secret))),
-            Err(rustls::Error::InconsistentKeys(_)) => Err(ConnectionError::Mismatch {
-                certificate: certificate.to_string(),
-                key: key.to_string(),
-            }),
-            Err(rustls::Error::InvalidCertificate(_)) => {
-                Err(certificate.wrong("something that is not a certificate"))
-            }
-            Err(_) => Err(key.wrong("a key that cannot be read")),
-        }
+    fn read_identity(&self) -> Result<Option<Arc<CertifiedKey>>, ConnectionError> {
+        let pair = self.identity.as_ref();
+        pair.map(|(certificate, key)| certified(certificate, key))
+            .transpose()
     }
 
-    fn read_token(&self) -> Result<Option<Token>, ConnectionError> {
-        self.token.as_ref().map(TokenFile::read).transpose()
+    fn read_authorization(&self) -> Result<Option<HeaderValue>, ConnectionError> {
+        match &self.authorization {
+            None => Ok(None),
+            Some(Authorization::Header(header)) => Ok(Some(header.clone())),
+            Some(Authorization::File(file)) => file.read().map(Some),
+        }
     }
 
     /// When our certificate expired, if it has.
     pub(in crate::live) fn expired(&self) -> Option<Timestamp> {
-        let (chain, _) = self.read().ok()?.identity?;
-        let certificate = chain.first()?;
+        let identity = self.read_identity().ok()??;
+        let certificate = identity.end_entity_cert().ok()?;
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone()).ok()?;
         let provider = Arc::new(ring::default_provider());
@@ -147,33 +131,31 @@ impl Credentials {
 }
 
 impl Material {
-    /// Puts it into a configuration of kube.
-    pub(in crate::live) fn put_into(&self, config: &mut Config) {
-        if let Some(ca) = &self.ca {
-            config.root_cert = Some(ca.iter().map(|certificate| certificate.to_vec()).collect());
+    /// With what a plugin gave, which takes the place of what stands in files.
+    pub(super) fn with(mut self, granted: &Granted) -> Result<Self, ConnectionError> {
+        if let Some(header) = &granted.authorization {
+            self.authorization = Some(header.clone());
         }
-        if let Some((chain, key)) = &self.identity {
-            let chain = chain.iter().map(|one| armored("CERTIFICATE", one));
-            let chain = BASE64_STANDARD.encode(chain.collect::<String>());
-            let label = match key {
-                PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-                PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-                _ => "PRIVATE KEY",
-            };
-            let key = BASE64_STANDARD.encode(armored(label, key.secret_der()));
-            let auth = &mut config.auth_info;
-            auth.client_certificate_data = Some(chain);
-            auth.client_key_data = Some(key.into());
+        if let Some((certificate, key)) = &granted.identity {
+            self.identity = Some(certified(certificate, key)?);
         }
-        if let Some(token) = &self.token {
-            config.auth_info.token = Some(token.secret());
-        }
+        Ok(self)
     }
 }
 
-fn armored(label: &str, der: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+/// A certificate with its key, if they belong together.
+fn certified(certificate: &Pem, key: &Pem) -> Result<Arc<CertifiedKey>, ConnectionError> {
+    let (chain, secret) = (certificate.certificates()?, key.key()?);
+    match CertifiedKey::from_der(chain, secret, &ring::default_provider()) {
+        Ok(identity) => Ok(Arc::new(identity)),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(ConnectionError::Settings(format!(
+            "{key} is not the key of the certificate in {certificate}"
+        ))),
+        Err(rustls::Error::InvalidCertificate(_)) => {
+            Err(certificate.wrong("something that is not a certificate"))
+        }
+        Err(_) => Err(key.wrong("a key that cannot be read")),
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +163,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::live::connect::pem::Content;
+    use crate::live::connect::{authorization::TokenFile, pem::Content};
 
     fn certificate(path: &Path) {
         let key = rcgen::KeyPair::generate().expect("a key");
@@ -201,7 +183,10 @@ mod tests {
                 ca.clone(),
             )),
             identity: None,
-            token: Some(TokenFile::new("the token".to_owned(), token.clone())),
+            authorization: Some(Authorization::File(TokenFile::new(
+                "the token".to_owned(),
+                token.clone(),
+            ))),
         };
         certificate(&ca);
         fs::write(&token, "one").expect("written");
@@ -211,13 +196,13 @@ mod tests {
         assert!(credentials.read().is_err());
 
         let (now, fault) = credentials.read_again(&before);
-        assert!(now.ca == before.ca && now.token != before.token);
+        assert!(now.ca == before.ca && now.authorization != before.authorization);
         assert!(fault.is_some_and(|fault| fault.to_string().contains("the CA")));
 
         certificate(&ca);
         fs::remove_file(&token).expect("removed");
         let (later, fault) = credentials.read_again(&now);
-        assert!(later.ca != now.ca && later.token == now.token);
+        assert!(later.ca != now.ca && later.authorization == now.authorization);
         assert!(fault.is_some_and(|fault| fault.to_string().contains("the token")));
         let (same, _) = credentials.read_again(&later);
         assert!(same == later);

@@ -65,11 +65,8 @@ impl Pem {
         if text.len() <= 4096 && (plainly_a_path(text) || path.exists()) {
             return Ok(Self::file(what, content, path.to_owned()));
         }
-        Err(ConnectionError::Pem {
-            what,
-            expected: content.expected(),
-            found: "no PEM and no file of that name",
-        })
+        let found = "no PEM and no file of that name";
+        Err(ConnectionError::expected(what, content.expected(), found))
     }
 
     /// The value of `…-data` in a kubeconfig: base64 of PEM.
@@ -80,11 +77,10 @@ impl Pem {
     ) -> Result<Self, ConnectionError> {
         match unpack(text) {
             Some(pem) => Ok(Self::text(what, content, pem)),
-            None => Err(ConnectionError::Pem {
-                what,
-                expected: "base64 of PEM",
-                found: "something that is not base64",
-            }),
+            None => {
+                let found = "something that is not base64";
+                Err(ConnectionError::expected(what, "base64 of PEM", found))
+            }
         }
     }
 
@@ -97,7 +93,8 @@ impl Pem {
         }
     }
 
-    fn text(what: String, content: Content, pem: Vec<u8>) -> Self {
+    /// PEM itself.
+    pub(in crate::live) fn text(what: String, content: Content, pem: Vec<u8>) -> Self {
         Self {
             what,
             content,
@@ -151,16 +148,13 @@ impl Pem {
     }
 
     /// The error that something else was found.
-    pub(in crate::live) fn wrong(&self, found: &'static str) -> ConnectionError {
-        ConnectionError::Pem {
-            what: self.to_string(),
-            expected: match (&self.source, self.content) {
-                (Source::Text(_), content) => content.expected(),
-                (Source::File(_), Content::Certificates) => "certificates in PEM",
-                (Source::File(_), Content::Key) => "a private key in PEM",
-            },
-            found,
-        }
+    pub(in crate::live) fn wrong(&self, found: &str) -> ConnectionError {
+        let expected = match (&self.source, self.content) {
+            (Source::Text(_), content) => content.expected(),
+            (Source::File(_), Content::Certificates) => "certificates in PEM",
+            (Source::File(_), Content::Key) => "a private key in PEM",
+        };
+        ConnectionError::expected(self, expected, found)
     }
 }
 

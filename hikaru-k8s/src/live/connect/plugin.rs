@@ -5,25 +5,27 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    process::{ExitStatus, Stdio},
+    process::{Output, Stdio},
     sync::Arc,
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::HeaderValue;
 use jiff::Timestamp;
-use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use kube::config::{ExecConfig, ExecInteractiveMode};
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
     time::timeout,
 };
 
-use super::{error::TokenError, token};
+use super::{
+    authorization,
+    pem::{Content, Pem},
+};
 use crate::{
     job::BUDGET,
     yaml::{Documents, Piece},
@@ -33,8 +35,6 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long a plugin may take if a user may have to log in.
 const PERSON: Duration = Duration::from_secs(300);
-/// How much of a plugin's output is read, in bytes.
-const LONGEST: u64 = 1 << 20;
 /// How much of a plugin's error output is repeated, in characters.
 const EXCERPT: usize = 300;
 
@@ -45,59 +45,37 @@ pub(in crate::live) struct Plugin {
     limit: Option<Duration>,
 }
 
-/// The credentials that a plugin gives.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(in crate::live) struct Credential {
-    #[serde(deserialize_with = "secret")]
-    token: Option<SecretString>,
-    client_certificate_data: Option<String>,
-    #[serde(deserialize_with = "secret")]
-    client_key_data: Option<SecretString>,
-    expiration_timestamp: Option<String>,
+/// What a plugin gives.
+#[derive(Clone)]
+pub(in crate::live) struct Granted {
+    pub(super) authorization: Option<HeaderValue>,
+    /// A certificate and its key.
+    pub(super) identity: Option<(Pem, Pem)>,
+    /// When it expires, if that is known.
+    expires: Option<Timestamp>,
 }
 
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    Ok(text.map(SecretString::from))
+impl Granted {
+    /// How long it is valid, if that is known.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let left = Timestamp::now().duration_until(self.expires?);
+        Some(Duration::try_from(left).unwrap_or_default())
+    }
+}
+
+/// The answer of a plugin, as Kubernetes has it.
+#[derive(Deserialize)]
+struct ExecCredential {
+    status: Option<Status>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    status: Option<Credential>,
-}
-
-/// Why a plugin gave no credentials. Neither its input nor its answer is shown, because they may be secrets.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::live) enum PluginError {
-    #[error("the plugin for credentials has no command")]
-    NoCommand,
-    #[error("the plugin for credentials {command} is not there: {hint}")]
-    Missing { command: String, hint: String },
-    #[error("the plugin for credentials {command} cannot be started: {reason}")]
-    Start { command: String, reason: io::Error },
-    #[error(
-        "the plugin for credentials {command} was started, but waiting for its answer failed: {reason}"
-    )]
-    Wait { command: String, reason: io::Error },
-    #[error("the plugin for credentials {command} has not ended within {} s", .limit.as_secs_f32())]
-    Slow { command: String, limit: Duration },
-    #[error("the plugin for credentials ended with {0}{1}")]
-    Failed(ExitStatus, String),
-    #[error("the answer of the plugin for credentials cannot be read")]
-    Unreadable,
-    #[error("the answer of the plugin for credentials has no status")]
-    NoStatus,
-    #[error(
-        "the answer of the plugin for credentials has a status without a token and without a certificate and its key"
-    )]
-    Nothing,
-    #[error("the token of the plugin for credentials: {0}")]
-    Token(TokenError),
-    #[error(
-        "the plugin for credentials wants to know the cluster, of which the kubeconfig says nothing"
-    )]
-    NoCluster,
+#[serde(rename_all = "camelCase")]
+struct Status {
+    token: Option<SecretString>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<SecretString>,
+    expiration_timestamp: Option<String>,
 }
 
 impl Plugin {
@@ -116,31 +94,36 @@ impl Plugin {
     }
 
     /// Runs it. After its time limit it is killed, together with the processes that it started.
-    pub(in crate::live) async fn run(&self) -> Result<Credential, PluginError> {
+    ///
+    /// # Errors
+    /// Why it gave no credentials. Neither its input nor its answer is shown, because they may be secrets.
+    pub(in crate::live) async fn run(&self) -> Result<Granted, String> {
         let exec = &*self.exec;
-        let command = exec.command.clone().ok_or(PluginError::NoCommand)?;
+        let name = exec.command.as_deref();
+        let name = name.ok_or("the plugin for credentials has no command")?;
         // As in kubectl: a user can be asked where standard input is a terminal.
         let person =
             exec.interactive_mode != Some(ExecInteractiveMode::Never) && io::stdin().is_terminal();
         let limit = self.limit.unwrap_or(if person { PERSON } else { LIMIT });
-        let child = start(exec, &command, person)?;
+        let child = start(exec, name, person)?;
         match timeout(limit, ended(child, person)).await {
-            Ok(ended) => answer_of(command, ended),
-            Err(_) => Err(PluginError::Slow { command, limit }),
+            Ok(ended) => answer(name, ended),
+            Err(_) => Err(format!(
+                "the plugin for credentials {name} has not ended within {} s",
+                limit.as_secs_f32()
+            )),
         }
     }
 }
 
-/// The credentials of a plugin that was started and waited for.
-fn answer_of(command: String, ended: io::Result<Ended>) -> Result<Credential, PluginError> {
-    answer(ended.map_err(|reason| PluginError::Wait { command, reason })?)
-}
-
-fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, PluginError> {
+fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, String> {
     let mut spec = json!({"interactive": person});
     if exec.provide_cluster_info {
-        let cluster = exec.cluster.as_ref().ok_or(PluginError::NoCluster)?;
-        spec["cluster"] = serde_json::to_value(cluster).map_err(|_| PluginError::NoCluster)?;
+        let cluster = exec.cluster.as_ref();
+        let cluster = cluster.and_then(|cluster| serde_json::to_value(cluster).ok());
+        spec["cluster"] = cluster.ok_or(
+            "the plugin for credentials wants to know the cluster, of which the kubeconfig says nothing",
+        )?;
     }
     let asked = json!({"apiVersion": exec.api_version, "kind": "ExecCredential", "spec": spec});
     let mut command = Command::new(name);
@@ -159,25 +142,15 @@ fn start(exec: &ExecConfig, name: &str, person: bool) -> Result<Child, PluginErr
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.process_group(0);
     }
-    command.spawn().map_err(|reason| {
-        let command = name.to_owned();
-        match reason.kind() {
-            io::ErrorKind::NotFound => PluginError::Missing {
-                command,
-                hint: hint(exec),
-            },
-            _ => PluginError::Start { command, reason },
+    command.spawn().map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => {
+            let hint = words(exec.install_hint.as_deref().unwrap_or_default());
+            let hint = Some(hint).filter(|hint| !hint.is_empty());
+            let hint = hint.unwrap_or("the kubeconfig has no installHint for it".to_owned());
+            format!("the plugin for credentials {name} is not there: {hint}")
         }
+        _ => format!("the plugin for credentials {name} cannot be started: {reason}"),
     })
-}
-
-/// The kubeconfig's hint about a plugin that is not installed.
-fn hint(exec: &ExecConfig) -> String {
-    let hint = exec.install_hint.as_deref().unwrap_or_default().trim();
-    match hint.is_empty() {
-        true => "the kubeconfig has no installHint for it".to_owned(),
-        false => words(hint),
-    }
 }
 
 /// A text in one line, truncated.
@@ -198,89 +171,82 @@ impl Drop for Group {
     }
 }
 
-struct Ended {
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
 /// Waits for its end, and reads what it writes.
-async fn ended(mut child: Child, person: bool) -> io::Result<Ended> {
+async fn ended(child: Child, person: bool) -> io::Result<Output> {
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let group = id.filter(|_| !person).and_then(Pid::from_raw);
     let mut group = Group(group);
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr, status) = tokio::join!(whole(out), whole(err), child.wait());
+    let output = child.wait_with_output().await;
     // From now on another process may have its number.
     group.0 = None;
-    Ok(Ended {
-        status: status?,
-        stdout: stdout?,
-        stderr: stderr?,
-    })
+    output
 }
 
-async fn whole(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let mut read = Vec::new();
-    if let Some(from) = from {
-        from.take(LONGEST).read_to_end(&mut read).await?;
-    }
-    Ok(read)
-}
-
-fn answer(ended: Ended) -> Result<Credential, PluginError> {
+fn answer(name: &str, ended: io::Result<Output>) -> Result<Granted, String> {
+    let ended = ended.map_err(|reason| {
+        format!(
+            "the plugin for credentials {name} was started, but waiting for its answer failed: {reason}"
+        )
+    })?;
     if !ended.status.success() {
         let complaint = words(&String::from_utf8_lossy(&ended.stderr));
         let joint = if complaint.is_empty() { "" } else { ": " };
-        return Err(PluginError::Failed(
-            ended.status,
-            format!("{joint}{complaint}"),
+        return Err(format!(
+            "the plugin for credentials ended with {}{joint}{complaint}",
+            ended.status
         ));
     }
-    let text = std::str::from_utf8(&ended.stdout).map_err(|_| PluginError::Unreadable)?;
-    // kubectl takes YAML, too, and JSON is YAML.
-    let value = match Documents::new(text).at_most(BUDGET.values).next() {
-        Some(Piece::Document(tree)) => tree.json(BUDGET).ok().flatten(),
-        _ => None,
-    };
-    let answer = value.and_then(|value| serde_json::from_value::<Answer>(value).ok());
-    let credential = answer.ok_or(PluginError::Unreadable)?.status;
-    let mut credential = credential.ok_or(PluginError::NoStatus)?;
-    if let Some(token) = &credential.token {
-        let sound = token::check(token.expose_secret()).map_err(PluginError::Token)?;
-        credential.token = Some(sound.to_owned().into());
-    }
-    let pair = credential
-        .client_certificate_data
+    let answer =
+        read(&ended.stdout).ok_or("the answer of the plugin for credentials cannot be read")?;
+    let status = answer
+        .status
+        .ok_or("the answer of the plugin for credentials has no status")?;
+    let token = status
+        .token
         .as_ref()
-        .zip(credential.client_key_data.as_ref());
-    if credential.token.is_none() && pair.is_none() {
-        return Err(PluginError::Nothing);
+        .map(|token| authorization::bearer(token.expose_secret()));
+    let authorization = token
+        .transpose()
+        .map_err(|reason| format!("the token of the plugin for credentials: {reason}"))?;
+    let pem = |what: &str, content, text: &str| {
+        let what = format!("the {what} of the plugin for credentials");
+        Pem::text(what, content, text.as_bytes().to_vec())
+    };
+    let pair = status.client_certificate_data.zip(status.client_key_data);
+    let identity = pair.map(|(certificate, key)| {
+        (
+            pem("certificate", Content::Certificates, &certificate),
+            pem("key", Content::Key, key.expose_secret()),
+        )
+    });
+    if authorization.is_none() && identity.is_none() {
+        return Err(
+            "the answer of the plugin for credentials has a status without a token and without a certificate and its key"
+                .to_owned(),
+        );
     }
-    Ok(credential)
+    Ok(Granted {
+        authorization,
+        identity,
+        expires: status
+            .expiration_timestamp
+            .and_then(|time| time.parse().ok()),
+    })
 }
 
-impl Credential {
-    /// When it expires, if that is known.
-    pub(in crate::live) fn expires(&self) -> Option<Timestamp> {
-        self.expiration_timestamp.as_ref()?.parse().ok()
-    }
-
-    /// Hands it to kube.
-    pub(in crate::live) fn put_into(&self, auth: &mut AuthInfo) {
-        auth.token = self.token.clone();
-        if let (Some(certificate), Some(key)) =
-            (&self.client_certificate_data, &self.client_key_data)
-        {
-            auth.client_certificate_data = Some(BASE64_STANDARD.encode(certificate));
-            let key = BASE64_STANDARD.encode(key.expose_secret());
-            auth.client_key_data = Some(key.into());
-        }
-    }
+fn read(output: &[u8]) -> Option<ExecCredential> {
+    let text = std::str::from_utf8(output).ok()?;
+    // kubectl takes YAML, too, and JSON is YAML.
+    let Some(Piece::Document(tree)) = Documents::new(text).at_most(BUDGET.values).next() else {
+        return None;
+    };
+    serde_json::from_value(tree.json(BUDGET).ok()??).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
     use super::*;
 
     fn plugin(command: &str, args: &[&str]) -> Plugin {
@@ -295,7 +261,7 @@ mod tests {
     async fn says(plugin: &Plugin) -> String {
         match plugin.run().await {
             Ok(_) => "credentials".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => error,
         }
     }
 
@@ -314,9 +280,8 @@ mod tests {
     #[test]
     fn one_that_cannot_be_waited_for_is_not_told_as_one_that_cannot_be_started() {
         let failed = Err(io::Error::other("no child processes"));
-        let told = answer_of("sh".to_owned(), failed).err();
         assert_eq!(
-            told.map(|error| error.to_string()).as_deref(),
+            answer("sh", failed).err().as_deref(),
             Some(
                 "the plugin for credentials sh was started, but waiting for its answer failed: no child processes"
             )
@@ -380,14 +345,11 @@ mod tests {
             assert_eq!(says(&plugin("sh", &["-c", script])).await, expected);
         }
         let script = r#"echo "{\"status\": {\"token\": \"abc\", \"expirationTimestamp\": \"2026-03-01T10:00:00Z\"}}""#;
-        let credential = plugin("sh", &["-c", script]).run().await;
-        let credential = credential.expect("credentials");
+        let granted = plugin("sh", &["-c", script]).run().await;
+        let granted = granted.unwrap_or_else(|error| panic!("{error}"));
         let expected: Timestamp = "2026-03-01T10:00:00Z".parse().expect("a time");
-        assert_eq!(credential.expires(), Some(expected));
-        let mut auth = AuthInfo::default();
-        credential.put_into(&mut auth);
-        let token = auth.token.expect("a token");
-        assert_eq!(token.expose_secret(), "abc");
+        assert_eq!(granted.expires, Some(expected));
+        assert_eq!(granted.authorization.expect("a header"), "Bearer abc");
     }
 
     #[tokio::test]
@@ -404,9 +366,13 @@ mod tests {
         let variable = [("name", "OWN"), ("value", "!")];
         let variable = variable.map(|(key, value)| (key.to_owned(), value.to_owned()));
         exec.env = Some(vec![variable.into()]);
-        let credential = asks.run().await.expect("credentials");
-        let token = credential.token.expect("a token");
-        let asked = BASE64_STANDARD.decode(token.expose_secret());
+        let granted = asks.run().await.unwrap_or_else(|error| panic!("{error}"));
+        let header = granted.authorization.expect("a header");
+        let token = header
+            .to_str()
+            .expect("ASCII")
+            .trim_start_matches("Bearer ");
+        let asked = BASE64_STANDARD.decode(token);
         assert_eq!(
             String::from_utf8(asked.expect("base64")).expect("UTF-8"),
             r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false}}!"#

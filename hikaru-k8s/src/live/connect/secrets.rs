@@ -7,14 +7,21 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_STANDARD_NO_PAD};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue};
 use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// The replacement for a secret.
 const REDACTED: &[u8] = b"(our credentials)";
 /// In a text for people this many bytes of a secret are enough to recognize it, because a proxy may have cut it: they and all
 /// bytes after them that match the secret are replaced. A secret that is shorter is replaced in such texts alone.
 const BEGINNING: usize = 16;
+/// What is percent-encoded: all but the unreserved characters of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// How many credentials are remembered: those before a rotation may still be on their way.
 const REMEMBERED: usize = 3;
 
@@ -31,15 +38,10 @@ struct Sent {
 }
 
 impl Secrets {
-    /// Remembers the credentials of a request.
-    pub(in crate::live) fn remember(&self, headers: &HeaderMap) {
-        let Some(header) = headers.get(AUTHORIZATION) else {
-            return;
-        };
+    /// Remembers the header `Authorization` that requests are sent with.
+    pub(in crate::live) fn remember(&self, header: &HeaderValue) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        if sent.iter().any(|known| known.header == header) {
-            return;
-        }
+        sent.retain(|known| known.header != header);
         sent.push_front(Sent {
             header: header.clone(),
             forms: forms(header.as_bytes()).into(),
@@ -126,7 +128,7 @@ fn forms(header: &[u8]) -> Vec<Vec<u8>> {
     }
     let mut forms = Vec::new();
     for secret in plain {
-        forms.push(percent_encoded(&secret));
+        forms.push(percent_encode(&secret, ENCODED).to_string().into_bytes());
         forms.extend((0..3).map(|offset| encoded_at(&secret, offset)));
         forms.push(secret);
     }
@@ -134,18 +136,6 @@ fn forms(header: &[u8]) -> Vec<Vec<u8>> {
     forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     forms.dedup();
     forms
-}
-
-fn percent_encoded(secret: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    for byte in secret {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            encoded.push(*byte);
-        } else {
-            encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    encoded
 }
 
 /// The characters of base64 that depend on the secret alone, where it begins at this place of a group of three bytes.
@@ -171,9 +161,7 @@ mod tests {
 
     fn secrets(header: &str) -> Secrets {
         let secrets = Secrets::default();
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_str(header).expect("ASCII"));
-        secrets.remember(&headers);
+        secrets.remember(&HeaderValue::from_str(header).expect("ASCII"));
         secrets
     }
 
@@ -250,14 +238,9 @@ mod tests {
     #[test]
     fn those_before_a_rotation_are_remembered() {
         let secrets = Secrets::default();
-        let mut headers = HeaderMap::new();
         for number in 0..5 {
             let header = format!("Bearer a-token-that-rotates-{number}");
-            headers.insert(
-                AUTHORIZATION,
-                HeaderValue::from_str(&header).expect("ASCII"),
-            );
-            secrets.remember(&headers);
+            secrets.remember(&HeaderValue::from_str(&header).expect("ASCII"));
         }
         assert_eq!(secrets.forms().len(), REMEMBERED);
         let shown = secrets.out_of_text("a-token-that-rotates-3");

@@ -4,54 +4,51 @@
 //! too, and a request that was refused is sent once more. A part that cannot be read, or a certificate whose key does not fit yet,
 //! stays as it was.
 //!
-//! TLS and the header with credentials are kube's. Its other defaults (no time limit for reading, silent retries) are not used:
-//! limits and retries are in `client`.
+//! How TLS trusts a server is kube's. Its other defaults (no time limit for reading, silent retries) are not used: limits and retries are in `client`.
 
 use std::{
-    error::Error,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use jiff::{SignedDuration, Timestamp};
-use kube::{
-    Config,
-    client::{AuthError, Body, ConfigExt as _},
-};
-use tokio::time::timeout;
-use tower::{BoxError, ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use kube::{Config, client::ConfigExt as _};
+use rustls::sign::SingleCertAndKey;
+use tokio::{sync::Mutex, time::timeout};
+use tower::{BoxError, ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
     connection::{CONNECT, Connection},
     credentials::{Credentials, Material},
     error::ConnectionError,
-    plugin::Plugin,
+    plugin::{Granted, Plugin},
     secrets::Secrets,
-    tls::HandshakeFault,
+    tls,
 };
 use crate::live::error::{RequestError, chain};
 
-/// How long what was read from files is used before they are read again. Kubernetes rotates a mounted token at 80 % of its
-/// life, which is ten minutes at least.
+/// How long what was read from files is used before they are read again, and how long a plugin is not run again. Kubernetes
+/// rotates a mounted token at 80 % of its life, which is ten minutes at least.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// How long before credentials expire a plugin is run again.
-const EARLY: SignedDuration = SignedDuration::from_secs(60);
+const EARLY: Duration = Duration::from_secs(60);
 
-/// How long kube may take to make a client: some old providers of credentials run a command.
-const PROVIDER: Duration = Duration::from_secs(30);
+/// Who asks: what the API server writes into its audit log.
+const NAME: &str = concat!("hikaru/", env!("CARGO_PKG_VERSION"));
 
 /// What sends a request. docs/decisions.md says why it is not kube's `Client`.
-type Client = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
+type Client = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, BoxError>;
 
 /// Cheap to clone; all clones share the sockets.
 #[derive(Clone)]
@@ -60,7 +57,7 @@ pub(in crate::live) struct Transport {
 }
 
 struct Inner {
-    /// Without what `credentials` holds.
+    /// Its credentials are not used.
     config: Config,
     credentials: Credentials,
     plugin: Option<Plugin>,
@@ -70,10 +67,8 @@ struct Inner {
     trust: String,
     credentials_name: String,
     current: RwLock<Current>,
-    /// When the files of `credentials` were last read.
-    read: Mutex<Instant>,
     /// What the current client was made of. Held while another one is made.
-    made: tokio::sync::Mutex<Made>,
+    known: Mutex<Known>,
     /// How long the head of the first answer may take.
     first_answer: Duration,
     answered: AtomicBool,
@@ -84,16 +79,25 @@ struct Current {
     client: Client,
     /// How many were made before it.
     generation: u64,
-    /// When the credentials of its plugin expire, if that is known.
-    expires: Option<Timestamp>,
+    /// When to look for other credentials, if they can change.
+    due: Option<Instant>,
 }
 
-struct Made {
-    of: Material,
+struct Known {
+    files: Material,
+    granted: Option<Granted>,
     /// When the plugin was run for the last time.
     run: Instant,
-    /// Why the files could not be used, as it was last logged.
+    /// Why the credentials could not be renewed, as it was last logged.
     complaint: Option<String>,
+}
+
+impl Known {
+    /// Whether what the plugin gave expires soon.
+    fn expires_soon(&self) -> bool {
+        let left = self.granted.as_ref().and_then(Granted::left);
+        left.is_some_and(|left| left <= EARLY)
+    }
 }
 
 impl Transport {
@@ -104,36 +108,42 @@ impl Transport {
         connection: &Connection,
         first_answer: Duration,
     ) -> Result<Self, ConnectionError> {
-        let of = connection.credentials.read()?;
-        let (plugin, secrets) = (connection.plugin.clone(), Secrets::default());
-        let made = make(&connection.config, &of, plugin.as_ref(), &secrets).await;
-        let (client, expires) = made.map_err(|reason| ConnectionError::Client {
+        let files = connection.credentials.read()?;
+        let failed = |reason| ConnectionError::Client {
             connection: connection.to_string(),
             reason,
-        })?;
-        let now = Instant::now();
-        Ok(Self {
-            inner: Arc::new(Inner {
-                config: connection.config.clone(),
-                credentials: connection.credentials.clone(),
-                plugin,
-                secrets,
-                trust: connection.trust.clone(),
-                credentials_name: connection.credentials_name.clone(),
-                current: RwLock::new(Current {
-                    client,
-                    generation: 0,
-                    expires,
-                }),
-                read: Mutex::new(now),
-                made: tokio::sync::Mutex::new(Made {
-                    of,
-                    run: now,
-                    complaint: None,
-                }),
-                first_answer,
-                answered: AtomicBool::new(false),
+        };
+        let granted = match &connection.plugin {
+            Some(plugin) => Some(plugin.run().await.map_err(failed)?),
+            None => None,
+        };
+        let secrets = Secrets::default();
+        let client = make(&connection.config, &files, granted.as_ref(), &secrets);
+        let client = client.map_err(failed)?;
+        let inner = Inner {
+            config: connection.config.clone(),
+            credentials: connection.credentials.clone(),
+            plugin: connection.plugin.clone(),
+            secrets,
+            trust: connection.trust.clone(),
+            credentials_name: connection.credentials_name.clone(),
+            current: RwLock::new(Current {
+                client,
+                generation: 0,
+                due: None,
             }),
+            known: Mutex::new(Known {
+                files,
+                granted,
+                run: Instant::now(),
+                complaint: None,
+            }),
+            first_answer,
+            answered: AtomicBool::new(false),
+        };
+        inner.look_later(&*inner.known.lock().await);
+        Ok(Self {
+            inner: Arc::new(inner),
         })
     }
 
@@ -145,33 +155,22 @@ impl Transport {
     ) -> Result<Response<Incoming>, RequestError> {
         let inner = &self.inner;
         let can_change = inner.credentials.has_files() || inner.plugin.is_some();
-        if inner.credentials.has_files() {
-            inner.read_again(FRESH).await;
-        }
-        let Current {
-            expires,
-            generation,
-            ..
-        } = inner.current();
-        if expires.is_some_and(|time| time <= Timestamp::now() + EARLY) {
-            inner.run_plugin_again(generation).await;
+        if inner.current().is_due() {
+            inner.renew(None).await;
         }
         let again = can_change.then(|| request.clone());
         let (generation, answer) = inner.send_once(request).await;
         let refused = match &answer {
             Ok(answer) => answer.status() == StatusCode::UNAUTHORIZED,
-            Err(error) => matches!(
-                HandshakeFault::of(error),
-                Some(
-                    HandshakeFault::Refused(_)
-                        | HandshakeFault::UnknownIssuer
-                        | HandshakeFault::Expired(_)
-                )
-            ),
+            Err(error) => tls::fault(&**error).is_some_and(tls::is_of_certificates),
         };
         let answer = match again {
-            Some(request) if refused && inner.has_changed(generation).await => {
-                inner.send_once(request).await.1
+            Some(request) if refused => {
+                inner.renew(Some(generation)).await;
+                match inner.current().generation == generation {
+                    true => answer,
+                    false => inner.send_once(request).await.1,
+                }
             }
             _ => answer,
         };
@@ -192,15 +191,28 @@ impl Transport {
         }
     }
 
-    fn failed(&self, error: &kube::Error) -> RequestError {
-        match HandshakeFault::of(error) {
-            // Over TLS 1.3 the server's refusal comes when the request is on its way, but it has read none.
-            Some(fault) => RequestError::NotSent(format!(
-                "no connection: {}",
-                fault.words(&self.inner.trust, &self.credentials())
-            )),
-            None => sending_failed(error),
+    fn failed(&self, error: &BoxError) -> RequestError {
+        if let Some(Silence(time)) = error.downcast_ref() {
+            return RequestError::Late(*time);
         }
+        let fault = tls::fault(&**error);
+        // Over TLS 1.3 the server's refusal comes when the request is on its way, but it has read none.
+        let words = fault.and_then(|f| tls::words(f, &self.inner.trust, &self.credentials()));
+        if let Some(words) = words {
+            return RequestError::NotSent(format!("no connection: {words}"));
+        }
+        let words = chain(&**error);
+        let http = error.downcast_ref::<legacy::Error>();
+        match http.is_some_and(legacy::Error::is_connect) {
+            true => RequestError::NotSent(format!("no connection: {words}")),
+            false => RequestError::Lost(words),
+        }
+    }
+}
+
+impl Current {
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
     }
 }
 
@@ -210,22 +222,26 @@ impl Inner {
         current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn change(&self, change: impl FnOnce(&mut Current)) {
+        let current = self.current.write();
+        change(&mut current.unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Sends a request, and says by the client of which generation.
     async fn send_once(
         &self,
         request: Request<Bytes>,
-    ) -> (u64, Result<Response<Incoming>, kube::Error>) {
+    ) -> (u64, Result<Response<Incoming>, BoxError>) {
         let Current {
             client, generation, ..
         } = self.current();
-        let sending = send(client, request.map(Body::from));
+        let sending = client.oneshot(request.map(Full::new));
         let answer = if self.answered.load(Ordering::Relaxed) {
             sending.await
         } else {
-            let silence = || kube::Error::Service(Silence(self.first_answer).into());
             timeout(self.first_answer, sending)
                 .await
-                .unwrap_or_else(|_| Err(silence()))
+                .unwrap_or_else(|_| Err(Silence(self.first_answer).into()))
         };
         if answer.is_ok() {
             self.answered.store(true, Ordering::Relaxed);
@@ -233,83 +249,74 @@ impl Inner {
         (generation, answer)
     }
 
-    /// Looks for other credentials than those of this generation, which were refused.
-    async fn has_changed(self: &Arc<Self>, generation: u64) -> bool {
-        if self.credentials.has_files() {
-            self.read_again(Duration::ZERO).await;
-        }
-        if self.plugin.is_some() {
-            self.run_plugin_again(generation).await;
-        }
-        self.current().generation != generation
+    /// Looks for other credentials, because it is time to, or because those of this generation were refused. It runs in a task
+    /// of its own: a request whose time is over does not stop a plugin.
+    async fn renew(self: &Arc<Self>, refused: Option<u64>) {
+        let inner = self.clone();
+        let renewing = tokio::spawn(async move {
+            let mut known = inner.known.lock().await;
+            let current = inner.current();
+            let is_done = match refused {
+                Some(generation) => current.generation != generation,
+                None => !current.is_due(),
+            };
+            if !is_done {
+                inner.look(&mut known, refused.is_some()).await;
+                inner.look_later(&known);
+            }
+        });
+        // The task panics only if the code that it calls panics.
+        let _ = renewing.await;
     }
 
-    /// Reads the files again if that was done longer ago than this, and starts anew if they have changed.
-    async fn read_again(&self, age: Duration) {
-        let is_fresh = || {
-            let read = self.read.lock();
-            read.unwrap_or_else(PoisonError::into_inner).elapsed() < age
-        };
-        if is_fresh() {
-            return;
-        }
-        let mut made = self.made.lock().await;
-        if is_fresh() {
-            return;
-        }
-        let (of, fault) = self.credentials.read_again(&made.of);
+    /// Reads the files again, and runs the plugin again, as kubectl does when its credentials expire or are refused. If something
+    /// has changed, all starts anew.
+    async fn look(&self, known: &mut Known, refused: bool) {
+        let (files, fault) = self.credentials.read_again(&known.files);
         let mut complaint = fault.map(|error| error.to_string());
-        if of != made.of {
-            match make(&self.config, &of, self.plugin.as_ref(), &self.secrets).await {
-                Ok(other) => {
-                    tracing::info!("the credentials that are in the files now are used");
-                    self.install(other);
-                    made.of = of;
+        let mut granted = None;
+        if let Some(plugin) = &self.plugin
+            && (refused || known.expires_soon())
+            && known.run.elapsed() >= FRESH
+        {
+            match plugin.run().await {
+                Ok(given) => granted = Some(given),
+                Err(reason) => complaint = Some(reason),
+            }
+            known.run = Instant::now();
+        }
+        if granted.is_some() || files != known.files {
+            let granted = granted.or(known.granted.clone());
+            match make(&self.config, &files, granted.as_ref(), &self.secrets) {
+                Ok(client) => {
+                    tracing::info!("other credentials are used from now on");
+                    self.change(|current| {
+                        current.client = client;
+                        current.generation += 1;
+                    });
+                    (known.files, known.granted) = (files, granted);
                 }
                 Err(reason) => complaint = Some(reason),
             }
         }
         if let Some(reason) = &complaint
-            && made.complaint.as_ref() != Some(reason)
+            && known.complaint.as_ref() != Some(reason)
         {
             tracing::warn!(
                 reason,
-                "credentials in files cannot be used: the old ones are used on"
+                "credentials cannot be renewed: the old ones are used on"
             );
         }
-        made.complaint = complaint;
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        known.complaint = complaint;
     }
 
-    /// Runs the plugin again, as kubectl does when its credentials expire or are refused, but not more often than files are
-    /// read. It runs in a task of its own: a request whose time is over does not stop it.
-    async fn run_plugin_again(self: &Arc<Self>, generation: u64) {
-        let inner = self.clone();
-        let run = tokio::spawn(async move {
-            let mut made = inner.made.lock().await;
-            if inner.current().generation != generation || made.run.elapsed() < FRESH {
-                return;
-            }
-            made.run = Instant::now();
-            let plugin = inner.plugin.as_ref();
-            match make(&inner.config, &made.of, plugin, &inner.secrets).await {
-                Ok(other) => inner.install(other),
-                Err(reason) => tracing::warn!(reason, "no new credentials"),
-            }
-            made.run = Instant::now();
-        });
-        // The task panics only if the code that it calls panics.
-        let _ = run.await;
-    }
-
-    fn install(&self, (client, expires): (Client, Option<Timestamp>)) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let generation = current.generation + 1;
-        *current = Current {
-            client,
-            generation,
-            expires,
-        };
+    /// Sets the time of the next look.
+    fn look_later(&self, known: &Known) {
+        let files = self.credentials.has_files().then_some(FRESH);
+        let left = known.granted.as_ref().and_then(Granted::left);
+        let plugin = left.map(|left| left.saturating_sub(EARLY).max(FRESH));
+        let after = files.into_iter().chain(plugin).min();
+        self.change(|current| current.due = after.map(|after| Instant::now() + after));
     }
 }
 
@@ -318,98 +325,64 @@ impl Inner {
 #[error("no answer within {} s", .0.as_secs_f32())]
 struct Silence(Duration);
 
-/// Makes a client, with the credentials that a plugin gives now, if there is one, and when those expire.
-async fn make(
+/// Makes a client that sends requests with what stands in files and what a plugin gave.
+fn make(
     config: &Config,
-    material: &Material,
-    plugin: Option<&Plugin>,
+    files: &Material,
+    granted: Option<&Granted>,
     secrets: &Secrets,
-) -> Result<(Client, Option<Timestamp>), String> {
-    let mut config = config.clone();
-    material.put_into(&mut config);
-    let mut expires = None;
-    if let Some(plugin) = plugin {
-        let credential = plugin.run().await.map_err(|error| error.to_string())?;
-        credential.put_into(&mut config.auth_info);
-        expires = credential.expires();
+) -> Result<Client, String> {
+    let mut material = files.clone();
+    if let Some(granted) = granted {
+        material = material.with(granted).map_err(|error| error.to_string())?;
     }
-    let secrets = secrets.clone();
-    // kube runs the command of an old provider of credentials where it stands.
-    let made = tokio::task::spawn_blocking(move || stack(config, secrets));
-    match timeout(PROVIDER, made).await {
-        Ok(Ok(Ok(client))) => Ok((client, expires)),
-        Ok(Ok(Err(error))) => Err(chain(&error)),
-        Ok(Err(_)) => Err("making the client broke off".to_owned()),
-        Err(_) => Err(format!(
-            "the provider of credentials has not ended within {} s",
-            PROVIDER.as_secs()
-        )),
-    }
+    stack(config.clone(), material, secrets.clone()).map_err(|error| chain(&*error))
 }
 
-fn stack(mut config: Config, secrets: Secrets) -> Result<Client, kube::Error> {
-    config.default_retry = false;
+fn stack(mut config: Config, material: Material, secrets: Secrets) -> Result<Client, BoxError> {
+    if let Some(ca) = material.ca {
+        config.root_cert = Some(ca.iter().map(|certificate| certificate.to_vec()).collect());
+    }
+    let mut tls = config.rustls_client_config()?;
+    if let Some(identity) = material.identity {
+        let identity = SingleCertAndKey::from((*identity).clone());
+        tls.client_auth_cert_resolver = Arc::new(identity);
+    }
+    let mut connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        let name = FixedServerNameResolver::new(name.clone().try_into()?);
+        connector = connector.with_server_name_resolver(name);
+    }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
     let http = legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         // Load balancers drop silent connections after a minute or more.
         .pool_idle_timeout(Duration::from_secs(45))
-        .build::<_, Body>(tls);
-    // Below what adds credentials.
-    let http = service_fn(move |request: Request<Body>| {
-        secrets.remember(request.headers());
-        let (secrets, answer) = (secrets.clone(), http.request(request));
-        async move {
-            let mut answer = answer.await?;
-            secrets.out_of_headers(answer.headers_mut());
-            Ok::<_, legacy::Error>(answer)
-        }
-    });
+        .build(connector.enable_http1().wrap_connector(tcp));
+    if let Some(header) = &material.authorization {
+        secrets.remember(header);
+    }
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
-        .layer(tower::util::MapRequestLayer::new(named))
+        .map_request(move |mut request: Request<Full<Bytes>>| {
+            let headers = request.headers_mut();
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(NAME));
+            if let Some(authorization) = &material.authorization {
+                headers.insert(header::AUTHORIZATION, authorization.clone());
+            }
+            request
+        })
+        .map_response(move |mut answer: Response<Incoming>| {
+            secrets.out_of_headers(answer.headers_mut());
+            answer
+        })
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service))
-}
-
-async fn send(client: Client, request: Request<Body>) -> Result<Response<Incoming>, kube::Error> {
-    client.oneshot(request).await.map_err(|error| {
-        // Credentials that could not be had are an error of kube's already.
-        let ours = error.downcast::<kube::Error>().map(|error| *error);
-        ours.unwrap_or_else(kube::Error::Service)
-    })
-}
-
-/// Who asks: what the API server writes into its audit log.
-fn named(mut request: Request<Body>) -> Request<Body> {
-    const NAME: &str = concat!("hikaru/", env!("CARGO_PKG_VERSION"));
-    let name = header::HeaderValue::from_static(NAME);
-    request.headers_mut().insert(header::USER_AGENT, name);
-    request
-}
-
-fn sending_failed(error: &kube::Error) -> RequestError {
-    let words = chain(error);
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        if let Some(Silence(time)) = error.downcast_ref() {
-            return RequestError::Late(*time);
-        }
-        let http = error.downcast_ref::<legacy::Error>();
-        if http.is_some_and(legacy::Error::is_connect) {
-            return RequestError::NotSent(format!("no connection: {words}"));
-        }
-        if error.is::<AuthError>() {
-            return RequestError::NotSent(format!("no credentials: {words}"));
-        }
-        at = error.source();
-    }
-    RequestError::Lost(words)
 }

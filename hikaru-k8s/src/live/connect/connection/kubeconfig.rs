@@ -1,18 +1,18 @@
-//! A connection by kubeconfigs: files merged, a context chosen, and credentials taken from where they stand. Parsing and
-//! plugins for credentials are kube's.
+//! A connection by kubeconfigs: files merged, a context chosen, and credentials taken from where they stand. Parsing is
+//! kube's.
 
 use std::path::{Path, PathBuf};
 
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
-use super::{Connection, Origin, without_defaults};
+use super::{Connection, Origin, header};
 use crate::live::connect::{
+    authorization::{Authorization, TokenFile, basic, bearer},
     credentials::Credentials,
-    error::{ConnectionError, KubeconfigFault, TokenError},
+    error::ConnectionError,
     pem::{Content, Pem},
     plugin::Plugin,
-    token::{self, TokenFile},
 };
 
 /// Files merged as kubectl merges them. Of several, those that are missing are passed over.
@@ -23,10 +23,7 @@ pub(super) async fn connection(
 ) -> Result<Connection, ConnectionError> {
     let shown: Vec<String> = files.iter().map(|f| show(f, home.as_deref())).collect();
     let place = shown.join(":");
-    let fault = |reason| ConnectionError::Kubeconfig {
-        place: place.clone(),
-        reason,
-    };
+    let fault = |reason: String| ConnectionError::Settings(format!("{place}: {reason}"));
     let mut merged = Kubeconfig::default();
     let there = files.iter().filter(|file| file.exists());
     let there: Vec<&PathBuf> = if there.clone().next().is_none() {
@@ -47,15 +44,18 @@ pub(super) async fn connection(
     }
     let name = context.or(merged.current_context.as_ref());
     let name = name.filter(|name| !name.is_empty()).cloned();
-    let name = name.ok_or_else(|| fault(KubeconfigFault::NoCurrentContext))?;
+    let missing = "it has no current-context: expected one, or --context";
+    let name = name.ok_or_else(|| fault(missing.to_owned()))?;
     let context = merged.contexts.iter().find(|known| known.name == name);
     let Some(context) = context.and_then(|named| named.context.as_ref()) else {
-        return Err(fault(KubeconfigFault::NoContext(name)));
+        return Err(fault(format!("there is no context {name}")));
     };
     let cluster = merged.clusters.iter().find(|c| c.name == context.cluster);
     let cluster = cluster.and_then(|named| named.cluster.as_ref());
     if cluster.is_some_and(|cluster| given(cluster.proxy_url.as_ref()).is_some()) {
-        return Err(fault(KubeconfigFault::Proxy(name)));
+        return Err(fault(format!(
+            "the context {name} names a proxy-url, which is not supported yet"
+        )));
     }
     let part = |part: &str| format!("{part} of context {name} of {place}");
     let mut trust = format!(
@@ -89,21 +89,14 @@ pub(super) async fn connection(
     let auth = &mut config.auth_info;
     credentials.identity = identity(auth, part)?;
     let basic = auth.username.is_some() && auth.password.is_some();
-    if !basic {
-        credentials.token = token_file(auth, part)?;
-    }
-    check_token(auth).map_err(|reason| ConnectionError::Token {
-        place: format!("the token of context {name} of {place}"),
-        reason,
-    })?;
-    // As for kube: a token or a password that stands there wins, and an old provider over both.
-    let idle = basic || auth.token.is_some() || auth.auth_provider.is_some();
-    let plugin = auth.exec.take().filter(|_| !idle).map(Plugin::new);
+    credentials.authorization = authorization(auth, part)?;
+    // What stands there wins over a plugin, as with kubectl.
+    let exec = auth.exec.take();
+    let plugin = exec.filter(|_| credentials.authorization.is_none());
     credentials.read()?;
-    without_defaults(&mut config);
     Ok(Connection {
         config,
-        plugin,
+        plugin: plugin.map(Plugin::new),
         credentials,
         trust,
         credentials_name: format!("those of context {name} of {place}"),
@@ -156,57 +149,60 @@ fn identity(
         given(data.as_ref()),
         given(path.as_ref()),
     )?;
-    let half = |one: &str, missing: &str| ConnectionError::Half {
-        one: part(one),
-        missing: missing.to_owned(),
-    };
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(half(CERTIFICATE, KEY)),
-        (None, Some(_)) => Err(half(KEY, CERTIFICATE)),
+        (Some(_), None) => Err(ConnectionError::half(part(CERTIFICATE), KEY)),
+        (None, Some(_)) => Err(ConnectionError::half(part(KEY), CERTIFICATE)),
     }
 }
 
-/// Takes the file of a token out of a user's credentials: kube refuses one that ends in a line break. As with kubectl it
-/// wins over a token and over a plugin; if it cannot be read, the token is used.
-fn token_file(
-    auth: &mut AuthInfo,
+/// The header of a provider's token; else of a user with a password; else of a token in a file, which as with kubectl wins over
+/// a token that stands there; if the file cannot be read, the token is used.
+fn authorization(
+    auth: &AuthInfo,
     part: impl Fn(&str) -> String,
-) -> Result<Option<TokenFile>, ConnectionError> {
-    let path = auth.token_file.take();
-    let Some(path) = given(path.as_ref()) else {
-        return Ok(None);
-    };
-    let file = TokenFile::new(part("tokenFile"), path.into());
-    match file.read() {
-        Ok(_) => {
-            (auth.token, auth.exec) = (None, None);
-            Ok(Some(file))
+) -> Result<Option<Authorization>, ConnectionError> {
+    if let Some(provider) = &auth.auth_provider {
+        // kubectl knows no other one any more.
+        let found = match provider.config.get("id-token") {
+            Some(token) if provider.name == "oidc" => {
+                return header(&part("id-token"), bearer(token)).map(Some);
+            }
+            None if provider.name == "oidc" => "oidc without one",
+            _ => &provider.name,
+        };
+        let expected = "oidc with an id-token, or a plugin instead (exec)";
+        let place = part("auth-provider");
+        return Err(ConnectionError::expected(place, expected, found));
+    }
+    if let (Some(user), Some(password)) = (&auth.username, &auth.password) {
+        let basic = basic(user, password.expose_secret());
+        return header(&part("username and password"), basic).map(Some);
+    }
+    if let Some(path) = given(auth.token_file.as_ref()) {
+        let file = TokenFile::new(part("tokenFile"), path.into());
+        match file.read() {
+            Err(error) if auth.token.is_none() => return Err(error),
+            Err(_) => {}
+            Ok(_) => return Ok(Some(Authorization::File(file))),
         }
-        Err(_) if auth.token.is_some() => Ok(None),
-        Err(error) => Err(error),
     }
-}
-
-/// kube panics when it makes a header of a token with a line feed: it is trimmed, and what no header can hold refused.
-fn check_token(auth: &mut AuthInfo) -> Result<(), TokenError> {
-    if let Some(token) = &auth.token {
-        let sound: SecretString = token::check(token.expose_secret())?.to_owned().into();
-        auth.token = Some(sound);
-    }
-    Ok(())
+    let token = auth.token.as_ref();
+    token
+        .map(|token| header(&part("the token"), bearer(token.expose_secret())))
+        .transpose()
 }
 
 /// What can be said of a kubeconfig: the words of a YAML error quote the lines around it, tokens and all.
-fn said(error: &KubeconfigError) -> KubeconfigFault {
+fn said(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => {
             let place = error.location();
             let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
-            KubeconfigFault::Yaml { line, column }
+            format!("no kubeconfig: line {line}, column {column} is not as expected")
         }
-        other => KubeconfigFault::Other(other.to_string()),
+        other => other.to_string(),
     }
 }
 

@@ -275,11 +275,34 @@ async fn a_kubeconfig_that_cannot_be_used_says_why() {
 }
 
 #[tokio::test]
-async fn what_kube_would_do_by_default_is_off() {
-    let machine = Machine::new().with("K8S_URL", "https://h.example");
-    let config = machine.choose().await.expect("a connection").config;
-    assert!(!config.default_retry);
-    assert_eq!(config.connect_timeout, Some(CONNECT));
+async fn of_auth_provider_the_id_token_of_oidc_is_taken_and_no_other() {
+    let given = |provider: &str| {
+        let mut machine = Machine::new();
+        machine.options.kubeconfig = Some(machine.path("given").into());
+        let user = format!("{{auth-provider: {provider}, exec: {{command: p}}, token: t}}");
+        machine.file("given", &kubeconfig("a", &user))
+    };
+    let machine = given("{name: oidc, config: {id-token: \"s3cr3t\\n\"}}");
+    let chosen = machine.choose().await.expect("a connection");
+    let read = chosen.credentials.read().expect("a token");
+    assert_eq!(read.authorization.expect("a header"), "Bearer s3cr3t");
+    assert!(chosen.plugin.is_none());
+    let begins = "auth-provider of context a of given: expected oidc with an id-token, or a plugin instead (exec), found";
+    for (provider, found) in [
+        ("{name: gcp, config: {id-token: s3cr3t}}", "gcp"),
+        (
+            "{name: oidc, config: {refresh-token: s3cr3t}}",
+            "oidc without one",
+        ),
+    ] {
+        assert_eq!(given(provider).says().await, format!("{begins} {found}"));
+    }
+    assert_eq!(
+        given("{name: oidc, config: {id-token: s3cr3t s3cr3t}}")
+            .says()
+            .await,
+        "id-token of context a of given: expected a token of visible ASCII characters, found a space after 6 of them"
+    );
 }
 
 #[tokio::test]

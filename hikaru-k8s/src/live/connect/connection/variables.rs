@@ -2,14 +2,14 @@
 //! `connection`.
 
 use http::Uri;
-use secrecy::SecretString;
+use kube::config::Config;
 
-use super::{Connection, Origin, Variable, plain};
+use super::{Connection, Origin, Variable};
 use crate::live::connect::{
+    authorization::{self, Authorization, TokenFile},
     credentials::Credentials,
     error::ConnectionError,
     pem::{Content, Pem},
-    token::{self, TokenFile},
 };
 
 /// The variables that mean nothing without `K8S_URL` or `K8S_HOST`.
@@ -40,7 +40,9 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
             // A person who sets a token means a cluster, and would get another one.
             for variable in OTHERS {
                 if read(variable)?.is_some() {
-                    return Err(ConnectionError::WithoutUrl { variable });
+                    return Err(ConnectionError::Settings(format!(
+                        "{variable} is set, but K8S_URL is not"
+                    )));
                 }
             }
             return Ok(None);
@@ -48,14 +50,14 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
     };
     let (token, file) = (read("K8S_TOKEN")?, read("K8S_TOKEN_FILE")?);
     if token.is_some() && file.is_some() {
-        let (one, other) = ("K8S_TOKEN", "K8S_TOKEN_FILE");
-        return Err(ConnectionError::Both { one, other });
+        let both = "K8S_TOKEN and K8S_TOKEN_FILE are both set: expected one of them";
+        return Err(ConnectionError::Settings(both.to_owned()));
     }
     let identity = pair(variable, "K8S_CERT", "K8S_KEY")?;
     let user = pair(variable, "K8S_USERNAME", "K8S_PASSWORD")?;
 
     let mut connection = Connection {
-        config: plain(url),
+        config: Config::new(url),
         plugin: None,
         credentials: Credentials::default(),
         origin: Origin::Variable(origin),
@@ -68,29 +70,24 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
         connection.trust = ca.to_string();
         connection.credentials.ca = Some(ca);
     }
+    let url = &connection.config.cluster_url;
     match (token, file, identity, user) {
         (Some(token), ..) => {
-            only_by_tls(&connection.config.cluster_url, TOKEN_BY_TLS)?;
-            let token = token::check(&token).map_err(|reason| ConnectionError::Token {
-                place: "K8S_TOKEN".to_owned(),
-                reason,
-            })?;
-            connection.config.auth_info.token = Some(token.to_owned().into());
+            only_by_tls(url, TOKEN_BY_TLS)?;
             connection.credentials_name = "K8S_TOKEN".to_owned();
+            let header = super::header("K8S_TOKEN", authorization::bearer(&token))?;
+            connection.credentials.authorization = Some(header);
         }
         (_, Some(path), ..) => {
-            only_by_tls(&connection.config.cluster_url, TOKEN_BY_TLS)?;
+            only_by_tls(url, TOKEN_BY_TLS)?;
             let file = TokenFile::new("K8S_TOKEN_FILE".to_owned(), path.into());
             connection.credentials_name = file.to_string();
-            connection.credentials.token = Some(file);
+            connection.credentials.authorization = Some(Authorization::File(file));
         }
         (.., Some((certificate, key)), _) => {
-            if connection.config.cluster_url.scheme_str() == Some("http") {
-                return Err(ConnectionError::Variable {
-                    variable: "K8S_URL",
-                    expected: "https://, because only there K8S_CERT is shown",
-                    found: "http://".to_owned(),
-                });
+            if url.scheme_str() == Some("http") {
+                let expected = "https://, because only there K8S_CERT is shown";
+                return Err(ConnectionError::expected("K8S_URL", expected, "http://"));
             }
             let certificate = Pem::of_variable("K8S_CERT", Content::Certificates, &certificate)?;
             let key = Pem::of_variable("K8S_KEY", Content::Key, &key)?;
@@ -98,22 +95,17 @@ pub(super) fn connection(variable: Variable<'_>) -> Result<Option<Connection>, C
             connection.credentials.identity = Some((certificate, key));
         }
         (.., Some((user, password))) => {
-            only_by_tls(&connection.config.cluster_url, PASSWORD_BY_TLS)?;
+            only_by_tls(url, PASSWORD_BY_TLS)?;
             if user.contains(':') {
-                return Err(ConnectionError::Variable {
-                    variable: "K8S_USERNAME",
-                    expected: "a name, which in basic auth holds no colon",
-                    found: "one".to_owned(),
-                });
+                let expected = "a name, which in basic auth holds no colon";
+                return Err(ConnectionError::expected("K8S_USERNAME", expected, "one"));
             }
-            connection.config.auth_info.username = Some(user);
-            connection.config.auth_info.password = Some(SecretString::from(password));
             connection.credentials_name = "K8S_USERNAME and K8S_PASSWORD".to_owned();
             connection.warning = Some(super::basic_warning(&connection.credentials_name));
+            let header = authorization::basic(&user, &password);
+            connection.credentials.authorization = Some(super::header("K8S_PASSWORD", header)?);
         }
-        _ => {
-            connection.credentials_name = NO_CREDENTIALS.to_owned();
-        }
+        _ => connection.credentials_name = NO_CREDENTIALS.to_owned(),
     }
     connection.credentials.read()?;
     Ok(Some(connection))
@@ -125,18 +117,14 @@ fn pair(
     one: &'static str,
     other: &'static str,
 ) -> Result<Option<(String, String)>, ConnectionError> {
-    let half = |one: &str, missing: &str| ConnectionError::Half {
-        one: one.to_owned(),
-        missing: missing.to_owned(),
-    };
     match (
         read_variable(variable, one)?,
         read_variable(variable, other)?,
     ) {
         (Some(one), Some(other)) => Ok(Some((one, other))),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(half(one, other)),
-        (None, Some(_)) => Err(half(other, one)),
+        (Some(_), None) => Err(ConnectionError::half(one, other)),
+        (None, Some(_)) => Err(ConnectionError::half(other, one)),
     }
 }
 
@@ -156,19 +144,17 @@ fn read_variable(
     };
     let hyphens = name.replace('_', "-");
     match (read(name), read(&hyphens)) {
-        (Some(one), Some(other)) if one != other => Err(ConnectionError::Spellings {
-            variable: name.to_owned(),
-            other: hyphens,
-        }),
+        (Some(one), Some(other)) if one != other => Err(ConnectionError::Settings(format!(
+            "{name} and {hyphens} are both set, to different values"
+        ))),
         (one, other) => Ok(one.or(other)),
     }
 }
 
 fn parse_url(text: &str) -> Result<Uri, ConnectionError> {
-    let wrong = |found: &str| ConnectionError::Variable {
-        variable: "K8S_URL",
-        expected: "the URL of the API server, such as https://host:6443",
-        found: found.to_owned(),
+    let wrong = |found| {
+        let expected = "the URL of the API server, such as https://host:6443";
+        ConnectionError::expected("K8S_URL", expected, found)
     };
     // It may hold a password by mistake: it is never quoted as a whole.
     let url: Uri = text.parse().map_err(|_| wrong("what is no URL"))?;
@@ -186,11 +172,8 @@ fn parse_url(text: &str) -> Result<Uri, ConnectionError> {
 }
 
 fn parse_host(text: &str) -> Result<Uri, ConnectionError> {
-    let wrong = |found: &str| ConnectionError::Variable {
-        variable: "K8S_HOST",
-        expected: "host[:port] of the API server",
-        found: found.to_owned(),
-    };
+    let wrong =
+        |found| ConnectionError::expected("K8S_HOST", "host[:port] of the API server", found);
     if text.contains(['/', '@', '?', '#']) {
         return Err(wrong("more than that"));
     }
@@ -199,16 +182,12 @@ fn parse_host(text: &str) -> Result<Uri, ConnectionError> {
 }
 
 /// Refuses to send a secret over a network in clear text.
-fn only_by_tls(url: &Uri, expected: &'static str) -> Result<(), ConnectionError> {
+fn only_by_tls(url: &Uri, expected: &str) -> Result<(), ConnectionError> {
     let loopback = url.host().is_some_and(is_loopback);
     if url.scheme_str() != Some("http") || loopback {
         return Ok(());
     }
-    Err(ConnectionError::Variable {
-        variable: "K8S_URL",
-        expected,
-        found: "http://".to_owned(),
-    })
+    Err(ConnectionError::expected("K8S_URL", expected, "http://"))
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -1,7 +1,6 @@
 //! Certificates, keys and CAs in each form; which credentials are chosen; and what is said of those that are none.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use secrecy::ExposeSecret as _;
 
 use super::*;
 
@@ -33,13 +32,8 @@ async fn a_ca_is_text_or_base64_or_a_path() {
             };
             assert_eq!(connection.trust, trust);
             assert_eq!(connection.credentials.has_files(), n == 3);
-            let mut config = connection.config.clone();
-            connection
-                .credentials
-                .read()
-                .expect("certificates")
-                .put_into(&mut config);
-            assert_eq!(config.root_cert.map(|roots| roots.len()), Some(count));
+            let read = connection.credentials.read().expect("certificates");
+            assert_eq!(read.ca.map(|roots| roots.len()), Some(count));
             assert!(format!("{connection:?}").len() < 100, "{connection:?}");
         }
     }
@@ -72,19 +66,8 @@ async fn a_certificate_and_its_key_are_text_or_base64_or_paths() {
                     !shown.contains("BEGIN") && shown.contains("K8S_CERT"),
                     "{shown}"
                 );
-                let mut config = connection.config.clone();
-                connection
-                    .credentials
-                    .read()
-                    .expect("a pair")
-                    .put_into(&mut config);
-                let chain = config
-                    .auth_info
-                    .client_certificate_data
-                    .expect("certificates");
-                let chain = BASE64_STANDARD.decode(chain).expect("base64");
-                assert_eq!(String::from_utf8_lossy(&chain).matches("BEGIN").count(), 1);
-                config.auth_info.client_key_data.expect("a key");
+                let read = connection.credentials.read().expect("a pair");
+                assert_eq!(read.identity.expect("a certificate").cert.len(), 1);
             }
         }
     }
@@ -181,34 +164,38 @@ async fn authentication_is_chosen_by_what_is_there() {
         "{}",
         none.credentials_name
     );
-    for (name, value, other, expected) in [
+    let basic = format!("Basic {}", BASE64_STANDARD.encode("me: s3cr3t "));
+    for (name, value, other, expected, header) in [
         (
             "K8S_USERNAME",
             "me",
             ("K8S_PASSWORD", " s3cr3t \n"),
             "K8S_USERNAME and K8S_PASSWORD",
+            Some(&*basic),
         ),
-        ("K8S_CERT", &*certificate, ("K8S_KEY", &*key), "K8S_CERT"),
-        ("K8S_TOKEN", SECRET, ("K8S_CA", &ca()), "K8S_TOKEN"),
+        (
+            "K8S_CERT",
+            &*certificate,
+            ("K8S_KEY", &*key),
+            "K8S_CERT",
+            None,
+        ),
+        (
+            "K8S_TOKEN",
+            SECRET,
+            ("K8S_CA", &ca()),
+            "K8S_TOKEN",
+            Some("Bearer s3cr3t"),
+        ),
     ] {
         machine = machine.with(name, value).with(other.0, other.1);
         let chosen = machine.choose().await.expect("a connection");
         assert_eq!(chosen.credentials_name, expected);
-        let auth = &chosen.config.auth_info;
-        let (basic, token) = (auth.username.is_some(), auth.token.is_some());
-        let identity = chosen.credentials.identity.is_some();
-        assert_eq!(
-            (basic, identity, token),
-            (
-                name == "K8S_USERNAME",
-                name == "K8S_CERT",
-                name == "K8S_TOKEN"
-            )
-        );
-        assert_eq!(chosen.warning().is_some(), basic);
-        if let Some(password) = &auth.password {
-            assert_eq!(password.expose_secret(), " s3cr3t ");
-        }
+        let read = chosen.credentials.read().expect("credentials");
+        assert_eq!(read.identity.is_some(), name == "K8S_CERT");
+        let sent = read.authorization.as_ref();
+        assert_eq!(sent.map(|sent| sent.to_str().expect("ASCII")), header);
+        assert_eq!(chosen.warning().is_some(), name == "K8S_USERNAME");
         machine.says().await;
     }
 }
@@ -257,16 +244,14 @@ async fn a_kubeconfig_names_files_that_are_read_again() {
         "given",
         &kubeconfig("a", "{tokenFile: token, token: other}"),
     );
-    let connection = machine.choose().await.expect("a connection");
-    let mut config = connection.config.clone();
-    let read = connection.credentials.read();
-    read.expect("a token").put_into(&mut config);
-    let token = config.auth_info.token.expect("a token");
-    assert_eq!(token.expose_secret(), "s3cr3t");
-    assert!(connection.config.auth_info.token.is_none());
+    let sent = async || {
+        let connection = machine.choose().await.expect("a connection");
+        let read = connection.credentials.read().expect("a token");
+        read.authorization.expect("a header")
+    };
+    assert_eq!(sent().await, "Bearer s3cr3t");
     fs::remove_file(machine.path("token")).expect("removed");
-    let connection = machine.choose().await.expect("a connection");
-    assert!(connection.credentials.token.is_none() && connection.config.auth_info.token.is_some());
+    assert_eq!(sent().await, "Bearer other");
     let machine = machine.file("given", &kubeconfig("a", "{tokenFile: token}"));
     assert_eq!(
         machine.says().await,

@@ -1,34 +1,58 @@
-//! Bearer tokens: what a token may look like, and tokens in files. Which file it is, is chosen in `connection`; when it is read
-//! again is in `transport`.
+//! The header `Authorization`: of a bearer token, also of one in a file, and of a user with a password. Which one it is, is chosen
+//! in `connection`; when a file is read again is in `transport`.
 
 use std::{fmt, fs, path::PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::HeaderValue;
 
-use super::error::{ConnectionError, TokenError};
+use super::error::ConnectionError;
 
-/// The token in a text, trimmed, if a header can hold it.
-pub(in crate::live) fn check(text: &str) -> Result<&str, TokenError> {
+/// Where the header comes from.
+#[derive(Clone)]
+pub(in crate::live) enum Authorization {
+    /// It is known.
+    Header(HeaderValue),
+    /// Its token is in a file.
+    File(TokenFile),
+}
+
+/// The header of a token, which is trimmed.
+///
+/// # Errors
+/// What was expected and what was found, without the token.
+pub(in crate::live) fn bearer(text: &str) -> Result<HeaderValue, String> {
     let token = text.trim();
     if token.is_empty() {
-        return Err(TokenError::Empty);
+        return Err("expected a token, found nothing".to_owned());
     }
-    match token
-        .chars()
-        .enumerate()
-        .find(|(_, c)| !c.is_ascii_graphic())
-    {
-        None => Ok(token),
-        Some((at, c)) => {
-            let what = match c {
-                '\n' | '\r' => "a line break",
-                ' ' | '\t' => "a space",
-                c if c.is_control() => "a control character",
-                _ => "another character",
-            };
-            Err(TokenError::Character(what, at))
-        }
+    let mut chars = token.chars().enumerate();
+    if let Some((at, c)) = chars.find(|(_, c)| !c.is_ascii_graphic()) {
+        let found = match c {
+            '\n' | '\r' => "a line break",
+            ' ' | '\t' => "a space",
+            c if c.is_control() => "a control character",
+            _ => "another character",
+        };
+        return Err(format!(
+            "expected a token of visible ASCII characters, found {found} after {at} of them"
+        ));
     }
+    header(format!("Bearer {token}"))
+}
+
+/// The header of a user with a password.
+pub(in crate::live) fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
+    header(format!(
+        "Basic {}",
+        BASE64_STANDARD.encode(format!("{user}:{password}"))
+    ))
+}
+
+fn header(text: String) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::try_from(text).map_err(|error| error.to_string())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A file that holds a token.
@@ -39,10 +63,6 @@ pub(in crate::live) struct TokenFile {
     path: PathBuf,
 }
 
-/// A token that was read.
-#[derive(Clone)]
-pub(in crate::live) struct Token(SecretString);
-
 impl TokenFile {
     /// The file is not read yet.
     pub(in crate::live) fn new(what: String, path: PathBuf) -> Self {
@@ -50,17 +70,13 @@ impl TokenFile {
     }
 
     /// Reads it.
-    pub(in crate::live) fn read(&self) -> Result<Token, ConnectionError> {
+    pub(in crate::live) fn read(&self) -> Result<HeaderValue, ConnectionError> {
         let text = fs::read_to_string(&self.path).map_err(|reason| ConnectionError::File {
             what: self.what.clone(),
             path: self.path.clone(),
             reason,
         })?;
-        let token = check(&text).map_err(|reason| ConnectionError::Token {
-            place: self.to_string(),
-            reason,
-        })?;
-        Ok(Token(token.to_owned().into()))
+        bearer(&text).map_err(|reason| ConnectionError::Settings(format!("{self}: {reason}")))
     }
 }
 
@@ -70,25 +86,13 @@ impl fmt::Display for TokenFile {
     }
 }
 
-impl Token {
-    pub(in crate::live) fn secret(&self) -> SecretString {
-        self.0.clone()
-    }
-}
-
-impl PartialEq for Token {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_token_is_trimmed_and_its_characters_looked_at() {
-        assert_eq!(check(" abc.d-e_f\n").expect("a token"), "abc.d-e_f");
+        assert_eq!(bearer(" abc.d-e_f\n").expect("a token"), "Bearer abc.d-e_f");
         for (text, expected) in [
             ("", "expected a token, found nothing"),
             (" \n", "expected a token, found nothing"),
@@ -105,8 +109,7 @@ mod tests {
                 "expected a token of visible ASCII characters, found a control character after 1 of them",
             ),
         ] {
-            let error = check(text).expect_err(text).to_string();
-            assert_eq!(error, expected);
+            assert_eq!(bearer(text).expect_err(text), expected);
         }
     }
 
@@ -116,13 +119,13 @@ mod tests {
         let path = folder.path().join("token");
         let file = TokenFile::new("K8S_TOKEN_FILE".to_owned(), path.clone());
         let read = || match file.read() {
-            Ok(token) => token.secret().expose_secret().to_owned(),
+            Ok(header) => header.to_str().expect("ASCII").to_owned(),
             Err(error) => error.to_string(),
         };
         let shown = path.display();
         for (text, expected) in [
-            ("one\n", "one".to_owned()),
-            ("two", "two".to_owned()),
+            ("one\n", "Bearer one".to_owned()),
+            ("two", "Bearer two".to_owned()),
             (
                 "",
                 format!("K8S_TOKEN_FILE {shown}: expected a token, found nothing"),
