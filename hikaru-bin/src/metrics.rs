@@ -212,7 +212,7 @@ fn outcome_of(error: &ClusterError) -> &'static str {
     match error {
         ClusterError::Stale => "stale",
         ClusterError::Lost(_) => "lost",
-        ClusterError::NotFound => "not-found",
+        ClusterError::NotFound(_) => "not-found",
         ClusterError::Forbidden(_) | ClusterError::JobRefused(_) => "forbidden",
         ClusterError::Invalid(_) => "refused",
         ClusterError::Malformed(_) => "malformed",

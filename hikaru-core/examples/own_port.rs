@@ -59,8 +59,9 @@ impl WorkloadPort for Shelf {
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let mut services = self.services();
-        let mut named = services.iter_mut().filter(|s| s.id == change.judged().id);
-        let service = named.next().ok_or(ClusterError::NotFound)?;
+        let id = &change.judged().id;
+        let service = services.iter_mut().find(|service| service.id == *id);
+        let service = service.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
         // The guard. Whoever writes to something that others write to, too, lets that test it in the same request.
         if !change.holds_for(service) {
             return Err(ClusterError::Stale);

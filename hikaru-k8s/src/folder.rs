@@ -294,7 +294,8 @@ impl Inner {
 
     /// Writes changes, each file with all of its own. One answer for each, in their order.
     fn write(&self, changes: &[Change], mode: Mode) -> Vec<Result<Written, ClusterError>> {
-        let mut answers = vec![Err(ClusterError::NotFound); changes.len()];
+        let gone = |change: &Change| ClusterError::NotFound(change.judged().id.to_string());
+        let mut answers: Vec<_> = changes.iter().map(|change| Err(gone(change))).collect();
         let mut files: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
             let origin = change.judged().id.origin.as_deref();

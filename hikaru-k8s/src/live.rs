@@ -34,7 +34,6 @@ pub use connect::{
     connection::{Connection, ConnectionOptions, Variable},
     error::ConnectionError,
 };
-use error::RequestError;
 use read::{
     discovery,
     object::{self, Seen},
@@ -150,7 +149,9 @@ impl LiveCluster {
         check_names(kind, id)?;
         let collection = discovery::collection(&self.inner.api, kind, Some(&id.namespace));
         // Nothing is written by asking for a kind.
-        let collection = collection.await.map_err(refusal::of_read)?;
+        let collection = collection
+            .await
+            .map_err(|error| refusal::of_read(error, id))?;
         Ok(format!("{collection}/{}", id.name))
     }
 
@@ -161,9 +162,9 @@ impl LiveCluster {
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
         let answer = api.send(request, Expected::Object).await;
-        let body = answer.map_err(refusal::of_read)?.body;
+        let body = answer.map_err(|error| refusal::of_read(error, id))?.body;
         let text = object::text_of(kind, &body);
-        let text = text.map_err(|odd| refusal::of_read(RequestError::Unreadable(odd)))?;
+        let text = text.map_err(refusal::unreadable)?;
         let seen = object::read(kind, self.keys(), text);
         seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))
     }
@@ -229,7 +230,7 @@ impl WorkloadPort for LiveCluster {
         };
         match self.get(kind, id).await {
             Ok(seen) => Ok(Some(seen.workload)),
-            Err(ClusterError::NotFound) => Ok(None),
+            Err(ClusterError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

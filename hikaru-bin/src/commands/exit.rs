@@ -53,7 +53,7 @@ impl Failure {
         let exit = match error {
             error if error.is_retryable() => Exit::Repeat,
             // What is named is not there, or the definition cannot be read.
-            ClusterError::NotFound | ClusterError::Malformed(_) => Exit::Person,
+            ClusterError::NotFound(_) | ClusterError::Malformed(_) => Exit::Person,
             _ => Exit::Refused,
         };
         Self::new(exit, why)

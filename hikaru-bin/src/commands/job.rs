@@ -83,12 +83,8 @@ async fn create(
     request.wait = course.wait.is_some();
     let created = jobs.run(&request, mode).await;
     let created = created.map_err(|error| {
-        let why = match (&error, &request.source) {
-            (ClusterError::NotFound, JobSource::CronJob { name, .. }) => {
-                format!("there is no CronJob {name}")
-            }
-            (ClusterError::NotFound, _) => "the cluster has no such namespace".to_owned(),
-            (ClusterError::Lost(_), _) => format!(
+        let why = match &error {
+            ClusterError::Lost(_) => format!(
                 "{error}: the Job may have been created: look (hikaru job list NAMESPACE) before repeating the command"
             ),
             _ => wire::cluster_error(&error),
@@ -138,7 +134,7 @@ fn came_of(
     let failed = |exit, why: String| Ok(End::Failed(Failure::new(exit, why)));
     let status = match ended {
         Ok(status) => status,
-        Err(ClusterError::NotFound) => {
+        Err(ClusterError::NotFound(_)) => {
             let why = format!("{name} was gone before it was seen to end");
             return failed(Exit::Repeat, why);
         }
@@ -182,13 +178,7 @@ fn tell_created(created: &wire::job::Created, output: Output, how: &str) -> Resu
 }
 
 async fn list(args: &JobList, jobs: &Jobs) -> Result<End, Failure> {
-    let listed = jobs.list(&args.namespace).await;
-    let listed = listed.map_err(|error| match error {
-        ClusterError::NotFound => {
-            Failure::of_cluster(&error, format!("there is no namespace {}", args.namespace))
-        }
-        error => error.into(),
-    })?;
+    let listed = jobs.list(&args.namespace).await?;
     for fault in &listed.faults {
         terminal::tell(&format!("warning: {}: {}", fault.place, fault.message));
     }
@@ -203,10 +193,7 @@ async fn list(args: &JobList, jobs: &Jobs) -> Result<End, Failure> {
 }
 
 async fn status(name: &JobName, output: Output, jobs: &Jobs) -> Result<End, Failure> {
-    let status = jobs
-        .status(name)
-        .await
-        .map_err(|error| about(name, error))?;
+    let status = jobs.status(name).await?;
     match output {
         Output::Json => terminal::print(&json(&wire::job::Status::from(&status)))?,
         Output::Table => terminal::print(&table(std::slice::from_ref(&status)))?,
@@ -260,7 +247,7 @@ fn table(jobs: &[JobStatus]) -> String {
 
 async fn log(args: &JobNamed, jobs: &Jobs) -> Result<End, Failure> {
     let logs = jobs.logs(&args.job).await;
-    let logs = logs.map_err(|error| about(&args.job, error))?;
+    let logs = logs?;
     if logs.is_empty() {
         terminal::tell(&format!("{} has no pods, so no log", args.job));
     }
@@ -277,15 +264,8 @@ async fn delete(args: &JobNamed, jobs: &Jobs) -> Result<End, Failure> {
             let why = format!("{error}: {} may be deleted; repeating is safe", args.job);
             Failure::of_cluster(&error, why)
         }
-        error => about(&args.job, error),
+        error => error.into(),
     })?;
     terminal::print(&format!("{}: deleted", args.job))?;
     Ok(End::Done)
-}
-
-fn about(name: &JobName, error: ClusterError) -> Failure {
-    match error {
-        ClusterError::NotFound => Failure::of_cluster(&error, format!("there is no Job {name}")),
-        error => error.into(),
-    }
 }

@@ -1,6 +1,6 @@
 //! `hikaru unhold`: removes high-water marks, so that lower builds go out again.
 
-use hikaru_core::port::{ClusterError, WorkloadPort};
+use hikaru_core::port::WorkloadPort;
 use hikaru_http::wire;
 
 use super::{End, Failure, json};
@@ -10,13 +10,7 @@ use crate::{
 };
 
 pub(super) async fn run(args: &Unhold, port: &dyn WorkloadPort) -> Result<End, Failure> {
-    let removed = port.unhold(&args.workload, args.container.clone()).await;
-    let removed = removed.map_err(|error| match error {
-        ClusterError::NotFound => {
-            Failure::of_cluster(&error, format!("there is no {}", args.workload))
-        }
-        error => error.into(),
-    })?;
+    let removed = port.unhold(&args.workload, args.container.clone()).await?;
     if args.output.output == Output::Json {
         terminal::print(&json(&wire::Unheld::new(&args.workload, &removed)))?;
         return Ok(End::Done);

@@ -91,7 +91,7 @@ impl Jobs {
     async fn make_way(&self, name: &JobName) -> Result<Option<OldJob>, ClusterError> {
         let there = match self.port.get(name).await {
             Ok(status) => status,
-            Err(ClusterError::NotFound) => return Ok(None),
+            Err(ClusterError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
         // A cluster without uids tells the old Job by its name alone.
@@ -104,7 +104,7 @@ impl Jobs {
             if old != OldJob::Deleting {
                 match self.port.delete(name, uid).await {
                     Ok(()) => old = OldJob::Deleting,
-                    Err(ClusterError::NotFound) => return Ok(Some(OldJob::Gone)),
+                    Err(ClusterError::NotFound(_)) => return Ok(Some(OldJob::Gone)),
                     // The uid makes it safe to send the deletion again.
                     Err(error) if error.is_retryable() => {
                         if matches!(error, ClusterError::Lost(_)) {
@@ -116,7 +116,7 @@ impl Jobs {
                 }
             }
             match self.port.get(name).await {
-                Err(ClusterError::NotFound) => {
+                Err(ClusterError::NotFound(_)) => {
                     return Ok(Some(match old {
                         OldJob::Deleting => OldJob::Deleted,
                         _ => OldJob::Gone,

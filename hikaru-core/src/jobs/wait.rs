@@ -65,7 +65,7 @@ impl Jobs {
                     told(&status.sentence());
                     last = Some(status);
                 }
-                Err(ClusterError::NotFound) => return Err(ClusterError::NotFound),
+                Err(gone @ ClusterError::NotFound(_)) => return Err(gone),
                 // What was answered once will be again: an API server that starts refuses what it will allow.
                 Err(again) if again.is_retryable() || last.is_some() => {
                     told(&again.to_string());
@@ -82,7 +82,9 @@ impl Jobs {
                         status.warnings.extend(since);
                         Ok(status)
                     }
-                    (None, error) => Err(error.unwrap_or(ClusterError::NotFound)),
+                    (None, error) => {
+                        Err(error.unwrap_or_else(|| ClusterError::NotFound(format!("Job {name}"))))
+                    }
                 };
             }
             self.clock.sleep(pause(turn).min(left)).await;

@@ -14,9 +14,9 @@ pub enum ClusterError {
     /// The write may have been applied or not: only reading can tell.
     #[error("the answer was lost: {0}")]
     Lost(String),
-    /// The object is not there.
-    #[error("not found")]
-    NotFound,
+    /// There is no such object. What it is and how it is called: `Job shop/migrate`, `shop/Deployment/web`.
+    #[error("there is no {0}")]
+    NotFound(String),
     /// The cluster does not let us.
     #[error("not allowed: {0}")]
     Forbidden(String),
@@ -56,11 +56,6 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    /// Whether the object has to be read and judged again.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Stale | Self::Lost(_))
-    }
-
     /// Whether the same call can succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })

@@ -54,7 +54,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    port::WorkloadPort,
+    port::{ClusterError, WorkloadPort},
     testing::memory::MemoryCluster,
     workload::{Workload, WorkloadId},
 };
@@ -145,4 +145,18 @@ pub async fn run(subject: &dyn Subject) -> Vec<Broken> {
         }
     }
     broken
+}
+
+/// That something is not found, and that the error names it.
+fn is_not_found<T: fmt::Debug>(
+    what: &str,
+    found: Result<T, ClusterError>,
+    name: impl fmt::Display,
+) -> Result<(), String> {
+    match found {
+        Err(ClusterError::NotFound(of)) if of.contains(&name.to_string()) => Ok(()),
+        found => Err(format!(
+            "{what}: expected that {name} is not found, found {found:?}"
+        )),
+    }
 }

@@ -99,8 +99,9 @@ impl WorkloadPort for MemoryCluster {
 
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let mut state = self.state();
-        let now = state.workloads.get_mut(&change.judged().id);
-        let now = now.ok_or(ClusterError::NotFound)?;
+        let id = &change.judged().id;
+        let now = state.workloads.get_mut(id);
+        let now = now.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
         if !change.holds_for(now) {
             return Err(ClusterError::Stale);
         }
@@ -124,7 +125,8 @@ impl WorkloadPort for MemoryCluster {
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         let mut state = self.state();
         let named = state.workloads.values_mut().find(|w| workload.names(&w.id));
-        let containers = named.ok_or(ClusterError::NotFound)?.containers.iter_mut();
+        let named = named.ok_or_else(|| ClusterError::NotFound(workload.to_string()))?;
+        let containers = named.containers.iter_mut();
         Ok(containers
             .filter(|c| container.as_ref().is_none_or(|name| c.is_called(name)))
             .filter_map(|c| Some((c.name.clone(), c.mark.take()?)))

@@ -45,6 +45,13 @@ struct State {
     created: u64,
 }
 
+impl State {
+    fn job(&self, name: &JobName) -> Result<&JobStatus, ClusterError> {
+        let job = self.jobs.get(name);
+        job.ok_or_else(|| ClusterError::NotFound(format!("Job {name}")))
+    }
+}
+
 impl MemoryJobs {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +90,7 @@ impl JobPort for MemoryJobs {
             return Ok(known.clone());
         }
         if is_template {
-            return Err(ClusterError::NotFound);
+            return Err(ClusterError::NotFound(format!("CronJob {text}")));
         }
         let name: JobName = text
             .parse()
@@ -125,7 +132,7 @@ impl JobPort for MemoryJobs {
 
     async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         let state = self.state();
-        let job = state.jobs.get(name).ok_or(ClusterError::NotFound)?;
+        let job = state.job(name)?;
         Ok(bare(job.clone()))
     }
 
@@ -145,9 +152,10 @@ impl JobPort for MemoryJobs {
         uid: Option<&'a str>,
     ) -> Result<(), ClusterError> {
         let mut state = self.state();
-        let job = state.jobs.get(name).ok_or(ClusterError::NotFound)?;
-        if uid.is_some_and(|uid| *job.uid != *uid) {
-            return Err(ClusterError::NotFound);
+        let job = state.job(name)?;
+        if let Some(uid) = uid.filter(|uid| *job.uid != **uid) {
+            let other = format!("Job {name} with the uid {uid}");
+            return Err(ClusterError::NotFound(other));
         }
         state.jobs.remove(name);
         Ok(())
@@ -155,7 +163,7 @@ impl JobPort for MemoryJobs {
 
     async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
         let state = self.state();
-        let job = state.jobs.get(&job.name).ok_or(ClusterError::NotFound)?;
+        let job = state.job(&job.name)?;
         Ok(Troubles {
             found: job.troubles.clone(),
             warnings: Vec::new(),
@@ -164,7 +172,7 @@ impl JobPort for MemoryJobs {
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
         let state = self.state();
-        state.jobs.get(name).ok_or(ClusterError::NotFound)?;
+        state.job(name)?;
         Ok(Vec::new())
     }
 }

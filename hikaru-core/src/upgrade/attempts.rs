@@ -194,7 +194,10 @@ impl Attempts {
                 return self.end(Outcome::Failed(ClusterError::Invalid(words)));
             }
             Ok(Some(now)) => now,
-            Ok(None) => return self.end(Outcome::Failed(ClusterError::NotFound)),
+            Ok(None) => {
+                let gone = self.entry.workload.id.to_string();
+                return self.end(Outcome::Failed(ClusterError::NotFound(gone)));
+            }
             Err(error) => return self.unread(error),
         };
         let lost = self.lost.as_ref();

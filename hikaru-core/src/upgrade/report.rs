@@ -57,7 +57,8 @@ impl Outcome {
     pub fn is_retryable(&self) -> bool {
         match self {
             // The workload was deleted meanwhile: the next call does not find it, so nothing fails then.
-            Self::Failed(error) => error.is_retryable() || *error == ClusterError::NotFound,
+            Self::Failed(ClusterError::NotFound(_)) => true,
+            Self::Failed(error) => error.is_retryable(),
             Self::Contended | Self::Unknown { .. } => true,
             Self::Unchanged | Self::Upgraded | Self::Withdrawn => false,
         }

@@ -353,6 +353,6 @@ async fn unhold_lets_a_lower_build_go_out_again() {
     let absent: WorkloadName = "shop/deployment/absent".parse().expect("a name");
     assert_eq!(
         cluster.unhold(&absent, None).await,
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound(absent.to_string()))
     );
 }

@@ -229,7 +229,7 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
     assert!(matches!(attempts.step(), Step::Read(_)));
     attempts.read(Ok(Some(web(OLD))));
     attempts.written(Ok(Written::default()));
-    attempts.written(Err(ClusterError::NotFound));
+    attempts.written(Err(ClusterError::NotFound("it".into())));
     attempts.read(Ok(None));
     assert!(matches!(attempts.step(), Step::Done));
     assert_eq!(attempts.finish().outcome, Outcome::Upgraded);

@@ -58,8 +58,8 @@ fn each_outcome_is_told() {
         (Outcome::Contended, &contended, true),
         // It was deleted meanwhile: the next call does not find it, and so does not fail.
         (
-            Outcome::Failed(ClusterError::NotFound),
-            "failed: not found",
+            Outcome::Failed(ClusterError::NotFound("shop/Deployment/web".into())),
+            "failed: there is no shop/Deployment/web",
             true,
         ),
         (
@@ -87,31 +87,28 @@ fn each_outcome_is_told() {
 #[test]
 fn each_error_of_a_cluster_says_whether_it_pays_to_ask_again() {
     let words = || "words".to_owned();
-    for (error, conflict, retryable) in [
-        (ClusterError::Stale, true, true),
-        (ClusterError::Lost(words()), true, true),
-        (ClusterError::NotFound, false, false),
-        (ClusterError::Forbidden(words()), false, false),
+    for (error, retryable) in [
+        (ClusterError::Stale, true),
+        (ClusterError::Lost(words()), true),
+        (ClusterError::NotFound(words()), false),
+        (ClusterError::Forbidden(words()), false),
         (
             ClusterError::Outside {
                 found: "edge".into(),
                 expected: words(),
             },
             false,
-            false,
         ),
-        (ClusterError::Invalid(words()), false, false),
+        (ClusterError::Invalid(words()), false),
         (
             ClusterError::Unavailable {
                 message: words(),
                 retry_after: Some(Duration::from_secs(2)),
             },
-            false,
             true,
         ),
-        (ClusterError::Unsupported("that"), false, false),
+        (ClusterError::Unsupported("that"), false),
     ] {
-        assert_eq!(error.is_conflict(), conflict, "{error}");
         assert_eq!(error.is_retryable(), retryable, "{error}");
     }
 }

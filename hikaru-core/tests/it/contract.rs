@@ -108,7 +108,8 @@ impl WorkloadPort for Faulty {
     }
     async fn write(&self, change: &Change, mode: Mode) -> Result<Written, ClusterError> {
         let id = &change.judged().id;
-        let now = self.cluster.get(id).ok_or(ClusterError::NotFound)?;
+        let now = self.cluster.get(id);
+        let now = now.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
         if !change.holds_for(&self.without_test(change, &now)) {
             return Err(ClusterError::Stale);
         }

@@ -316,7 +316,7 @@ fn a_job_that_demands_too_much_is_not_created() {
     );
     assert_eq!(
         now(port.get(&name())).map(drop),
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound("Job shop/migrate".into()))
     );
 }
 
@@ -447,8 +447,9 @@ fn a_wait_bears_what_passes_and_ends_for_what_does_not() {
     assert_eq!(state(wait(&again)), Ok(Complete));
     assert_eq!(state(wait(&[Err(refused())])), Err(refused()));
     assert_eq!(state(wait(&[Err(unavailable())])), Err(unavailable()));
-    let gone = [Ok(Running), Err(ClusterError::NotFound)];
-    assert_eq!(state(wait(&gone)), Err(ClusterError::NotFound));
+    let not_found = || ClusterError::NotFound("Job shop/migrate".into());
+    let gone = [Ok(Running), Err(not_found())];
+    assert_eq!(state(wait(&gone)), Err(not_found()));
 
     let (unseen, ..) = wait(&[Ok(Running), Err(unavailable())]);
     let warnings = unseen.expect("the last state that was seen").warnings;

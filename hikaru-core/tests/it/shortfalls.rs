@@ -134,9 +134,13 @@ async fn what_failed_comes_first_and_says_whether_repeating_can_help() {
              (and 1 more)",
         ),
         (
-            Scene::of(&[("web", BEFORE, Err(ClusterError::NotFound))]),
+            Scene::of(&[(
+                "web",
+                BEFORE,
+                Err(ClusterError::NotFound("shop/Deployment/web".into())),
+            )]),
             Unfinished,
-            "1 of 1 workload could not be upgraded, and repeating the call can help: shop/Deployment/web: not found",
+            "1 of 1 workload could not be upgraded, and repeating the call can help: shop/Deployment/web: there is no shop/Deployment/web",
         ),
         (
             Scene::of(&[("web", BEFORE, down())]).with(Severity::Failure, "a.yaml:1:2"),

@@ -52,9 +52,7 @@ async fn unhold(
 ) -> Outcome {
     let removed = api.cluster.unhold(workload, container).await;
     let removed = removed.map_err(|error| match error {
-        ClusterError::NotFound => {
-            Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"))
-        }
+        ClusterError::NotFound(_) => Refusal::new(Kind::NoSuchWorkload, error.to_string()),
         error => error.into(),
     })?;
     let removed = &*removed;

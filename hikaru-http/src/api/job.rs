@@ -72,7 +72,7 @@ pub(super) async fn list(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) ->
         let namespace = path::name(call.part(0))?;
         check_namespace(&namespace).map_err(path::bad_name)?;
         let jobs = api.jobs()?.list(&namespace).await;
-        let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Listing, &namespace))?;
+        let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Reading, &namespace))?;
         json(&wire::job::list(&namespace, &jobs))
     };
     let listed = api.within(listed).await;
@@ -207,7 +207,7 @@ async fn create(
     };
     let (doing, name) = match &from {
         Definition::Body(_) => (Doing::Creating, String::new()),
-        Definition::CronJob(name, _) => (Doing::CreatingFrom, name.to_string()),
+        Definition::CronJob(name, _) => (Doing::Creating, name.to_string()),
     };
     let read = source(from, &mut body).await;
     line.unread = body.is_unread();
@@ -342,7 +342,7 @@ async fn ended(api: &Api, jobs: &Jobs, created: &JobCreated, patience: Patience)
         Ok(Ok(Ok(status))) => status,
         lost => {
             let why = match lost {
-                Ok(Ok(Err(ClusterError::NotFound))) => {
+                Ok(Ok(Err(ClusterError::NotFound(_)))) => {
                     "it was gone before it was seen to end".to_owned()
                 }
                 Ok(Ok(Err(error))) => error.to_string(),

@@ -301,14 +301,10 @@ impl From<ClusterError> for Box<Refusal> {
 /// What was being done with a Job when the cluster answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
-    /// One was created from a definition.
+    /// One was created.
     Creating,
-    /// One was created from a CronJob's template.
-    CreatingFrom,
-    /// One was read, or its logs.
+    /// One was read, or its logs, or those of a namespace.
     Reading,
-    /// Those of a namespace were read.
-    Listing,
     /// One was deleted.
     Deleting,
 }
@@ -324,20 +320,8 @@ impl Refusal {
                 (Kind::JobForbidden, wire::job_refused(&refused))
             }
             (ClusterError::Exists(message), _) => (Kind::JobExists, message),
-            (ClusterError::NotFound, Doing::Creating) => (
-                Kind::NoSuchJob,
-                "the cluster has no such namespace".to_owned(),
-            ),
-            (ClusterError::NotFound, Doing::CreatingFrom) => {
-                (Kind::NoSuchJob, format!("there is no CronJob {name}"))
-            }
-            (ClusterError::NotFound, Doing::Listing) => {
-                (Kind::NoSuchJob, format!("there is no namespace {name}"))
-            }
-            (ClusterError::NotFound, Doing::Reading | Doing::Deleting) => {
-                (Kind::NoSuchJob, format!("there is no Job {name}"))
-            }
-            (ClusterError::Lost(message), Doing::Creating | Doing::CreatingFrom) => (
+            (error @ ClusterError::NotFound(_), _) => (Kind::NoSuchJob, error.to_string()),
+            (ClusterError::Lost(message), Doing::Creating) => (
                 Kind::Lost,
                 format!(
                     "the cluster's answer was lost, so the Job may have been created: look (GET /api/job/{{namespace}}) \

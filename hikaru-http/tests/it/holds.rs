@@ -143,7 +143,7 @@ impl WorkloadPort for Gated {
     }
 
     async fn write(&self, _: &Change, _: Mode) -> Result<Written, ClusterError> {
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound("it".into()))
     }
 
     async fn unhold(

@@ -277,10 +277,10 @@ async fn each_error_of_the_cluster_has_its_status_and_sentence() {
             "there is a Job shop/migrate",
         ),
         (
-            E::NotFound,
+            E::NotFound("namespace shop".into()),
             404,
             "no-such-job",
-            "the cluster has no such namespace",
+            "there is no namespace shop",
         ),
         (
             E::Lost("reset".into()),
@@ -313,11 +313,14 @@ async fn each_error_of_the_cluster_has_its_status_and_sentence() {
         }
     }
     let server = mocked(|jobs| {
-        jobs.expect_define().returning(|_| Err(E::NotFound));
-        jobs.expect_list().returning(|_| Err(E::NotFound));
-        jobs.expect_get().returning(|_| Err(E::NotFound));
-        jobs.expect_logs().returning(|_| Err(E::NotFound));
-        jobs.expect_delete().returning(|_, _| Err(E::NotFound));
+        let no_cron_job = || E::NotFound("CronJob shop/nightly".into());
+        let no_namespace = || E::NotFound("namespace shop".into());
+        let no_job = || E::NotFound("Job shop/migrate".into());
+        jobs.expect_define().returning(move |_| Err(no_cron_job()));
+        jobs.expect_list().returning(move |_| Err(no_namespace()));
+        jobs.expect_get().returning(move |_| Err(no_job()));
+        jobs.expect_logs().returning(move |_| Err(no_job()));
+        jobs.expect_delete().returning(move |_, _| Err(no_job()));
     })
     .await;
     for (method, target, sentence) in [

@@ -453,7 +453,8 @@ async fn a_job_is_named_and_its_definition_is_not() {
             let name = JobName::new("shop", "migrate").expect("a name");
             Ok(JobCreated::new(name, "1"))
         });
-        jobs.expect_get().returning(|_| Err(ClusterError::NotFound));
+        let gone = || ClusterError::NotFound("Job shop/migrate".into());
+        jobs.expect_get().returning(move |_| Err(gone()));
     });
     let server = serve_jobs(jobs).await;
     let json = ["Content-Type: application/json"];

@@ -107,7 +107,7 @@ async fn only_what_repeating_can_help_is_502() {
         let one_can_help = fail([webhook(), down()], query).await;
         assert_eq!(one_can_help, incomplete([false, true]), "{query}");
         // It was deleted meanwhile: a repeated call does not find it.
-        let gone = fail([ClusterError::NotFound, rights()], query).await;
+        let gone = fail([ClusterError::NotFound("it".into()), rights()], query).await;
         assert_eq!(gone, incomplete([true, false]), "{query}");
     }
 }

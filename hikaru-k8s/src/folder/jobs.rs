@@ -94,7 +94,7 @@ impl Inner {
     fn create(&self, job: &JudgedJob, mode: Mode) -> Result<JobCreated, ClusterError> {
         let (name, json) = as_created(job.definition())?;
         match self.object("Job", &name) {
-            Err(ClusterError::NotFound) => {}
+            Err(ClusterError::NotFound(_)) => {}
             Err(error) => return Err(error),
             Ok(Object { place, .. }) => {
                 return Err(match job.replaces() {

@@ -44,7 +44,7 @@ impl Inner {
             );
         }
         match (there, marks.is_empty()) {
-            (false, _) => Err(ClusterError::NotFound),
+            (false, _) => Err(ClusterError::NotFound(workload.to_string())),
             (true, true) => Ok(Vec::new()),
             (true, false) => Err(ClusterError::Invalid(format!(
                 "in a folder of manifests a mark is removed by hand: delete the label at {}",

@@ -56,7 +56,7 @@ impl Inner {
     pub(super) fn object(&self, kind: &str, name: &JobName) -> Result<Object, ClusterError> {
         let mut found = self.objects(kind)?.0.into_iter();
         let found = found.find(|object| object.name == *name);
-        found.ok_or(ClusterError::NotFound)
+        found.ok_or_else(|| ClusterError::NotFound(format!("{kind} {name}")))
     }
 
     /// The objects of a kind of `batch/v1`. A file or document that cannot be read may hold one: it is a fault.

@@ -259,7 +259,7 @@ impl Opened {
 
     /// Puts a new text in the file's place.
     fn replace(&self, path: &Path, file: &str, new: &str) -> Result<(), ClusterError> {
-        let folder = path.parent().ok_or(ClusterError::NotFound)?;
+        let folder = path.parent().ok_or(ClusterError::Stale)?;
         let failed = |error: io::Error| refused(error, file, "written");
         let mut temporary = temporary(folder, 0o600).map_err(failed)?;
         temporary.write_all(new.as_bytes()).map_err(failed)?;
@@ -337,7 +337,7 @@ fn same_file(a: &Metadata, b: &Metadata) -> bool {
 
 /// Whether `replace` has the rights that it needs, as far as that can be known without trying.
 fn may_replace(path: &Path, file: &str) -> Result<(), ClusterError> {
-    let folder = path.parent().ok_or(ClusterError::NotFound)?;
+    let folder = path.parent().ok_or(ClusterError::Stale)?;
     rustix::fs::access(
         folder,
         rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,

@@ -27,7 +27,10 @@ use crate::job::{
 
 use super::{
     FIELD_MANAGER, LiveCluster,
-    client::{Answer, Expected, refusal},
+    client::{
+        Answer, Expected,
+        refusal::{self, unreadable},
+    },
     error::RequestError,
 };
 
@@ -41,11 +44,6 @@ fn collection(namespace: &str) -> String {
 
 fn object(name: &JobName) -> String {
     format!("{}/{}", collection(name.namespace()), name.name())
-}
-
-/// An answer that is not about what was asked: a proxy's, most likely. Asking again may help.
-fn unreadable(why: impl std::fmt::Display) -> ClusterError {
-    refusal::of_read(RequestError::Unreadable(why.to_string()))
 }
 
 impl LiveCluster {
@@ -64,10 +62,15 @@ impl LiveCluster {
         self.inner.api.send(request, expected).await
     }
 
-    async fn read_json<T: DeserializeOwned>(&self, target: String) -> Result<T, ClusterError> {
+    /// Reads an object; `of`: which one.
+    async fn read_json<T: DeserializeOwned>(
+        &self,
+        target: String,
+        of: &str,
+    ) -> Result<T, ClusterError> {
         let expected = Expected::Object;
         let answer = self.ask(Method::GET, target, Vec::new(), expected).await;
-        let answer = answer.map_err(refusal::of_read)?;
+        let answer = answer.map_err(|error| refusal::of_read(error, &of))?;
         serde_json::from_slice(&answer.body).map_err(unreadable)
     }
 
@@ -130,7 +133,7 @@ impl JobPort for LiveCluster {
                     "/apis/batch/v1/namespaces/{namespace}/cronjobs/{}",
                     name.name()
                 );
-                let cron_job: Value = self.read_json(target).await?;
+                let cron_job: Value = self.read_json(target, &format!("CronJob {name}")).await?;
                 let told = |field| cron_job["metadata"][field].as_str().unwrap_or_default();
                 if told("namespace") != &**namespace || told("name") != &**name.name() {
                     return Err(unreadable(format!("it is not the CronJob {name}")));
@@ -165,7 +168,7 @@ impl JobPort for LiveCluster {
     }
 
     async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
-        let job: Job = self.read_json(object(name)).await?;
+        let job: Job = self.read_json(object(name), &format!("Job {name}")).await?;
         let status = status_of(job).map_err(unreadable)?;
         if status.name != *name || status.uid.is_empty() {
             return Err(unreadable(format!("it is not the Job {name} with its uid")));

@@ -30,7 +30,7 @@ impl LiveCluster {
     ) -> Result<Written, ClusterError> {
         let judged = change.judged();
         let kind = self.inner.kinds.named(&judged.id.kind);
-        let kind = kind.ok_or(ClusterError::NotFound)?;
+        let kind = kind.ok_or_else(|| ClusterError::NotFound(judged.id.to_string()))?;
         let now = (self.inner.settings.clock)();
         let body = patch::of_change(change, kind, self.keys(), now);
         self.patch(kind, judged, body, mode).await
@@ -47,9 +47,9 @@ impl LiveCluster {
     ) -> Result<Written, ClusterError> {
         let request = patch_request(&self.path(kind, &of.id).await?, body, mode)?;
         let answer = self.inner.api.send(request, Expected::Object).await;
-        let answer = answer.map_err(refusal::of_write)?;
+        let answer = answer.map_err(|error| refusal::of_write(error, &of.id))?;
         object::check_uid(&answer.body, &of.uid)
-            .map_err(|why| refusal::of_write(RequestError::Unreadable(why)))?;
+            .map_err(|why| refusal::of_write(RequestError::Unreadable(why), &of.id))?;
         Ok(Written::warned(answer.warnings))
     }
 }

@@ -84,8 +84,9 @@ async fn a_job_is_written_as_it_was_judged() {
     };
     assert!(words.contains("migrate.job.yaml#1"), "{words}");
     let none: JobName = "default/none".parse().expect("a name");
-    assert_eq!(jobs.status(&none).await, Err(ClusterError::NotFound));
-    assert_eq!(jobs.delete(&none).await, Err(ClusterError::NotFound));
+    let not_found = || ClusterError::NotFound(format!("Job {none}"));
+    assert_eq!(jobs.status(&none).await, Err(not_found()));
+    assert_eq!(jobs.delete(&none).await, Err(not_found()));
 }
 
 #[tokio::test]
@@ -140,7 +141,10 @@ async fn what_has_to_be_added_is_added() {
 
     let name: JobName = "shop/none".parse().expect("a name");
     let none = JobRequest::new(JobSource::CronJob { name, image: None });
-    assert_eq!(run(&scene, &none).await, Err("not found".to_owned()));
+    assert_eq!(
+        run(&scene, &none).await,
+        Err("there is no CronJob shop/none".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -214,7 +214,7 @@ async fn what_changed_between_reading_and_writing_is_judged_again() {
             "broken.yaml#1 broken refused: broken.yaml:1:4: is no YAML: unclosed bracket '['",
             "edited.yaml#1 edited upgrade",
             "moved.yaml#1 first upgrade",
-            "gone.yaml#1 gone not found",
+            "gone.yaml#1 gone there is no default/Deployment/gone",
             "manual.yaml#1 manual manual",
             "moved.yaml#2 moved upgrade",
             "newer.yaml#1 newer obsolete",

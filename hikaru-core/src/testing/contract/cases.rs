@@ -10,7 +10,7 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 
-use super::{Subject, threads};
+use super::{Subject, is_not_found, threads};
 use crate::{
     Text,
     image::{build::Build, tag::TagFormats},
@@ -413,7 +413,7 @@ impl<'a> Stage<'a> {
         let change = self.change(&judged, 2)?;
         self.subject.remove(&judged.id).await;
         match self.write(&change, Mode::Commit).await {
-            Err(ClusterError::NotFound | ClusterError::Stale) => Ok(()),
+            Err(ClusterError::NotFound(_) | ClusterError::Stale) => Ok(()),
             written => Err(format!("expected it not to be found, found {written:?}")),
         }
     }
@@ -532,7 +532,7 @@ impl<'a> Stage<'a> {
         let port = self.subject.port();
         match port.unhold(&name("absent")?, None).await {
             Err(ClusterError::Unsupported(_)) => return Ok(()),
-            removed => same("of an absent one", removed, Err(ClusterError::NotFound))?,
+            removed => is_not_found("of an absent one", removed, "absent")?,
         }
         let own = name(&self.name)?;
         let mark = |container: &str, mark: &str| (Text::from(container), Text::from(mark));

@@ -229,7 +229,7 @@ impl World {
             Known::Answer(match answer {
                 Ok(()) => Answer::Applied(tables.workloads.number(after)),
                 Err(ClusterError::Stale) => Answer::Stale,
-                Err(ClusterError::NotFound) => Answer::NotFound,
+                Err(ClusterError::NotFound(_)) => Answer::NotFound,
                 Err(error) => panic!("expected no other error, found {error}"),
             })
         });
@@ -250,7 +250,7 @@ impl World {
                 }
                 Heard::Applied => Ok(Written::default()),
                 Heard::Stale => Err(ClusterError::Stale),
-                Heard::NotFound => Err(ClusterError::NotFound),
+                Heard::NotFound => Err(ClusterError::NotFound("it".into())),
                 Heard::Lost => Err(lost),
             });
             Known::Number(Some(tables.pursuits.number(next)))

@@ -113,7 +113,7 @@ impl JobPort for Gated {
     }
 
     async fn delete<'a>(&'a self, _: &'a JobName, _: Option<&'a str>) -> Result<(), ClusterError> {
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound("it".into()))
     }
 
     async fn troubles(&self, _: &JobStatus) -> Result<Troubles, ClusterError> {
@@ -121,7 +121,7 @@ impl JobPort for Gated {
     }
 
     async fn logs(&self, _: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound("it".into()))
     }
 }
 
@@ -152,7 +152,7 @@ async fn the_end_of_a_job_decides_the_status() {
                 .to_owned(),
         ),
         (
-            Err(E::NotFound),
+            Err(E::NotFound("Job shop/migrate".into())),
             502,
             "incomplete",
             "the job shop/migrate was created, but what became of it is not known: it was gone before it was seen to end"

@@ -1,13 +1,15 @@
 //! What a failed request means to the rules: the API server's refusals and broken connections as errors of the port.
 
+use std::fmt::Display;
+
 use hikaru_core::{Mode, port::ClusterError};
 use http::StatusCode;
 use kube::core::Status;
 
 use crate::live::error::{Refused, RequestError};
 
-/// What a failed reading means. It can be repeated at will, so nothing is ever lost.
-pub(in crate::live) fn of_read(error: RequestError) -> ClusterError {
+/// What a failed reading of something means. It can be repeated at will, so nothing is ever lost.
+pub(in crate::live) fn of_read(error: RequestError, of: &dyn Display) -> ClusterError {
     match error {
         // A proxy's page and half an answer are no refusal either.
         RequestError::NotSent(_)
@@ -20,7 +22,7 @@ pub(in crate::live) fn of_read(error: RequestError) -> ClusterError {
         },
         RequestError::Missing(words) => ClusterError::Invalid(words),
         RequestError::Refused(refused) => match refused.code {
-            StatusCode::NOT_FOUND => ClusterError::NotFound,
+            StatusCode::NOT_FOUND => ClusterError::NotFound(of.to_string()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
             // Too many, too slow, or the next page of a list that the server forgets each time.
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::GONE => {
@@ -32,9 +34,17 @@ pub(in crate::live) fn of_read(error: RequestError) -> ClusterError {
     }
 }
 
-/// What a failed guarded write means. What may have been applied is lost: the guard makes repeating it safe once it was
+/// An answer that is not what was asked for. Asking again may help.
+pub(in crate::live) fn unreadable(why: impl Display) -> ClusterError {
+    ClusterError::Unavailable {
+        message: RequestError::Unreadable(why.to_string()).to_string(),
+        retry_after: None,
+    }
+}
+
+/// What a failed guarded write of something means. What may have been applied is lost: the guard makes repeating it safe once it was
 /// judged again.
-pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
+pub(in crate::live) fn of_write(error: RequestError, of: &dyn Display) -> ClusterError {
     let refused = match error {
         RequestError::NotSent(message) => {
             return ClusterError::Unavailable {
@@ -66,7 +76,7 @@ pub(in crate::live) fn of_write(error: RequestError) -> ClusterError {
         StatusCode::UNPROCESSABLE_ENTITY if status.is_some_and(is_failed_test) => {
             ClusterError::Stale
         }
-        StatusCode::NOT_FOUND => ClusterError::NotFound,
+        StatusCode::NOT_FOUND => ClusterError::NotFound(of.to_string()),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => forbidden(&refused),
         // It was turned away before the server looked at it.
         StatusCode::TOO_MANY_REQUESTS => unavailable(&refused),
@@ -108,7 +118,7 @@ pub(in crate::live) fn of_create(error: RequestError, job: &str, mode: Mode) -> 
         {
             ClusterError::Invalid(refused.words())
         }
-        error => match (of_write(error), mode) {
+        error => match (of_write(error, &job), mode) {
             (ClusterError::Lost(words), Mode::Commit) => ClusterError::Lost(format!(
                 "{words}; look whether the Job {job} is there before it is run again"
             )),
@@ -121,17 +131,21 @@ pub(in crate::live) fn of_create(error: RequestError, job: &str, mode: Mode) -> 
     }
 }
 
-/// What a failed deletion means. One whose answer was lost may have been carried out; repeating it is safe.
-pub(in crate::live) fn of_delete(error: RequestError, names_uid: bool) -> ClusterError {
+/// What a failed deletion of something means; `uid`: the one that was named. One whose answer was lost may have been carried out; repeating it is safe.
+pub(in crate::live) fn of_delete(
+    error: RequestError,
+    of: &dyn Display,
+    uid: Option<&str>,
+) -> ClusterError {
     match error {
         RequestError::Refused(refused)
             if refused.code == StatusCode::CONFLICT
                 && !refused.status.as_ref().is_some_and(is_denied) =>
         {
-            match names_uid {
+            match uid {
                 // The object of this name has another uid, so ours is gone.
-                true => ClusterError::NotFound,
-                false => unavailable(&refused),
+                Some(uid) => ClusterError::NotFound(format!("{of} with the uid {uid}")),
+                None => unavailable(&refused),
             }
         }
         // A deletion holds no test that could have failed.
@@ -140,7 +154,7 @@ pub(in crate::live) fn of_delete(error: RequestError, names_uid: bool) -> Cluste
         {
             ClusterError::Invalid(refused.words())
         }
-        error => of_write(error),
+        error => of_write(error, of),
     }
 }
 

@@ -64,7 +64,8 @@ impl LiveCluster {
         let body = options.to_string().into_bytes();
         let expected = Expected::Object;
         let answer = self.ask(Method::DELETE, object(name), body, expected).await;
-        let answer = answer.map_err(|error| refusal::of_delete(error, uid.is_some()))?;
+        let answer =
+            answer.map_err(|error| refusal::of_delete(error, &format!("Job {name}"), uid))?;
         match serde_json::from_slice::<Deleted>(&answer.body) {
             Ok(deleted) if deleted.is_of(name, uid) => Ok(()),
             Ok(_) => Err(ClusterError::Lost(format!(

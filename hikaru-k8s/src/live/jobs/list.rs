@@ -34,7 +34,8 @@ impl LiveCluster {
         );
         let read = |page: &Page<'_>| Items::<Job>::read(&page.items, namespace);
         let mut list = JobList::default();
-        while let Some(step) = pages.step(api, read).await.map_err(refusal::of_read)? {
+        let failed = |error| refusal::of_read(error, &format!("namespace {namespace}"));
+        while let Some(step) = pages.step(api, read).await.map_err(failed)? {
             let items = match step {
                 Step::Page(items, _) => items,
                 Step::Restarted => {
@@ -64,7 +65,8 @@ impl LiveCluster {
         };
         let read = |page: &Page<'_>| Items::<Pod>::read(&page.items, namespace);
         let page = collection.page(&self.inner.api, PODS, "", read).await;
-        let (mut pods, page) = page.map_err(refusal::of_read)?;
+        let (mut pods, page) =
+            page.map_err(|error| refusal::of_read(error, &format!("namespace {namespace}")))?;
         pods.read.sort_by(|a, b| name_of(a).cmp(name_of(b)));
         if !page.next.is_empty() {
             let why = format!("left out: the Job has more than {PODS} pods");

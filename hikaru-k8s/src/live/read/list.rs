@@ -175,13 +175,13 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
         let error = failed
             .into_iter()
             .next()
-            .map(|(_, error)| refusal::of_read(error));
+            .map(|(listing, error)| refusal::of_read(error, &listing.kind));
         return Err(match error {
-            Some(ClusterError::NotFound) => ClusterError::Invalid(
+            Some(ClusterError::NotFound(_)) => ClusterError::Invalid(
                 "the server knows none of the kinds: is it a Kubernetes API server?".to_owned(),
             ),
             Some(error) => error,
-            None => ClusterError::NotFound,
+            None => ClusterError::NotFound("kind of workload that could be listed".to_owned()),
         });
     }
     for (listing, error) in failed {
@@ -195,7 +195,7 @@ fn merge(scope: &Scope, answers: Vec<(Listing, Answer)>) -> Result<Found, Cluste
             None => listing.kind.to_string(),
         };
         let mut fault = Fault::new(severity, place, error.to_string());
-        fault.is_retryable = refusal::of_read(error).is_retryable();
+        fault.is_retryable = refusal::of_read(error, &fault.place).is_retryable();
         if !faults.contains(&fault) {
             faults.push(fault);
         }

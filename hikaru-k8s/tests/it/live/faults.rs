@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::join_all;
 use hikaru_core::{
     Mode, plan,
-    port::{Scope, Select, Severity, WorkloadPort as _},
+    port::{ClusterError, Scope, Select, Severity, WorkloadPort as _},
     upgrade,
     upgrade::Outcome,
 };
@@ -184,7 +184,7 @@ async fn writes(mode: Mode) {
         let written = written.expect_err("a fault");
         tells(&row, error, &written.to_string());
         assert_eq!(
-            written.is_conflict(),
+            matches!(written, ClusterError::Stale | ClusterError::Lost(_)),
             sequence == READ_AGAIN,
             "{}",
             row.name
@@ -324,7 +324,11 @@ async fn removing_marks_meets_each_fault() {
         }
         let (stub, cluster) = row.world(|_, _| true).await;
         let removed = cluster.unhold(&name(), None).await;
-        let error = if error == "none" { "not found" } else { error };
+        let error = if error == "none" {
+            "there is no shop/Deployment/web"
+        } else {
+            error
+        };
         tells(&row, error, &removed.expect_err("a fault").to_string());
         assert_eq!(methods(&stub), vec!["GET"; times].join(" "), "{}", row.name);
     })

@@ -218,6 +218,7 @@ async fn a_deletion_meets_each_fault() {
             "failed test (422)" => ("refused: {}", 1),
             // No uid was asked for, so the name alone cannot be in conflict.
             "conflict (409)" => ("unavailable: {}", 1),
+            "not there (404)" => ("there is no Job shop/a", 1),
             _ => {
                 let tries = if row.write.1 == "PATCH PATCH" { 4 } else { 1 };
                 (row.write.0, tries)
@@ -531,7 +532,7 @@ async fn waiting_ends_where_nothing_will_come() {
         (
             answer(404, status(404, "NotFound", "gone")),
             "ours",
-            "not found",
+            "there is no Job shop/a",
         ),
         (
             answer(403, status(403, "Forbidden", "cannot get")),

@@ -140,7 +140,7 @@ async fn a_rollback_is_held_until_the_mark_is_removed() {
         .expect("a name");
     assert_eq!(
         live.unhold(&absent, None).await,
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound(absent.to_string()))
     );
     let odd = format!("{namespace}/pod/web").parse().expect("a name");
     let error = live.unhold(&odd, None).await.expect_err("no such kind");

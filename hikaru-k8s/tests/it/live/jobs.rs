@@ -127,13 +127,11 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
     let gone = until_ended(&jobs, &name, "", LONG).await;
     assert!(gone.is_err() || gone.is_ok_and(|status| status.state == JobState::Complete));
     let none: JobName = format!("{namespace}/none").parse().expect("a name");
-    assert_eq!(jobs.status(&none).await, Err(ClusterError::NotFound));
-    assert_eq!(jobs.delete(&none).await, Err(ClusterError::NotFound));
-    assert_eq!(
-        until_ended(&jobs, &none, "", LONG).await,
-        Err(ClusterError::NotFound)
-    );
-    assert_eq!(jobs.logs(&none).await, Err(ClusterError::NotFound));
+    let not_found = || ClusterError::NotFound(format!("Job {none}"));
+    assert_eq!(jobs.status(&none).await, Err(not_found()));
+    assert_eq!(jobs.delete(&none).await, Err(not_found()));
+    assert_eq!(until_ended(&jobs, &none, "", LONG).await, Err(not_found()));
+    assert_eq!(jobs.logs(&none).await, Err(not_found()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,7 +265,7 @@ async fn a_cron_job_is_run_with_the_build_that_was_deployed() {
     });
     assert_eq!(
         jobs.run(&none, Mode::Commit).await,
-        Err(ClusterError::NotFound)
+        Err(ClusterError::NotFound(format!("CronJob {namespace}/none")))
     );
 }
 

@@ -115,7 +115,7 @@ async fn what_a_refused_write_means() {
         ),
         (
             Step::Answer(404, status(404, "NotFound", "gone")),
-            Err(ClusterError::NotFound),
+            Err(ClusterError::NotFound("shop/Deployment/web".into())),
         ),
         (
             Step::RetryAfter(503, 2, status(503, "ServiceUnavailable", "not now")),

@@ -130,8 +130,8 @@ pub(in crate::live) fn rows() -> Vec<Row> {
                 1,
             ),
             read: ("none", 1),
-            write: ("not found", "PATCH"),
-            unhold: ("not found", "GET PATCH"),
+            write: ("there is no shop/Deployment/web", "PATCH"),
+            unhold: ("there is no shop/Deployment/web", "GET PATCH"),
             ..refused_as("not there (404)", 404, "NotFound", "\"web\" not found")
         },
         Row {
