@@ -7,10 +7,7 @@ use hikaru_core::{
     Build, Text, Workload, WorkloadId,
     image::Reference,
     port::{Fault, Scope, Select, Severity},
-    workload::{
-        AdapterNote, Hindrance, IdentityKeys, LAST_UPGRADE, MARK_PREFIX, Place, SETTING_PREFIX,
-        Setting,
-    },
+    workload::{AdapterNote, Hindrance, IdentityKeys, MARK_PREFIX, SETTING_PREFIX},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -208,53 +205,30 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
     if !metadata.annotations.any {
         workload.adapter_note = NO_ANNOTATIONS;
     }
-    let mut marks = BTreeMap::new();
-    for (key, value) in &metadata.labels {
-        let value = || Text::from(value.as_str());
-        // One label may serve for two of them.
-        for (label, slot) in [
-            (&keys.owner, &mut workload.labels.owner),
-            (&keys.repo, &mut workload.labels.repo),
-            (&keys.branch, &mut workload.labels.branch),
-        ] {
-            if **label == **key {
-                *slot = Some(value());
-            }
-        }
-        if let Some(marked) = key.strip_prefix(MARK_PREFIX) {
-            marks.insert(Text::from(marked), value());
-        } else if let Some(setting) = key.strip_prefix(SETTING_PREFIX)
-            && key != LAST_UPGRADE
-        {
-            workload
-                .settings
-                .push(Setting::new(Place::Label, setting, value()));
-        }
-    }
+    let annotations = &metadata.annotations.ours;
     let managed_fields = metadata.managed_fields.map_or("", RawValue::get);
     workload.owner = owner::of(
         &metadata.labels,
-        &metadata.annotations.ours,
+        annotations,
         &metadata.owner_references,
         applier::is_argo_cd(managed_fields, &kind.pod),
     )
     .or_else(|| applier::of(managed_fields, &kind.pod));
-    for (key, value) in metadata.annotations.ours {
-        if key == LAST_UPGRADE {
-            workload.last_upgrade = Some(value.into());
-        } else if let Some(setting) = key.strip_prefix(SETTING_PREFIX) {
-            workload
-                .settings
-                .push(Setting::new(Place::Annotation, setting, value));
-        }
-    }
     let spec = object.spec.map_or("null", RawValue::get);
     let template = pod::read(kind, spec)?;
     (workload.containers, workload.stray_settings) = (template.containers, template.stray_settings);
-    for container in &mut workload.containers {
-        let mark = container.mark_key().and_then(|key| marks.get(&*key));
-        container.mark = mark.cloned();
-    }
+    workload.read_metadata(
+        keys,
+        metadata
+            .labels
+            .iter()
+            .map(|(key, value)| (&**key, &**value)),
+        annotations.iter().map(|(key, value)| (&**key, &**value)),
+    );
+    let marks = metadata.labels.iter().filter_map(|(key, value)| {
+        let marked = key.strip_prefix(MARK_PREFIX)?;
+        Some((Text::from(marked), Text::from(value.as_str())))
+    });
     let spec: rollout::Spec = match serde_json::from_str::<Option<_>>(spec) {
         Ok(spec) => spec.unwrap_or_default(),
         // An added kind may use these names for something else.
@@ -275,7 +249,7 @@ fn parse(kind: &Kind, keys: &IdentityKeys, json: &str) -> Result<Seen, serde_jso
     Ok(Seen {
         workload,
         resource_version: metadata.resource_version,
-        marks,
+        marks: marks.collect(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use hikaru_core::{
     Container, IdentityLabels, TagFormats,
-    workload::{Owner, PodList, Progress, StraySetting},
+    workload::{Owner, Place, PodList, Progress, Setting, StraySetting},
 };
 use serde_json::{Value, json};
 
