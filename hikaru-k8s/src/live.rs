@@ -215,7 +215,8 @@ impl WorkloadPort for LiveCluster {
             Select::Named(ids) => self.find_named(ids).await?,
             _ => self.list(scope, &[None], Limit::All).await?,
         };
-        found.workloads.retain(|workload| scope.admits(workload));
+        let admits = scope.filter();
+        found.workloads.retain(|workload| admits(workload));
         Ok(found)
     }
 

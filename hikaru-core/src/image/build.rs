@@ -140,19 +140,31 @@ impl Build {
     /// Whether a workload with these labels is meant: owner, repo and branch are all there, and joined they are the
     /// tag's identity, as far as the tag's format has them.
     pub fn is_meant_for(&self, labels: &IdentityLabels) -> bool {
-        labels
-            .reading()
-            .is_some_and(|reading| self.tag().identity().names(&reading))
+        self.meant_for()(labels)
+    }
+
+    /// [`Build::is_meant_for`] for many workloads: the tag is read once.
+    pub(crate) fn meant_for(&self) -> impl Fn(&IdentityLabels) -> bool {
+        let identity = self.tag().identity();
+        move |labels| {
+            let reading = labels.reading();
+            reading.is_some_and(|reading| identity.names(&reading))
+        }
     }
 
     /// Whether a container of the workload has the posted repository, or an image that cannot be read and begins with it: by its
     /// own image, or by one that comes out instead.
     pub fn is_used_by(&self, workload: &Workload) -> bool {
-        workload
-            .containers
-            .iter()
-            .flat_map(Container::images)
-            .any(|image| self.use_of(image).is_some())
+        self.used_by()(workload)
+    }
+
+    /// [`Build::is_used_by`] for many workloads: the repository is read once.
+    pub(crate) fn used_by(&self) -> impl Fn(&Workload) -> bool {
+        let repository = self.repository();
+        move |workload| {
+            let mut images = workload.containers.iter().flat_map(Container::images);
+            images.any(|image| use_of(repository, image).is_some())
+        }
     }
 
     /// What an image has to do with this build, if anything.
@@ -166,20 +178,20 @@ impl Build {
     /// # Ok::<(), hikaru_core::image::BuildError>(())
     /// ```
     pub fn use_of<'t>(&self, image: &'t str) -> Option<ImageUse<'t>> {
-        let is_posted = |reference: &Reference<'_>| reference.repository() == self.repository();
-        match Reference::parse(image) {
-            Ok(reference) => is_posted(&reference).then_some(ImageUse::Runs(reference)),
-            Err(error) => {
-                let begins = self.repository().begins(image);
-                begins.then_some(ImageUse::Unreadable(error))
-            }
-        }
+        use_of(self.repository(), image)
     }
 
     /// The reference that an image's text is, if its repository is the posted one.
     pub fn same_repository<'t>(&self, image: &'t str) -> Option<Reference<'t>> {
         let reference = Reference::parse(image).ok()?;
         (reference.repository() == self.repository()).then_some(reference)
+    }
+}
+
+fn use_of<'t>(posted: Repository<'_>, image: &'t str) -> Option<ImageUse<'t>> {
+    match Reference::parse(image) {
+        Ok(reference) => (reference.repository() == posted).then_some(ImageUse::Runs(reference)),
+        Err(error) => posted.begins(image).then_some(ImageUse::Unreadable(error)),
     }
 }
 

@@ -79,25 +79,36 @@ impl Scope {
 
     /// Whether a workload is looked for: the one filter that every adapter uses, whatever it asked its cluster for.
     pub fn admits(&self, workload: &Workload) -> bool {
-        is_among(&self.namespaces, &self.workloads, &workload.id)
-            && match &self.select {
-                Select::Build(build) => {
-                    build.is_meant_for(&workload.labels) && build.is_used_by(workload)
-                }
-                Select::Near(build) => {
-                    build.is_meant_for(&workload.labels) || build.is_used_by(workload)
-                }
-                Select::Repository(wanted) => {
-                    let named = Reference::parse(wanted).ok();
+        self.filter()(workload)
+    }
+
+    /// [`Scope::admits`] for many workloads: the build is read once, not for each of them.
+    pub fn filter(&self) -> impl Fn(&Workload) -> bool + Send + Sync {
+        let selects: Box<dyn Fn(&Workload) -> bool + Send + Sync> = match &self.select {
+            Select::Build(build) => {
+                let (is_meant, is_used) = (build.meant_for(), build.used_by());
+                Box::new(move |workload| is_meant(&workload.labels) && is_used(workload))
+            }
+            Select::Near(build) => {
+                let (is_meant, is_used) = (build.meant_for(), build.used_by());
+                Box::new(move |workload| is_meant(&workload.labels) || is_used(workload))
+            }
+            Select::Repository(wanted) => {
+                let named = Reference::parse(wanted).ok();
+                Box::new(move |workload| {
                     let begins = |image: &str| named.is_some_and(|n| n.repository().begins(image));
                     let mut images = workload.containers.iter().flat_map(Container::images);
                     images.any(|image| match Reference::parse(image) {
                         Ok(image) => image.repository().is(wanted),
                         Err(_) => begins(image),
                     })
-                }
-                Select::Named(ids) => ids.contains(&workload.id),
-                Select::All => true,
+                })
             }
+            Select::Named(ids) => Box::new(|workload| ids.contains(&workload.id)),
+            Select::All => Box::new(|_| true),
+        };
+        move |workload| {
+            is_among(&self.namespaces, &self.workloads, &workload.id) && selects(workload)
+        }
     }
 }

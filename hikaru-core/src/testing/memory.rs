@@ -88,7 +88,8 @@ impl WorkloadPort for MemoryCluster {
 
     async fn find(&self, scope: &Scope) -> Result<Found, ClusterError> {
         let state = self.state();
-        let admitted = state.workloads.values().filter(|w| scope.admits(w));
+        let admits = scope.filter();
+        let admitted = state.workloads.values().filter(|w| admits(w));
         let admitted = admitted.cloned().map(Arc::new);
         Ok(Found::new(admitted.collect(), Vec::new()))
     }

@@ -90,10 +90,11 @@ impl Reader<'_> {
                 others.extend(yaml::other_kinds(tree, self.terms));
             }
         };
+        let admits = self.scope.filter();
         let mut take = |object: Object| {
             let mut workload = workload(file, &object.place, object.workload);
             self.overrides.apply(&manifest.path, &mut workload);
-            if self.scope.admits(&workload) {
+            if admits(&workload) {
                 workloads.push(Arc::new(workload));
             }
         };

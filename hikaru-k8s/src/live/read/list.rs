@@ -128,9 +128,10 @@ impl LiveCluster {
         while let Some(step) = pages.step(api, read).await? {
             match step {
                 Step::Page(objects, _) => {
+                    let admits = scope.filter();
                     for seen in objects.seen {
                         // Other workloads are dropped at once, so that a cluster is never held in memory.
-                        if scope.admits(&seen.workload) {
+                        if admits(&seen.workload) {
                             workloads.push(seen.workload);
                         }
                     }

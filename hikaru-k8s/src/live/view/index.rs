@@ -318,9 +318,8 @@ impl Index {
             _ => objects.all().collect(),
         };
         // An identity or a repository is only what a workload is looked up by: the scope decides.
-        let admitted = candidates
-            .into_iter()
-            .filter(|workload| scope.admits(workload));
+        let admits = scope.filter();
+        let admitted = candidates.into_iter().filter(|workload| admits(workload));
         Ok(Found::new(admitted.cloned().collect(), faults))
     }
 
