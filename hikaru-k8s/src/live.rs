@@ -53,7 +53,7 @@ pub struct LiveSettings {
     pub keys: IdentityKeys,
     /// The time of day that upgrades are dated with.
     pub clock: TimeOfDay,
-    /// How many requests may be in flight.
+    /// How many requests about one object may be in flight; of pages of lists a quarter of them, of logs an eighth.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
     pub deadline: Duration,

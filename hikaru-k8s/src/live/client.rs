@@ -26,8 +26,8 @@ mod warning;
 use body::Body;
 pub(super) use body::Lines;
 
-/// How many requests may be in flight. API Priority and Fairness has about 245 seats for all ServiceAccounts together: a quarter
-/// is enough for one of them. With fewer, a network with a long round trip is the limit.
+/// How many requests about one object may be in flight. API Priority and Fairness has about 245 seats for all ServiceAccounts
+/// together: a quarter is enough for one of them. With fewer, a network with a long round trip is the limit.
 pub(super) const IN_FLIGHT: usize = 64;
 
 /// How long one object may take to be read or written. The wait for a permit does not count.
@@ -66,7 +66,7 @@ pub(super) struct Answer {
     pub(super) warnings: Vec<Text>,
 }
 
-/// What is asked for. It decides how long the answer may take and how long it may be.
+/// What is asked for. It decides how long the answer may take, how long it may be, and which permit it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     Object,
@@ -89,8 +89,35 @@ impl Expected {
 #[derive(Clone)]
 pub(super) struct ApiClient {
     transport: Transport,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     deadline: Duration,
+}
+
+/// Each class has its own, so that slow lists and logs do not hold up writes.
+struct Permits {
+    objects: Semaphore,
+    pages: Semaphore,
+    logs: Semaphore,
+}
+
+impl Permits {
+    /// `objects`: how many requests about one object may be in flight. Of pages a quarter of them, of logs an eighth.
+    fn new(objects: usize) -> Self {
+        let permits = |number: usize| Semaphore::new(number.max(1));
+        Self {
+            objects: permits(objects),
+            pages: permits(objects / 4),
+            logs: permits(objects / 8),
+        }
+    }
+
+    fn of(&self, expected: Expected) -> &Semaphore {
+        match expected {
+            Expected::Object => &self.objects,
+            Expected::Page => &self.pages,
+            Expected::Log => &self.logs,
+        }
+    }
 }
 
 impl ApiClient {
@@ -103,7 +130,7 @@ impl ApiClient {
         Ok(Self {
             // Less than the deadline, so that the error says that the server has never answered.
             transport: Transport::new(connection, deadline * 7 / 10).await?,
-            permits: Arc::new(Semaphore::new(in_flight.max(1))),
+            permits: Arc::new(Permits::new(in_flight)),
             deadline,
         })
     }
@@ -148,7 +175,7 @@ impl ApiClient {
         expected: Expected,
     ) -> Result<Answer, RequestError> {
         let deadline = self.deadline(expected);
-        let permit = self.permits.acquire().await;
+        let permit = self.permits.of(expected).acquire().await;
         let _permit = permit.map_err(|error| RequestError::NotSent(error.to_string()))?;
         timeout(deadline, self.ask(request, expected))
             .await

@@ -3,14 +3,19 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use hikaru_core::{Mode, upgrade};
+use futures_util::future::join_all;
+use hikaru_core::{
+    Mode, plan,
+    port::{Scope, Select, WorkloadPort as _},
+    upgrade,
+};
 
-use super::stub::{Step, Stub, deployment, empty, list, post, settings};
+use super::stub::{Step, Stub, build, deployment, empty, list, post, settings};
 
 /// A post of one beside a post of a thousand waits for what is in flight and what the other post has begun, not for all of it.
 #[tokio::test]
@@ -105,4 +110,52 @@ async fn a_silent_write_does_not_hold_up_the_others_of_its_post() {
         }
     });
     sent.await.expect("the others are sent meanwhile");
+}
+
+/// Lists that are not answered have permits of their own: a write is sent all the same.
+#[tokio::test]
+async fn lists_that_are_not_answered_do_not_hold_up_a_write() {
+    const MANY: usize = 100;
+    let silent = Arc::new(AtomicBool::new(false));
+    let is_silent = silent.clone();
+    let stub = Stub::start(move |asked, _| {
+        if asked.method == "PATCH" {
+            Step::Accept
+        } else if is_silent.load(Ordering::Relaxed) {
+            Step::Silence
+        } else if asked.is_list_of("deployments") {
+            Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
+        } else {
+            empty()
+        }
+    })
+    .await;
+    let mut patient = settings();
+    patient.deadline = Duration::from_secs(300);
+    let cluster = stub.cluster_with(patient).await;
+    let scope = Scope::new(Select::Build(build(2)));
+    let found = cluster.find(&scope).await.expect("an answer");
+    let mut entries = plan(post(2), found.workloads).entries.into_iter();
+    let change = entries.find_map(|entry| entry.change).expect("a change");
+
+    silent.store(true, Ordering::Relaxed);
+    let before = stub.asked().len();
+    let lists = join_all((0..MANY).map(|_| cluster.find(&scope)));
+    let write = async {
+        // As many as there are permits.
+        while stub.asked().len() < before + 16 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        cluster.write(&change, Mode::Commit).await
+    };
+    let written = tokio::time::timeout(Duration::from_secs(60), async {
+        tokio::select! {
+            _ = lists => panic!("a list was answered"),
+            written = write => written,
+        }
+    });
+    let written = written.await.expect("the write is sent meanwhile");
+    written.expect("the write is accepted");
+    let lists = stub.asked().len() - before - stub.count("PATCH");
+    assert_eq!(lists, 16);
 }
