@@ -6,7 +6,7 @@
 use hikaru_core::{
     Text, Workload,
     port::{Fault, Severity},
-    workload::{Override, PodList},
+    workload::Override,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -26,7 +26,7 @@ const GROUPS: [&str; 2] = ["kustomize.toolkit.fluxcd.io", "argoproj.io"];
 
 /// Kustomize files that include one another, one in the other.
 const DEEPEST: usize = 100;
-/// Ways from a Kustomize file to a manifest, all together.
+/// Ways from a Kustomize file to another one or to a manifest, all together.
 const WAYS: usize = 200_000;
 
 /// The manifests whose images other files override, by their real path.
@@ -73,9 +73,8 @@ impl Overrides {
         let Some(ways) = self.ways.get(file) else {
             return;
         };
-        // Kustomize's image rules change containers and init containers; image volumes come out as they are written.
-        let containers = workload.containers.iter_mut();
-        for container in containers.filter(|container| container.list != PodList::Volumes) {
+        // Older versions of Kustomize leave the images of volumes as they are written. Which one runs is not known.
+        for container in &mut workload.containers {
             let mut others: Vec<Override> = Vec::new();
             let mut as_written = None;
             for way in ways {
@@ -303,7 +302,6 @@ impl Resolver<'_> {
         if !self.enter(path)? {
             return Ok(());
         }
-        self.spend()?;
         for component in &source.components {
             self.component_rules(component, rules)?;
         }
@@ -315,6 +313,7 @@ impl Resolver<'_> {
     /// Puts a Kustomize file's folder on the stack. `false`: it is there already. Kustomize refuses circles; what is in one
     /// comes out once here.
     fn enter(&mut self, path: &Path) -> Result<bool, String> {
+        self.spend()?;
         if self.stack.len() > DEEPEST {
             let path = path.strip_prefix(self.root).unwrap_or(path).display();
             return Err(format!(
