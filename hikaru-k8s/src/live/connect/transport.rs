@@ -119,7 +119,7 @@ impl Transport {
         };
         let secrets = Secrets::default();
         let client = make(&connection.config, &files, granted.as_ref(), &secrets);
-        let client = client.map_err(failed)?;
+        let client = client.await.map_err(failed)?;
         let inner = Inner {
             config: connection.config.clone(),
             credentials: connection.credentials.clone(),
@@ -287,7 +287,7 @@ impl Inner {
         }
         if granted.is_some() || files != known.files {
             let granted = granted.or(known.granted.clone());
-            match make(&self.config, &files, granted.as_ref(), &self.secrets) {
+            match make(&self.config, &files, granted.as_ref(), &self.secrets).await {
                 Ok(client) => {
                     tracing::info!("other credentials are used from now on");
                     self.change(|current| {
@@ -326,7 +326,7 @@ impl Inner {
 struct Silence(Duration);
 
 /// Makes a client that sends requests with what stands in files and what a plugin gave.
-fn make(
+async fn make(
     config: &Config,
     files: &Material,
     granted: Option<&Granted>,
@@ -336,7 +336,11 @@ fn make(
     if let Some(granted) = granted {
         material = material.with(granted).map_err(|error| error.to_string())?;
     }
-    stack(config.clone(), material, secrets.clone()).map_err(|error| chain(&*error))
+    let (config, secrets) = (config.clone(), secrets.clone());
+    // Without a CA of the connection it reads those that the machine trusts, some hundred.
+    let made = tokio::task::spawn_blocking(move || stack(config, material, secrets)).await;
+    let made = made.map_err(|error| error.to_string())?;
+    made.map_err(|error| chain(&*error))
 }
 
 fn stack(mut config: Config, material: Material, secrets: Secrets) -> Result<Client, BoxError> {
