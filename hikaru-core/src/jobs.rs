@@ -86,6 +86,14 @@ impl Jobs {
         self.port.logs(name).await
     }
 
+    /// Where no Job runs, a wait for the end of one would only use up its time.
+    fn check_jobs_run(&self) -> Result<(), ClusterError> {
+        match self.port.runs_jobs() {
+            true => Ok(()),
+            false => Err(ClusterError::Unsupported("waiting for jobs")),
+        }
+    }
+
     /// Adds what the containers of a Job are troubled by. That it cannot be found out is a warning.
     async fn add_troubles(&self, status: &mut JobStatus) {
         if matches!(status.state, JobState::Complete | JobState::Suspended) {

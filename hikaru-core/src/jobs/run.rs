@@ -38,8 +38,8 @@ impl Jobs {
     /// have been created or not; [`ClusterError::Unsupported`], before anything is created, when the request waits for the end of
     /// a Job that does not run.
     pub async fn run(&self, request: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
-        if request.wait && !self.port.runs_jobs() {
-            return Err(ClusterError::Unsupported("waiting for jobs"));
+        if request.wait {
+            self.check_jobs_run()?;
         }
         if let Some(namespace) = &request.namespace {
             self.policy.check_within(namespace)?;

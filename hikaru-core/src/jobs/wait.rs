@@ -29,7 +29,8 @@ impl Jobs {
     ///
     /// # Errors
     /// The policy leaves its namespace out. [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile,
-    /// [`ClusterError::Exists`] when another one has taken its name. At the first look each error that asking again would not mend.
+    /// [`ClusterError::Exists`] when another one has taken its name, [`ClusterError::Unsupported`] where Jobs do not run. At the
+    /// first look each error that asking again would not mend.
     pub async fn wait(
         &self,
         created: &JobCreated,
@@ -38,6 +39,7 @@ impl Jobs {
     ) -> Result<JobStatus, ClusterError> {
         let JobCreated { name, uid, .. } = created;
         self.policy.check_namespace(name.namespace())?;
+        self.check_jobs_run()?;
         let end = self.clock.elapsed().saturating_add(within);
         // A Job that fails for its deadline takes its pods with it: what they said before is its reason.
         let mut troubles = Vec::new();

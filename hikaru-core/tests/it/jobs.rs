@@ -321,14 +321,19 @@ fn a_job_that_demands_too_much_is_not_created() {
 }
 
 #[test]
-fn where_jobs_do_not_run_one_that_is_to_be_waited_for_is_not_created() {
+fn where_jobs_do_not_run_one_that_is_to_be_waited_for_is_not_created_and_no_other_is_waited_for() {
     let mut port = MockJobPort::new();
     port.expect_runs_jobs().return_const(false);
     let (jobs, _) = jobs_on(Arc::new(port));
     let mut waits = request();
     waits.wait = true;
+    let unsupported = ClusterError::Unsupported("waiting for jobs");
     let refused = now(jobs.run(&waits, Mode::Commit));
-    assert_eq!(refused, Err(ClusterError::Unsupported("waiting for jobs")));
+    assert_eq!(refused, Err(unsupported.clone()));
+    let created = JobCreated::new(name(), "");
+    let mut ignore = |_: &str| {};
+    let refused = now(jobs.wait(&created, Duration::from_secs(600), &mut ignore));
+    assert_eq!(refused, Err(unsupported));
 }
 
 fn trouble() -> ContainerTrouble {
