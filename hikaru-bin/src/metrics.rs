@@ -213,11 +213,14 @@ fn outcome_of(error: &ClusterError) -> &'static str {
         ClusterError::Stale => "stale",
         ClusterError::Lost(_) => "lost",
         ClusterError::NotFound(_) => "not-found",
-        ClusterError::Forbidden(_) | ClusterError::JobRefused(_) => "forbidden",
+        ClusterError::Forbidden(_) | ClusterError::JobRefused(_) | ClusterError::Outside { .. } => {
+            "forbidden"
+        }
         ClusterError::Invalid(_) => "refused",
         ClusterError::Malformed(_) => "malformed",
         ClusterError::Exists(_) => "exists",
         ClusterError::Unavailable { .. } => "unavailable",
+        ClusterError::Unsupported(_) => "unsupported",
         _ => "failed",
     }
 }

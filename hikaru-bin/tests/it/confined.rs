@@ -68,6 +68,9 @@ fn another_namespace_is_neither_read_nor_written() {
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.contains(words), "{detail}");
     }
+    let metrics = server.get("/metrics").is(200).body;
+    let refused = "hikaru_jobs_total{outcome=\"forbidden\",dry_run=\"false\"} 2\n";
+    assert!(metrics.contains(refused), "{metrics}");
     assert_eq!(server.post(&image("")).is(200).body, "[]");
     assert_eq!(server.get(&image("")).is(200).body, "[]");
     drop(job);
