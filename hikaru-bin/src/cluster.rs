@@ -81,9 +81,9 @@ impl Ports {
 /// The cluster that a single command asks.
 pub(crate) async fn connect(args: &Cluster, settings: &Settings) -> Result<Ports, String> {
     if let Some(dir) = &args.manifests {
-        let (folder, policy) = folder(args, dir, settings)?;
+        let ports = folder(args, dir, settings)?;
         terminal::tell(&format!("cluster: the manifests in {}", dir.display()));
-        return Ok(Ports::new(folder.clone(), folder, policy, settings));
+        return Ok(ports);
     }
     let (live, policy, connection) = live(args, settings).await?;
     terminal::tell(&format!("cluster: {connection}"));
@@ -96,12 +96,9 @@ pub(crate) async fn connect(args: &Cluster, settings: &Settings) -> Result<Ports
 /// The cluster that a service works on: a live one is watched.
 pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched, String> {
     if let Some(dir) = &args.manifests {
-        let (folder, policy) = folder(args, dir, settings)?;
+        let ports = folder(args, dir, settings)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
-        return Ok(Watched {
-            ports: Ports::new(folder.clone(), folder, policy, settings),
-            view: None,
-        });
+        return Ok(Watched { ports, view: None });
     }
     let (live, policy, connection) = live(args, settings).await?;
     tracing::info!(cluster = %connection, "cluster");
@@ -195,12 +192,12 @@ fn job_policy(
     Ok(policy)
 }
 
-fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<(Folder, JobPolicy), String> {
+fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<Ports, String> {
     let policy = job_policy(&variable, None)?;
     let mut settings = FolderSettings::from(args.keys());
     settings.kinds = shared.kinds.clone();
     let folder = Folder::open(dir, settings).map_err(|error| error.to_string())?;
-    Ok((folder, policy))
+    Ok(Ports::new(folder.clone(), folder, policy, shared))
 }
 
 async fn live(

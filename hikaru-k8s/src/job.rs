@@ -162,11 +162,7 @@ impl Definition {
     ///
     /// # Errors
     /// The caller and the definition name different namespaces, or the caller's is not a valid namespace name.
-    pub(crate) fn settle(
-        &mut self,
-        asked: Option<&Text>,
-        default: &str,
-    ) -> Result<Text, ClusterError> {
+    fn settle(&mut self, asked: Option<&Text>, default: &str) -> Result<Text, ClusterError> {
         if let Some(asked) = asked {
             check_namespace(asked).map_err(|error| ClusterError::Invalid(error.to_string()))?;
         }
@@ -186,12 +182,12 @@ impl Definition {
     }
 
     /// `metadata.name`, if it has one.
-    pub(crate) fn name(&self) -> Option<&str> {
+    fn name(&self) -> Option<&str> {
         facts::text(&self.object, &["metadata", "name"])
     }
 
     /// `metadata.generateName`, if it has one.
-    pub(crate) fn generate_name(&self) -> Option<&str> {
+    fn generate_name(&self) -> Option<&str> {
         facts::text(&self.object, &["metadata", "generateName"])
     }
 

@@ -1,5 +1,5 @@
-//! What an API server does with a Job before it keeps it, for a cluster that has none: it generates a name and refuses what no pod
-//! can be made of. What a definition says is read in `job`.
+//! What an API server does with a Job before it stores it, for a folder, which has no API server: it generates a name and refuses
+//! what no pod can be made of. What a definition says is read in `job`.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Longest name of a Job: its pods have it in a label, whose value may be so long.
 const LONGEST_NAME: usize = 63;
 
-/// The name of a Job and its object, so that applying it does not fail later.
+/// The name of a Job and its object. What an API server would refuse is refused, so that applying the file does not fail later.
 ///
 /// # Errors
 /// [`ClusterError::Invalid`].
@@ -48,7 +48,7 @@ pub(crate) fn as_created(definition: &JobDefinition) -> Result<(JobName, Value),
 /// A name with five random letters and digits after the prefix.
 fn generated(prefix: &str) -> String {
     let kept: String = prefix.chars().take(LONGEST_NAME - 5).collect();
-    // Each state hashes in its own random way.
+    // Each `RandomState` hashes with random keys of its own.
     let random = RandomState::new().hash_one(prefix) & 0xf_ffff;
     format!("{kept}{random:05x}")
 }
