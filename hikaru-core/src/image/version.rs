@@ -91,7 +91,7 @@ impl<'t> Version<'t> {
         let (numbers, prerelease) = version.parts();
         let mut at = text.len() - version.without_v().len();
         let mut count = 0;
-        for number in split(numbers, b'.') {
+        for number in numbers.split('.') {
             if let Some(bad) = number.bytes().position(|b| !b.is_ascii_digit()) {
                 return Err(unexpected("digits, `.` or `-`", at + bad));
             }
@@ -104,7 +104,7 @@ impl<'t> Version<'t> {
         if count > MAX_NUMBERS {
             return Err(VersionError::TooManyNumbers { found: count });
         }
-        for identifier in prerelease.into_iter().flat_map(|p| split(p, b'.')) {
+        for identifier in prerelease.into_iter().flat_map(|p| p.split('.')) {
             let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
             if let Some(bad) = identifier.bytes().position(|b| !is_part(b)) {
                 return Err(unexpected(
@@ -181,8 +181,8 @@ impl<'t> Version<'t> {
 
     fn parts(&self) -> (&'t str, Option<&'t str>) {
         let text = self.without_v();
-        match text.bytes().position(|b| b == b'-') {
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
+        match text.split_once('-') {
+            Some((numbers, prerelease)) => (numbers, Some(prerelease)),
             None => (text, None),
         }
     }
@@ -208,26 +208,7 @@ fn dotted(date: &str) -> String {
 
 /// A `_` stands between numbers that are segments of a tag.
 fn split_numbers(numbers: &str) -> impl Iterator<Item = &str> {
-    split_where(numbers, |b| matches!(b, b'.' | b'_'))
-}
-
-fn split(text: &str, by: u8) -> impl Iterator<Item = &str> {
-    split_where(text, move |b| b == by)
-}
-
-/// Splits at ASCII characters by a plain loop: half the work of the standard search on texts as short as these.
-fn split_where(text: &str, by: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        match text.bytes().position(&by) {
-            Some(at) => {
-                rest = Some(&text[at + 1..]);
-                Some(&text[..at])
-            }
-            None => rest.take(),
-        }
-    })
+    numbers.split(['.', '_'])
 }
 
 /// Checks that a text is so many numbers with dots between: a segment that is a part of a version.
@@ -288,10 +269,6 @@ fn compare_prereleases(a: &str, b: &str) -> Ordering {
 
 impl Ord for Version<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The commonest case: builds of one version.
-        if self.text == other.text {
-            return Ordering::Equal;
-        }
         let (mine, theirs) = (self.parts(), other.parts());
         let (mut a, mut b) = (split_numbers(mine.0), split_numbers(theirs.0));
         loop {
@@ -328,13 +305,7 @@ impl Eq for Version<'_> {}
 
 impl fmt::Display for Version<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut joint = "";
-        for piece in self.text.split('_') {
-            f.write_str(joint)?;
-            f.write_str(piece)?;
-            joint = ".";
-        }
-        Ok(())
+        f.write_str(&self.text.replace('_', "."))
     }
 }
 
