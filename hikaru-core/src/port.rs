@@ -1,6 +1,7 @@
 //! The ports: what the rules need of a cluster, and its errors. Adapters implement them; nothing here knows of Kubernetes' API,
 //! files or HTTP.
 
+pub(crate) mod changes;
 pub(crate) mod clock;
 pub(crate) mod confined;
 pub(crate) mod error;
@@ -11,6 +12,7 @@ pub(crate) mod observer;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 
+pub use changes::{Changed, Changes};
 pub use clock::Clock;
 pub use confined::Confined;
 pub use error::ClusterError;

@@ -54,7 +54,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    port::{ClusterError, WorkloadPort},
+    port::{Changes, ClusterError, WorkloadPort},
     testing::memory::MemoryCluster,
     workload::{Workload, WorkloadId},
 };
@@ -93,6 +93,11 @@ pub trait Subject: Send + Sync {
     /// Deletes a workload.
     async fn remove(&self, id: &WorkloadId);
 
+    /// What tells of changes, if the cluster has that.
+    fn changes_port(&self) -> Option<&dyn Changes> {
+        None
+    }
+
     /// Gives a view a moment to catch up: called between looks, a hundred times at most. Not needed where `find` sees
     /// each write at once.
     async fn pause(&self) {}
@@ -110,6 +115,10 @@ impl Subject for MemoryCluster {
             uids: true,
             threads: true,
         }
+    }
+
+    fn changes_port(&self) -> Option<&dyn Changes> {
+        Some(self)
     }
 
     async fn put(&self, workload: &Workload) {

@@ -4,14 +4,16 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
 
 use crate::{
     Text,
     policy::change::Change,
-    port::{ClusterError, Found, Freshness, Mode, Scope, WorkloadPort, Written},
+    port::{Changed, Changes, ClusterError, Found, Freshness, Mode, Scope, WorkloadPort, Written},
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
@@ -36,19 +38,34 @@ use crate::{
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryCluster {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     workloads: BTreeMap<WorkloadId, Workload>,
     created: u64,
+    /// Which workload each change was of.
+    changes: Vec<WorkloadId>,
+    /// Who waits for the next change.
+    waiting: Vec<Waker>,
+}
+
+impl State {
+    fn changed(&mut self, id: &WorkloadId) {
+        self.changes.push(id.clone());
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // A test that panicked with the lock held left whole workloads behind: each step is one assignment.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryCluster {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A test that panicked with the lock held left whole workloads behind: each step is one assignment.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Creates a workload, with a uid of its own, or updates the one of that name, which keeps its uid.
@@ -61,6 +78,7 @@ impl MemoryCluster {
                 format!("uid-{}", state.created).into()
             }
         };
+        state.changed(&workload.id);
         state.workloads.insert(workload.id.clone(), workload);
     }
 
@@ -71,12 +89,16 @@ impl MemoryCluster {
 
     /// Changes a workload in one step, as a person would. Whether it was there.
     pub fn edit(&self, id: &WorkloadId, edit: impl FnOnce(&mut Workload)) -> bool {
-        self.state().workloads.get_mut(id).map(edit).is_some()
+        let mut state = self.state();
+        state.changed(id);
+        state.workloads.get_mut(id).map(edit).is_some()
     }
 
     /// Deletes a workload. Whether it was there.
     pub fn remove(&self, id: &WorkloadId) -> bool {
-        self.state().workloads.remove(id).is_some()
+        let mut state = self.state();
+        state.changed(id);
+        state.workloads.remove(id).is_some()
     }
 }
 
@@ -115,6 +137,7 @@ impl WorkloadPort for MemoryCluster {
                     container.mark = Some(mark.clone());
                 }
             }
+            state.changed(id);
         }
         Ok(Written::default())
     }
@@ -127,10 +150,31 @@ impl WorkloadPort for MemoryCluster {
         let mut state = self.state();
         let named = state.workloads.values_mut().find(|w| workload.names(&w.id));
         let named = named.ok_or_else(|| ClusterError::NotFound(workload.to_string()))?;
+        let id = named.id.clone();
         let containers = named.containers.iter_mut();
-        Ok(containers
+        let removed = containers
             .filter(|c| container.as_ref().is_none_or(|name| c.is_called(name)))
             .filter_map(|c| Some((c.name.clone(), c.mark.take()?)))
-            .collect())
+            .collect();
+        state.changed(&id);
+        Ok(removed)
+    }
+}
+
+impl Changes for MemoryCluster {
+    fn changes(&self) -> BoxStream<'static, Changed> {
+        let state = self.state.clone();
+        let mut told = self.state().changes.len();
+        let next = move |context: &mut std::task::Context<'_>| {
+            let mut state = lock(&state);
+            if state.changes.len() == told {
+                state.waiting.push(context.waker().clone());
+                return Poll::Pending;
+            }
+            let changed = state.changes[told..].into();
+            told = state.changes.len();
+            Poll::Ready(Some(Changed::Workloads(changed)))
+        };
+        stream::poll_fn(next).boxed()
     }
 }

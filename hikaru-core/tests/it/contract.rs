@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
+    port::{Changed, Changes, ClusterError, Found, Freshness, Scope, WorkloadPort, Written},
     testing::{
         MemoryCluster,
         contract::{Abilities, Subject, run},
@@ -47,6 +51,8 @@ enum Fault {
     Race,
     /// All marks are removed, whatever container is named.
     UnholdsAll,
+    /// Writes are not told to those who wait for changes.
+    ChangesNotTold,
 }
 
 #[derive(Clone)]
@@ -81,7 +87,8 @@ impl Faulty {
             | Fault::AnswersReversed
             | Fault::AnswerMissing
             | Fault::Race
-            | Fault::UnholdsAll => {}
+            | Fault::UnholdsAll
+            | Fault::ChangesNotTold => {}
         }
         seen
     }
@@ -152,6 +159,15 @@ impl WorkloadPort for Faulty {
     }
 }
 
+impl Changes for Faulty {
+    fn changes(&self) -> BoxStream<'static, Changed> {
+        match self.fault {
+            Fault::ChangesNotTold => stream::pending().boxed(),
+            _ => self.cluster.changes(),
+        }
+    }
+}
+
 #[async_trait]
 impl Subject for Faulty {
     fn port(&self) -> &dyn WorkloadPort {
@@ -159,6 +175,9 @@ impl Subject for Faulty {
     }
     fn abilities(&self) -> Abilities {
         self.cluster.abilities()
+    }
+    fn changes_port(&self) -> Option<&dyn Changes> {
+        Some(self)
     }
     async fn put(&self, workload: &Workload) {
         self.cluster.put(workload.clone());
@@ -201,6 +220,7 @@ async fn planted_faults_are_found() {
             Fault::UnholdsAll,
             "unhold_removes_the_marks_that_it_is_asked_to",
         ),
+        (Fault::ChangesNotTold, "each_change_is_told"),
     ] {
         let broken = broken_by(fault).await;
         assert!(

@@ -1,6 +1,7 @@
 //! The clauses of the contract, one function each. They work on workloads of their own, in the subject's namespace.
 
 mod batches;
+mod changes;
 mod images;
 
 use std::sync::Arc;
@@ -61,6 +62,7 @@ clauses![
     a_floating_tag_gives_way_to_the_same_build_again,
     marks_never_go_down,
     unhold_removes_the_marks_that_it_is_asked_to,
+    each_change_is_told,
 ];
 
 /// How often a view is given a moment to catch up.

@@ -176,6 +176,11 @@ impl Index {
         true
     }
 
+    /// The workloads that changed since this was called last.
+    pub(super) fn take_changed(&mut self) -> Vec<WorkloadId> {
+        self.objects.take_changed()
+    }
+
     /// Which state of an object is known, to tell later whether it still is the same.
     pub(super) fn state_of(&self, id: &WorkloadId) -> Option<StateNumber> {
         self.objects.state_of(id)

@@ -11,13 +11,26 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, Found, Freshness, Scope, Select, WorkloadPort, Written},
+    port::{
+        Changed, Changes, ClusterError, Found, Freshness, Scope, Select, WorkloadPort, Written,
+    },
     workload::WorkloadName,
 };
-use tokio::{sync::Notify, task::AbortHandle, time::timeout};
+use tokio::{
+    sync::{
+        Notify,
+        broadcast::{self, error::RecvError},
+    },
+    task::AbortHandle,
+    time::timeout,
+};
 
 use super::{index::Index, look::Looks};
 use crate::live::{
@@ -37,6 +50,9 @@ const HEARTBEAT: Duration = Duration::from_secs(25);
 
 /// How much longer than a heartbeat a source may be silent before the view counts as out of date.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many changes are kept for a slow reader before it misses some.
+const CHANGES: usize = 256;
 
 /// Settings of a watched cluster.
 #[derive(Clone, Debug)]
@@ -76,6 +92,7 @@ struct View {
     settings: WatchSettings,
     /// Whether the view is up to date may have changed.
     news: Notify,
+    changes: broadcast::Sender<Arc<[WorkloadId]>>,
     looks: Looks,
     /// Lists that were begun anew, and watches that broke off.
     restarts: AtomicU64,
@@ -136,6 +153,7 @@ impl WatchedCluster {
             index: RwLock::new(index),
             settings,
             news: Notify::new(),
+            changes: broadcast::Sender::new(CHANGES),
             looks: Looks::default(),
             restarts: AtomicU64::new(0),
         });
@@ -180,7 +198,13 @@ impl View {
     }
 
     fn change(&self, change: impl FnOnce(&mut Index)) {
-        change(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut index);
+        let changed = index.take_changed();
+        if !changed.is_empty() {
+            // It fails if nobody listens.
+            drop(self.changes.send(changed.into()));
+        }
     }
 
     fn freshness(&self) -> Freshness {
@@ -246,6 +270,22 @@ impl WorkloadPort for WatchedCluster {
         self.view
             .change(|index| index.unheld(&from, &marks, sent_at));
         Ok(marks)
+    }
+}
+
+impl Changes for WatchedCluster {
+    /// A list that is begun anew tells what changed meanwhile. The stream ends with the last clone of the cluster.
+    fn changes(&self) -> BoxStream<'static, Changed> {
+        let changes = self.view.changes.subscribe();
+        let next = |mut changes: broadcast::Receiver<_>| async {
+            let changed = match changes.recv().await {
+                Ok(ids) => Changed::Workloads(ids),
+                Err(RecvError::Lagged(_)) => Changed::Missed,
+                Err(RecvError::Closed) => return None,
+            };
+            Some((changed, changes))
+        };
+        stream::unfold(changes, next).boxed()
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hikaru_core::{
     Workload, WorkloadId,
     jobs::{JobName, JobSource},
-    port::{JobPort, Scope, Select, WorkloadPort},
+    port::{Changes, JobPort, Scope, Select, WorkloadPort},
     testing::contract::{Abilities, JobSubject, Subject, run, run_jobs},
 };
 use hikaru_k8s::{WatchSettings, WatchedCluster};
@@ -22,6 +22,8 @@ struct Hands<P> {
     port: P,
     /// Reads past the port under test.
     live: hikaru_k8s::LiveCluster,
+    /// What tells of changes.
+    watched: Option<WatchedCluster>,
     namespace: String,
 }
 
@@ -42,6 +44,10 @@ impl<P: WorkloadPort> Subject for Hands<P> {
 
     fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    fn changes_port(&self) -> Option<&dyn Changes> {
+        self.watched.as_ref().map(|watched| watched as &dyn Changes)
     }
 
     async fn put(&self, workload: &Workload) {
@@ -108,6 +114,7 @@ async fn a_live_cluster_keeps_the_contract() {
     let broken = run(&Hands {
         port: live.clone(),
         live,
+        watched: None,
         namespace: namespace.clone(),
     })
     .await;
@@ -122,6 +129,7 @@ async fn a_watched_cluster_keeps_the_contract() {
     let port = WatchedCluster::start(live.clone(), WatchSettings::default());
     port.synced().await;
     let broken = run(&Hands {
+        watched: Some(port.clone()),
         port,
         live,
         namespace: namespace.clone(),

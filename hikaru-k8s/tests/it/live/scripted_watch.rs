@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all};
 use hikaru_core::{
     Mode,
-    port::{ClusterError, Freshness, Scope, Select, Severity, WorkloadPort as _},
+    port::{
+        Changed, Changes as _, ClusterError, Freshness, Scope, Select, Severity, WorkloadPort as _,
+    },
     upgrade,
     upgrade::Outcome,
 };
@@ -422,4 +424,32 @@ async fn dropping_the_last_clone_ends_the_watches() {
     let before = stub.asked().len();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(stub.asked().len(), before);
+}
+
+#[tokio::test]
+async fn a_reader_of_changes_that_is_too_slow_is_told_so() {
+    let stub = Stub::start(|asked, _| {
+        if !asked.path.ends_with("/deployments") {
+            return quiet(asked);
+        }
+        if !asked.is_watch() {
+            return Step::Answer(200, list(&[deployment("a", 1, 1)], 5));
+        }
+        let builds = 2..=300;
+        let events = builds.map(|n| event("MODIFIED", &deployment("a", n, 10 + n)));
+        Step::Hanging(events.collect())
+    })
+    .await;
+    let watched = WatchedCluster::start(stub.cluster().await, WatchSettings::default());
+    let mut changes = watched.changes();
+    shows(&watched, &["a:300"]).await;
+    assert_eq!(changes.next().await, Some(Changed::Missed));
+    let Some(Changed::Workloads(ids)) = changes.next().await else {
+        panic!("expected the changes that were kept");
+    };
+    assert_eq!(ids[0].to_string(), "shop/Deployment/a");
+    drop((watched, stub));
+    let rest = changes.collect::<Vec<_>>();
+    let rest = tokio::time::timeout(Duration::from_secs(10), rest).await;
+    assert!(!rest.expect("an end").contains(&Changed::Missed));
 }

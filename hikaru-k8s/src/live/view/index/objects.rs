@@ -25,6 +25,8 @@ pub(super) struct Objects {
     malformed: BTreeMap<WorkloadId, (Malformed, LastSeen)>,
     /// How many objects were put so far.
     puts: u64,
+    /// The workloads that changed since they were asked for.
+    changed: Vec<WorkloadId>,
     texts: SharedTexts,
 }
 
@@ -94,7 +96,11 @@ impl Keys {
 impl Objects {
     /// Takes a workload in, in place of the object of that name.
     pub(super) fn put(&mut self, workload: Workload, source: SourceNumber, list: u32) {
-        self.remove(&workload.id);
+        let known = self.named(&workload.id);
+        if known.is_none_or(|known| **known != workload) {
+            self.changed.push(workload.id.clone());
+        }
+        self.take_out(&workload.id);
         let seen = self.seen(source, list);
         self.insert(workload, seen);
     }
@@ -122,12 +128,23 @@ impl Objects {
         }
         let (mut workload, seen) = (Workload::clone(&known.0), *seen);
         change(&mut workload);
-        self.remove(id);
+        self.take_out(id);
         self.insert(workload, seen);
+        self.changed.push(id.clone());
     }
 
     /// Forgets an object.
     pub(super) fn remove(&mut self, id: &WorkloadId) {
+        self.take_out(id);
+        self.changed.push(id.clone());
+    }
+
+    /// The workloads that changed since this was called last.
+    pub(super) fn take_changed(&mut self) -> Vec<WorkloadId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn take_out(&mut self, id: &WorkloadId) {
         self.malformed.remove(id);
         let Some((workload, _)) = self.workloads.remove_entry(id) else {
             return;
@@ -200,6 +217,8 @@ impl Objects {
     /// Whether nothing is left of all that was there.
     #[cfg(test)]
     pub(super) fn is_empty(&mut self) -> bool {
+        // Their ids are in use until they are asked for.
+        self.take_changed();
         self.count() == 0
             && self.by_identity.is_empty()
             && self.by_repository.is_empty()

@@ -68,6 +68,44 @@ fn finds(index: &Index, select: Select, expected: &[&str]) {
 }
 
 #[test]
+fn each_change_is_told_once() {
+    let now = Instant::now();
+    let mut index = listed(now);
+    #[track_caller]
+    fn tells(index: &mut Index, expected: &[&str]) {
+        let told = index.take_changed();
+        let names: Vec<&str> = told.iter().map(|id| &*id.name).collect();
+        assert_eq!(names, expected);
+    }
+    put(&mut index, workload("a", 1));
+    put(&mut index, workload("b", 1));
+    tells(&mut index, &["a", "b"]);
+    put(&mut index, workload("a", 1));
+    put(&mut index, workload("b", 2));
+    tells(&mut index, &["b"]);
+    let judged = Arc::unwrap_or_clone(
+        index
+            .find(&Scope::new(Select::All))
+            .expect("both")
+            .workloads
+            .remove(0),
+    );
+    let plan = plan(Request::new(build(&image(9))), [judged.clone()]);
+    let change = plan.entries[0].change.as_ref().expect("a change");
+    index.written(change, index.state_of(&judged.id));
+    tells(&mut index, &[&judged.id.name]);
+    // A new list names one of them, unchanged.
+    index.begin_list(DEPLOYMENTS);
+    let left = index.find(&Scope::new(Select::Named(vec![judged.id.clone()])));
+    put(&mut index, Workload::clone(&left.expect("it").workloads[0]));
+    index.end_list(DEPLOYMENTS, now);
+    let gone = if &*judged.id.name == "a" { "b" } else { "a" };
+    tells(&mut index, &[gone]);
+    index.deleted(&judged.id);
+    tells(&mut index, &[&judged.id.name]);
+}
+
+#[test]
 fn it_is_fresh_when_each_source_was_listed_and_is_confirmed() {
     let begun = Instant::now();
     let after = |seconds| begun + Duration::from_secs(seconds);
