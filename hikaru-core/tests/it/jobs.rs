@@ -26,6 +26,10 @@ fn name() -> JobName {
     "shop/migrate".parse().expect("a name")
 }
 
+fn not_found() -> ClusterError {
+    ClusterError::NotFound("Job shop/migrate".into())
+}
+
 fn request() -> JobRequest {
     JobRequest::new(JobSource::Yaml("shop/migrate".into()))
 }
@@ -314,10 +318,7 @@ fn a_job_that_demands_too_much_is_not_created() {
         matches!(refused, Err(ClusterError::JobRefused(_))),
         "{refused:?}"
     );
-    assert_eq!(
-        now(port.get(&name())).map(drop),
-        Err(ClusterError::NotFound("Job shop/migrate".into()))
-    );
+    assert_eq!(now(port.get(&name())).map(drop), Err(not_found()));
 }
 
 #[test]
@@ -452,7 +453,6 @@ fn a_wait_bears_what_passes_and_ends_for_what_does_not() {
     assert_eq!(state(wait(&again)), Ok(Complete));
     assert_eq!(state(wait(&[Err(refused())])), Err(refused()));
     assert_eq!(state(wait(&[Err(unavailable())])), Err(unavailable()));
-    let not_found = || ClusterError::NotFound("Job shop/migrate".into());
     let gone = [Ok(Running), Err(not_found())];
     assert_eq!(state(wait(&gone)), Err(not_found()));
 
