@@ -1,6 +1,6 @@
 //! Which cluster a command works on: the composition of the adapters. The one that is used is told.
 
-use std::{fmt::Display, path::Path, sync::Arc, time::SystemTime};
+use std::{fmt::Display, path::Path, sync::Arc};
 
 use hikaru_core::{
     Text,
@@ -213,7 +213,7 @@ async fn live(
         error => error.to_string(),
     })?;
     let policy = job_policy(&variable, Some(connection.namespace()))?;
-    let mut settings = LiveSettings::new(args.keys(), Arc::new(SystemTime::now));
+    let mut settings = LiveSettings::new(args.keys());
     settings.kinds = shared.kinds.clone();
     settings.namespaces = shared.namespaces.clone();
     let live = LiveCluster::new(&connection, settings)

@@ -19,7 +19,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt as _;
@@ -293,7 +293,7 @@ async fn run(shape: Shape) -> Outcome<Vec<f64>> {
     });
     let variable = |name: &str| (name == "K8S_URL").then(|| url.clone());
     let connection = Connection::choose(&ConnectionOptions::default(), &variable).await?;
-    let settings = LiveSettings::new(IdentityKeys::default(), Arc::new(SystemTime::now));
+    let settings = LiveSettings::new(IdentityKeys::default());
     let live = LiveCluster::new(&connection, settings).await?;
     let mut settings = WatchSettings::default();
     settings.live_look = false;

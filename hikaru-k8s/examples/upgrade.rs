@@ -9,7 +9,7 @@
     reason = "it is a program that talks to a person"
 )]
 
-use std::{env, error::Error, sync::Arc, time::SystemTime};
+use std::{env, error::Error};
 
 use hikaru_core::{Build, Mode, Request, TagFormats, upgrade, workload::IdentityKeys};
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // K8S_URL and its kind, KUBECONFIG, a pod's ServiceAccount, or ~/.kube/config.
     let options = ConnectionOptions::default();
     let connection = Connection::choose(&options, &|name| env::var(name).ok()).await?;
-    let settings = LiveSettings::new(IdentityKeys::default(), Arc::new(SystemTime::now));
+    let settings = LiveSettings::new(IdentityKeys::default());
     let cluster = LiveCluster::new(&connection, settings).await?;
 
     let report = upgrade(

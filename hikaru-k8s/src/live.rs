@@ -9,12 +9,16 @@ use futures_util::future::join_all;
 use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
-    port::{ClusterError, Fault, Found, Freshness, Scope, Select, Severity, WorkloadPort, Written},
+    port::{
+        Clock, ClusterError, Fault, Found, Freshness, Scope, Select, Severity, WorkloadPort,
+        Written,
+    },
     workload::{IdentityKeys, WorkloadName},
 };
 use http::Request;
 
 use crate::{
+    clock::SystemClock,
     job::Definitions,
     kind::{AddedKind, Kind, Kinds},
 };
@@ -29,7 +33,6 @@ mod view;
 mod write;
 
 use client::{ApiClient, Expected, refusal};
-pub use clock::TimeOfDay;
 pub use connect::{
     connection::{Connection, ConnectionOptions, Variable},
     error::ConnectionError,
@@ -52,7 +55,7 @@ pub struct LiveSettings {
     /// The labels that say what a workload is built from.
     pub keys: IdentityKeys,
     /// The time of day that upgrades are dated with.
-    pub clock: TimeOfDay,
+    pub clock: Arc<dyn Clock>,
     /// How many requests about one object may be in flight; of pages of lists a quarter of them, of logs an eighth.
     pub in_flight: usize,
     /// How long reading or writing one object may take.
@@ -64,11 +67,11 @@ pub struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// Default settings; the caller supplies the clock.
-    pub fn new(keys: IdentityKeys, clock: TimeOfDay) -> Self {
+    /// Default settings; the clock is the machine's.
+    pub fn new(keys: IdentityKeys) -> Self {
         Self {
             keys,
-            clock,
+            clock: Arc::new(SystemClock::default()),
             in_flight: client::IN_FLIGHT,
             deadline: client::DEADLINE,
             kinds: Vec::new(),

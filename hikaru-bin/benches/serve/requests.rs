@@ -6,7 +6,7 @@
 use std::{
     convert::Infallible,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use hikaru_core::workload::IdentityKeys;
@@ -126,7 +126,7 @@ pub(crate) fn ours(url: &str) {
             _ => None,
         };
         let connection = Connection::choose(&ConnectionOptions::default(), &variable).await;
-        let settings = LiveSettings::new(IdentityKeys::default(), Arc::new(SystemTime::now));
+        let settings = LiveSettings::new(IdentityKeys::default());
         let live = LiveCluster::new(&connection.expect("a connection"), settings).await;
         let mut settings = WatchSettings::default();
         settings.live_look = false;

@@ -1,14 +1,8 @@
-//! The two clocks of the live adapter: the time of day, which the caller supplies, and the runtime's, which never jumps.
+//! The time that never jumps, by the runtime's clock. The time of day comes from the settings.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::time::Instant;
 
-/// Gives the time of day.
-pub type TimeOfDay = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// The runtime's clock, which tests can stop.
+/// Now, by the runtime's clock, which tests can stop.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

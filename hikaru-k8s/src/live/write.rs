@@ -31,7 +31,7 @@ impl LiveCluster {
         let judged = change.judged();
         let kind = self.inner.kinds.named(&judged.id.kind);
         let kind = kind.ok_or_else(|| ClusterError::NotFound(judged.id.to_string()))?;
-        let now = (self.inner.settings.clock)();
+        let now = self.inner.settings.clock.now();
         let body = patch::of_change(change, kind, self.keys(), now);
         self.patch(kind, judged, body, mode).await
     }

@@ -1,9 +1,6 @@
 //! The real control plane, as these tests use it: connections to it, and a person's hands.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
 use hikaru_core::{
     Build, Mode, Request, TagFormats, Workload, WorkloadId,
@@ -17,7 +14,7 @@ use serde_json::{Map, Value, json};
 use xtask::{AuditEvent, Cluster};
 
 pub(super) fn settings() -> LiveSettings {
-    LiveSettings::new(IdentityKeys::default(), Arc::new(SystemTime::now))
+    LiveSettings::new(IdentityKeys::default())
 }
 
 /// As administrator, by `K8S_URL`, `K8S_TOKEN` and `K8S_CA`.

@@ -7,13 +7,16 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use hikaru_core::{
     Build, Request, TagFormats, WorkloadId,
     image::{Reading, Reference},
     policy::Mark,
+    port::Clock as _,
+    testing::StillClock,
     workload::IdentityKeys,
 };
 use hikaru_k8s::{Connection, ConnectionOptions, LiveCluster, LiveSettings};
@@ -173,11 +176,12 @@ pub(super) const DEADLINE: Duration = Duration::from_millis(500);
 
 /// 2026-01-02T03:04:05Z.
 pub(super) fn settings() -> LiveSettings {
-    let now = UNIX_EPOCH + Duration::from_secs(1_767_323_045);
-    let mut settings = LiveSettings::new(
-        IdentityKeys::default(),
-        Arc::new(move || -> SystemTime { now }),
-    );
+    let clock = StillClock::default();
+    let _ = clock
+        .sleep(Duration::from_secs(1_767_323_045))
+        .now_or_never();
+    let mut settings = LiveSettings::new(IdentityKeys::default());
+    settings.clock = Arc::new(clock);
     settings.deadline = DEADLINE;
     settings
 }

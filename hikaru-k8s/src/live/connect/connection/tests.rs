@@ -352,10 +352,7 @@ async fn a_plugin_for_credentials_that_fails_shows_no_secret() {
     ] {
         let machine = Machine::new().file(".kube/config", &kubeconfig("a", &plugin(script)));
         let connection = machine.choose().await.expect("a connection");
-        let settings = crate::LiveSettings::new(
-            hikaru_core::workload::IdentityKeys::default(),
-            std::sync::Arc::new(std::time::SystemTime::now),
-        );
+        let settings = crate::LiveSettings::new(hikaru_core::workload::IdentityKeys::default());
         let error = crate::LiveCluster::new(&connection, settings).await;
         let error = error.expect_err("no credentials").to_string();
         assert_eq!(error, format!("context a of ~/.kube/config: {expected}"));
