@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    join,
     process::{Child, Command},
     time::timeout,
 };
@@ -35,6 +37,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long a plugin may take if a user may have to log in.
 const PERSON: Duration = Duration::from_secs(300);
+/// Most bytes that are read of a plugin's answer, and of its error output.
+const LONGEST: u64 = 1 << 20;
 /// How much of a plugin's error output is repeated, in characters.
 const EXCERPT: usize = 300;
 
@@ -172,14 +176,28 @@ impl Drop for Group {
 }
 
 /// Waits for its end, and reads what it writes.
-async fn ended(child: Child, person: bool) -> io::Result<Output> {
+async fn ended(mut child: Child, person: bool) -> io::Result<Output> {
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let group = id.filter(|_| !person).and_then(Pid::from_raw);
     let mut group = Group(group);
-    let output = child.wait_with_output().await;
+    let (stdout, stderr) = (whole(child.stdout.take()), whole(child.stderr.take()));
+    let (stdout, stderr, status) = join!(stdout, stderr, child.wait());
     // From now on another process may have its number.
     group.0 = None;
-    output
+    Ok(Output {
+        status: status?,
+        stdout: stdout?,
+        stderr: stderr?,
+    })
+}
+
+/// What is written, up to a limit. Then the pipe is closed, which ends a program that writes on.
+async fn whole(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    if let Some(from) = from {
+        from.take(LONGEST).read_to_end(&mut read).await?;
+    }
+    Ok(read)
 }
 
 fn answer(name: &str, ended: io::Result<Output>) -> Result<Granted, String> {
@@ -336,6 +354,10 @@ mod tests {
             (
                 ":",
                 "the answer of the plugin for credentials cannot be read",
+            ),
+            (
+                "exec yes",
+                "the plugin for credentials ended with signal: 13 (SIGPIPE)",
             ),
             (
                 "echo Log  in first. >&2; exit 3",
