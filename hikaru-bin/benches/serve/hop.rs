@@ -164,7 +164,7 @@ async fn forward(url: &str) {
         let service = service_fn(move |_: Request<hyper::body::Incoming>| {
             let request = Request::patch(target.clone())
                 .header("content-type", "application/json-patch+json")
-                .header("authorization", "Bearer of-the-bench")
+                .header("authorization", "Bearer a-token-of-the-bench")
                 .body(Full::new(body.clone()))
                 .expect("a request");
             let answer = client.request(request);

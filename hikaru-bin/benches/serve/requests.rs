@@ -97,7 +97,7 @@ async fn requests(address: &str) -> (f64, f64) {
 async fn call(address: String, end: Instant) -> u32 {
     let image = image("nobody", 2);
     let request = format!(
-        "POST /api/image/{image} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer of-the-bench\r\n\r\n"
+        "POST /api/image/{image} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-of-the-bench\r\n\r\n"
     );
     let mut stream = TcpStream::connect(&address).await.expect("connected");
     stream.set_nodelay(true).expect("no delay");
@@ -121,7 +121,7 @@ pub(crate) fn ours(url: &str) {
     runtime().block_on(async {
         let variable = |name: &str| match name {
             "K8S_URL" => Some(url.to_owned()),
-            "K8S_TOKEN" => Some("of-the-bench".to_owned()),
+            "K8S_TOKEN" => Some("a-token-of-the-bench".to_owned()),
             "K8S_CA" => std::env::var(name).ok(),
             _ => None,
         };
@@ -134,7 +134,7 @@ pub(crate) fn ours(url: &str) {
         view.synced().await;
         let figures = Arc::new(Figures::new(Some(view.clone())));
         let cluster = Arc::new(Measured::new(Arc::new(view), figures.clone()));
-        let token = Token::new(&"of-the-bench".to_owned().into()).expect("a token");
+        let token = Token::new(&"a-token-of-the-bench".to_owned().into()).expect("a token");
         let authentication = Authentication::Tokens(Tokens::new(token, None));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let bound = Bound::new(

@@ -29,7 +29,7 @@ impl Service {
     pub(crate) fn on_stub(url: &str, ca: &str) -> Self {
         let mut command = serve();
         command.env("K8S_URL", url).env("K8S_CA", ca);
-        command.env("K8S_TOKEN", "of-the-bench");
+        command.env("K8S_TOKEN", "a-token-of-the-bench");
         Self::hikaru(command)
     }
 
