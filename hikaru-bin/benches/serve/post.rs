@@ -26,6 +26,8 @@ const DEPLOYMENTS: usize = 1000;
 const IN_FLIGHT: [usize; 4] = [16, 32, 64, 128];
 const ROUNDS: usize = 20;
 const SINGLES: usize = 200;
+/// Long enough for an event of the watch.
+const SETTLE: Duration = Duration::from_millis(50);
 
 pub(crate) fn run() {
     let cluster = ClusterOptions::default().controllers(false).pods(false);
@@ -74,11 +76,19 @@ pub(crate) fn run() {
         .record()
         .expect("recorded");
 
+    // The view has heard of the last patch before the next one is sent: between two posts of users there are minutes.
+    let settle = || std::thread::sleep(SETTLE);
     let one = pairs(
         5,
         SINGLES,
-        || post("one", next(), 1).as_secs_f64() * 1e3,
-        || bare("one", next(), 1).as_secs_f64() * 1e3,
+        || {
+            settle();
+            post("one", next(), 1).as_secs_f64() * 1e3
+        },
+        || {
+            settle();
+            bare("one", next(), 1).as_secs_f64() * 1e3
+        },
     );
     let name = "POST that upgrades one / bare PATCH";
     let ratio = Figure::paired(name, "ms", &one, Goal::None);
