@@ -278,13 +278,19 @@ impl<'t> Grower<'t> {
                 let id = self.push(Shape::Scalar(style), anchor, tag.as_deref(), span)?;
                 let node = &self.nodes[id as usize];
                 let (start, end) = (node.start as usize, node.end as usize);
-                let place = if self.text.get(start..end) == Some(value.as_ref()) {
+                let mut value = value.as_ref();
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                // The parser ends the last line of a text with a line feed that is not there.
+                if is_block && end == self.text.len() && !ends_in_blanks(self.text) {
+                    value = value.strip_suffix('\n').unwrap_or(value);
+                }
+                let place = if self.text.get(start..end) == Some(value) {
                     RAW
-                } else if self.text.get(start + 1..end.saturating_sub(1)) == Some(value.as_ref()) {
+                } else if self.text.get(start + 1..end.saturating_sub(1)) == Some(value) {
                     INNER
                 } else {
                     let place = self.owned.len() as u32;
-                    self.owned.push(value.into_owned().into_boxed_str());
+                    self.owned.push(value.into());
                     place
                 };
                 self.nodes[id as usize].value = place;
@@ -375,6 +381,12 @@ impl<'t> Grower<'t> {
             range,
         }
     }
+}
+
+/// Whether the last line holds blanks at most: then the line before it has its line feed.
+fn ends_in_blanks(text: &str) -> bool {
+    let last = text.rsplit(['\n', '\r']).next();
+    last.is_none_or(|last| last.trim_start_matches(' ').is_empty())
 }
 
 fn tagged(tag: Option<&Tag>) -> Tagged {
