@@ -11,8 +11,8 @@ use super::{
 };
 use crate::port::{ClusterError, Mode};
 
-/// The limit of each of two waits: until the Job that is replaced is gone (its pods have 30 s to end by default), and for repeating
-/// the creation of the new one while the cluster cannot be reached.
+/// At most this long the old Job is waited for until it is gone (its pods have 30 s to end by default), and again at most this long
+/// the creation of the new one is repeated while the cluster cannot be reached.
 const GONE: Duration = Duration::from_secs(90);
 
 /// What is known of a Job that is replaced.

@@ -45,9 +45,9 @@ pub(super) struct Marked<'c> {
 impl Marked<'_> {
     /// Whether the mark keeps the posted build out.
     ///
-    /// Where the marked build runs, or something higher, nobody took anything back: what follows in the table says better
-    /// why a build stays out. Over something floating the marked build itself goes out again: somebody who applies a
-    /// manifest with `latest` and posts the same build again means to deploy it.
+    /// Where the marked build or a higher one runs, nobody rolled back, and later lines of the table give the reason. Over a
+    /// floating tag the marked build may be deployed again: whoever applies a manifest with `latest` and posts the same build
+    /// again means to deploy it.
     fn holds(&self, running: &Running<'_>) -> bool {
         match running {
             Running::Floating => self.posted.is_lt(),

@@ -6,8 +6,8 @@ use futures_util::stream::BoxStream;
 
 use crate::workload::WorkloadId;
 
-/// A cluster that tells which workloads have changed. One that is only read when it is asked, such as a folder of manifests,
-/// has none.
+/// A cluster that tells which workloads have changed. A cluster that is read only on demand, such as a folder of manifests, does
+/// not implement this port.
 ///
 /// ```
 /// # futures_util::FutureExt::now_or_never(async {
@@ -30,8 +30,8 @@ pub trait Changes: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Changed {
-    /// These workloads were created, changed or deleted, as seen by [`find`](super::WorkloadPort::find). Changes of one workload may
-    /// be told as one, and one may be told that changed nothing.
+    /// These workloads were created, changed or deleted, as seen by [`find`](super::WorkloadPort::find). Several
+    /// changes of a workload may be told as one, and a workload may be told although nothing changed.
     Workloads(Arc<[WorkloadId]>),
     /// The reader was too slow and missed some changes: any workload may have changed.
     Missed,

@@ -70,7 +70,7 @@ pub(super) fn write(
         let (mut edits, mut indices) = (Vec::new(), Vec::new());
         for (index, place) in places {
             let change = changes[*index];
-            // A second change of one workload was judged on what the first takes away.
+            // Only the first change of a workload is written: a second one was judged on the state that the first replaces.
             let object = by_place
                 .get(place)
                 .filter(|_| written.insert(&change.judged().id));
@@ -164,7 +164,7 @@ fn plan<'o>(
     change: &'o Change,
 ) -> Result<Vec<Edit<'o>>, ClusterError> {
     let mut now = read::workload(file, &object.place, object.workload.clone());
-    // What other files decide was looked at when it was judged; this writes one file, and tests that.
+    // Overrides stand in other files, which are not read again here: they are taken as they were judged.
     for container in &mut now.containers {
         if let Some(judged) = change.judged().container(&container.name) {
             container.overridden = judged.overridden.clone();

@@ -57,7 +57,7 @@ pub(in crate::live) struct Transport {
 }
 
 struct Inner {
-    /// Its credentials are not used.
+    /// Address and TLS. The credentials come from `credentials` and `plugin`.
     config: Config,
     credentials: Credentials,
     plugin: Option<Plugin>,
@@ -196,7 +196,8 @@ impl Transport {
             return RequestError::Late(*time);
         }
         let fault = tls::fault(&**error);
-        // Over TLS 1.3 the server's refusal comes when the request is on its way, but it has read none.
+        // Over TLS 1.3 the server can refuse our certificate after we began to send. It has not read the request, so this counts
+        // as not sent.
         let words = fault.and_then(|f| tls::words(f, &self.inner.trust, &self.credentials()));
         if let Some(words) = words {
             return RequestError::NotSent(format!("no connection: {words}"));
@@ -337,7 +338,7 @@ async fn make(
         material = material.with(granted).map_err(|error| error.to_string())?;
     }
     let (config, secrets) = (config.clone(), secrets.clone());
-    // Without a CA of the connection it reads those that the machine trusts, some hundred.
+    // It blocks: where the connection names no CA, it reads all those that the machine trusts.
     let made = tokio::task::spawn_blocking(move || stack(config, material, secrets)).await;
     let made = made.map_err(|error| error.to_string())?;
     made.map_err(|error| chain(&*error))

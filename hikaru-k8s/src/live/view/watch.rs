@@ -1,5 +1,5 @@
 //! A live cluster that is watched: `find` answers from the index; reading and writing one workload always ask the API server. How
-//! the index is fed is in `source`; when it is up to date is decided in `index`.
+//! the index is fed, and how a watch proves that it has caught up, is in `source`; whether all of it is up to date, in `index`.
 
 use std::{
     fmt,
