@@ -155,13 +155,13 @@ fn plain_scalars_are_read_alike_but_for_the_types_of_yaml_1_1() {
     }
 }
 
-/// Whether the name of an anchor or an alias holds a sign that ends it for libyaml, and so for serde_yaml. In YAML 1.2 it belongs
-/// to the name.
-fn names_an_anchor_with_a_sign(text: &str) -> bool {
+/// Whether an anchor or an alias is followed by `:` without a space. In YAML 1.2 the `:` belongs to its name; serde_yaml, as
+/// libyaml, ends the name before it.
+fn names_an_anchor_with_a_colon(text: &str) -> bool {
     let ends_a_name = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '{' | '}');
     text.split(['&', '*']).skip(1).any(|rest| {
         let name = rest.split(ends_a_name).next().unwrap_or_default();
-        name.contains([':', '?', '%', '@', '`'])
+        name.contains(':')
     })
 }
 
@@ -184,6 +184,10 @@ fn known_differences() {
         // `:` and `?` in the name of an anchor.
         ("a:\n &b: c", r#"{"a":"c"}"#, "a:\n  null: c"),
         ("a: &b?c d", r#"{"a":"d"}"#, "a: ?c d"),
+        // In a flow collection `?` begins a key for libyaml even without a space after it.
+        ("[?0]", r#"["?0"]"#, "- 0: null"),
+        // A block scalar that is the whole document: libyaml wants at least one space before its lines.
+        (">\n#", r##""#""##, "''"),
         // What JSON has no number for.
         ("a: .inf", "1:4: expected a value that JSON has, too, found a number that is infinite or not a number: .inf", "a: .inf"),
         // Without `apply_merge` serde_yaml keeps the merge key as a key; a key before it is refused by hikaru (kubectl takes
@@ -267,7 +271,7 @@ proptest! {
             manifest.replace_range(at..at + 1, &with);
         }
         for text in [text, manifest] {
-            if names_an_anchor_with_a_sign(&text) {
+            if names_an_anchor_with_a_colon(&text) {
                 continue;
             }
             prop_assert_ne!(compare(&text), Some(false), "{}", text);

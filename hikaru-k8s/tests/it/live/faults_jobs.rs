@@ -76,7 +76,8 @@ async fn world_with(
     (stub, jobs)
 }
 
-async fn until_ended(
+/// Waits for a Job that was created with this uid.
+pub(super) async fn until_ended(
     jobs: &Jobs,
     name: &JobName,
     uid: &str,

@@ -5,16 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
     Mode,
-    jobs::{
-        JobCreated, JobList, JobName, JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs,
-    },
+    jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState, Jobs},
     port::ClusterError,
 };
 use hikaru_k8s::SystemClock;
 use serde_json::{Value, json};
 use xtask::Cluster;
 
-use super::rig;
+use super::{faults_jobs::until_ended, rig};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -24,16 +22,6 @@ async fn jobs_in(namespaces: &[&str]) -> Jobs {
     let mut policy = JobPolicy::default();
     policy.namespaces = Some(namespaces.iter().map(|&n| n.into()).collect());
     Jobs::new(Arc::new(live), policy, Arc::new(SystemClock::default()))
-}
-
-async fn until_ended(
-    jobs: &Jobs,
-    name: &JobName,
-    uid: &str,
-    within: Duration,
-) -> Result<JobStatus, ClusterError> {
-    let created = JobCreated::new(name.clone(), uid);
-    jobs.wait(&created, within, &mut |_| {}).await
 }
 
 /// A Job as YAML, with more fields of its spec.
