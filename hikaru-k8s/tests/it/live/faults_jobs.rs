@@ -76,7 +76,6 @@ async fn world_with(
     (stub, jobs)
 }
 
-/// Waits for a Job that was created with this uid.
 pub(super) async fn until_ended(
     jobs: &Jobs,
     name: &JobName,
