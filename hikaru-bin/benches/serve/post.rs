@@ -25,7 +25,7 @@ use crate::{
 const DEPLOYMENTS: usize = 1000;
 const IN_FLIGHT: [usize; 4] = [16, 32, 64, 128];
 const ROUNDS: usize = 20;
-const SINGLES: usize = 200;
+const SINGLES: usize = 1000;
 /// Long enough for an event of the watch.
 const SETTLE: Duration = Duration::from_millis(50);
 
