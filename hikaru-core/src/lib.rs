@@ -108,6 +108,7 @@ pub mod image;
 pub mod jobs;
 pub mod policy;
 pub mod port;
+pub mod rollout;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

@@ -9,6 +9,7 @@ pub(crate) mod found;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod observer;
+pub(crate) mod rollouts;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 
@@ -22,6 +23,9 @@ pub use freshness::Freshness;
 pub use jobs::MockJobPort;
 pub use jobs::{JobPort, Troubles};
 pub use observer::{Event, Happening, Observer};
+#[cfg(feature = "testing")]
+pub use rollouts::MockRolloutPort;
+pub use rollouts::RolloutPort;
 pub use scope::{Scope, Select};
 #[cfg(feature = "testing")]
 pub use workloads::MockWorkloadPort;
