@@ -86,9 +86,6 @@ pub enum AssetsError {
     /// There is no usable Go.
     #[error(transparent)]
     Go(#[from] GoError),
-    /// The stages in kwok's module have changed, so ours do not fit.
-    #[error("the stages for kwok cannot be put together: {0}")]
-    Stages(String),
     /// `KUBEBUILDER_ASSETS` names no folder.
     #[error("KUBEBUILDER_ASSETS is {0}, which is no folder")]
     KubebuilderAssets(PathBuf),
@@ -124,7 +121,7 @@ impl AssetsError {
     }
 }
 
-/// The programs of a control plane and the stages that kwok plays; all of them exist.
+/// The programs of a control plane and kwok's own stages; all of them exist.
 #[derive(Debug, Clone)]
 pub struct Assets {
     programs: BTreeMap<Program, PathBuf>,
@@ -203,7 +200,7 @@ impl Assets {
             .map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// The stages that kwok plays.
+    /// The stages of kwok's module.
     #[must_use]
     pub fn stages(&self) -> &Path {
         &self.stages

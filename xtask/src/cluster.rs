@@ -106,7 +106,7 @@ impl ClusterError {
 /// node and its pods. It has its own data, keys and address. Dropping it ends it; however the process
 /// ends that holds it, a supervisor ends it too.
 ///
-/// A pod with an image that contains `broken` never becomes ready (ImagePullBackOff).
+/// A word in a pod's image makes it fail: docs/testing.md has the words.
 #[derive(Debug)]
 pub struct Cluster {
     supervisor: Mutex<Supervisor>,
@@ -172,6 +172,11 @@ impl Cluster {
                 cluster.options.audited_components,
             ),
         )?;
+        let stages = include_str!("../cluster/kwok/stages.yaml");
+        let stages = stages.replace("$FOLDER", &cluster.folder.display().to_string());
+        cluster.write(flags::STAGES, &stages)?;
+        cluster.write("current.log", include_str!("../cluster/kwok/current.log"))?;
+        cluster.write("previous.log", include_str!("../cluster/kwok/previous.log"))?;
 
         cluster.launch(Component::Etcd)?;
         cluster.launch(Component::Apiserver)?;

@@ -85,6 +85,8 @@ pub(crate) struct Endpoints {
     pub(crate) apiserver: u16,
     pub(crate) etcd: u16,
     pub(crate) etcd_peer: u16,
+    /// Where kwok serves logs, as a kubelet does.
+    pub(crate) kubelet: u16,
 }
 
 /// One line of JSON to the supervisor.

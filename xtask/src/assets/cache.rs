@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{AssetsError, file_error};
 
-/// The file with the stages that kwok plays.
+/// The file with the stages of kwok's module.
 pub(super) const STAGES: &str = "stages.yaml";
 
 /// Linker flags of every program: no symbol table, no debugging information (450 MB, not 700).
@@ -98,15 +98,13 @@ impl Locations {
             &version,
             &self.kubernetes_module(),
             &self.kubernetes_ldflags()?,
-            None,
         )
     }
 
-    /// The folder of kwok and its stages: as the other, and our own stages count too.
+    /// The folder of kwok and its stages, named as the other.
     pub(super) fn kwok_folder(&self) -> Result<PathBuf, AssetsError> {
         let version = required_version(&self.kwok_module(), "sigs.k8s.io/kwok")?;
-        let stage = self.kwok_module().join(super::stages::BROKEN);
-        self.keyed("kwok", &version, &self.kwok_module(), LDFLAGS, Some(&stage))
+        self.keyed("kwok", &version, &self.kwok_module(), LDFLAGS)
     }
 
     fn kubernetes_version(&self) -> Result<String, AssetsError> {
@@ -131,7 +129,6 @@ impl Locations {
         version: &str,
         module: &Path,
         ldflags: &str,
-        extra: Option<&Path>,
     ) -> Result<PathBuf, AssetsError> {
         let mut hash = Fnv::new();
         for text in [
@@ -142,12 +139,8 @@ impl Locations {
         ] {
             hash.part(text.as_bytes());
         }
-        for path in [module.join("go.mod"), module.join("go.sum")]
-            .iter()
-            .map(PathBuf::as_path)
-            .chain(extra)
-        {
-            hash.part(&std::fs::read(path).map_err(|source| file_error(path, source))?);
+        for path in [module.join("go.mod"), module.join("go.sum")] {
+            hash.part(&std::fs::read(&path).map_err(|source| file_error(&path, source))?);
         }
         Ok(self
             .control_planes()
@@ -292,7 +285,6 @@ mod tests {
             "go 1.26.0\n\nrequire (\n\tsigs.k8s.io/kwok v0.8.0 // indirect\n)\n",
         );
         write("cluster/kwok/go.sum", "a h1:b\n");
-        write("cluster/kwok/pod-broken.yaml", "kind: Stage\n");
         let locations = Locations {
             xtask: folder.path().to_owned(),
             cache: folder.path().join("cache"),
@@ -330,11 +322,7 @@ mod tests {
         std::fs::write(folder.path().join("cluster/k8s/go.sum"), "a h1:c\n").expect("write");
         assert_ne!(keys().0, before.0);
         assert_eq!(keys().1, before.1);
-        std::fs::write(
-            folder.path().join("cluster/kwok/pod-broken.yaml"),
-            "kind: Other\n",
-        )
-        .expect("write");
+        std::fs::write(folder.path().join("cluster/kwok/go.sum"), "a h1:c\n").expect("write");
         assert_ne!(keys().1, before.1);
     }
 

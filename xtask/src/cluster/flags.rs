@@ -8,6 +8,9 @@ pub(super) const CONTROLLER_MANAGER_KUBECONFIG: &str = "controller-manager.kubec
 pub(super) const SCHEDULER_KUBECONFIG: &str = "scheduler.kubeconfig";
 pub(super) const KWOK_KUBECONFIG: &str = "kwok.kubeconfig";
 
+/// The stages and logs of our own that kwok plays, in the data folder.
+pub(super) const STAGES: &str = "stages.yaml";
+
 /// The audit log, in the data folder.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
@@ -90,6 +93,10 @@ pub(super) fn of(
                 file("service-accounts.key")
             ),
             "--authorization-mode=RBAC".to_owned(),
+            // Otherwise the API server refuses a privileged pod before a policy is asked.
+            "--allow-privileged=true".to_owned(),
+            // Nobody resolves the node's name.
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
             format!("--audit-policy-file={}", file("audit-policy.json")),
             format!("--audit-log-path={}", file(AUDIT_LOG)),
             // Megabytes: never rotated, as a checker reads one file from its first line to its last.
@@ -113,7 +120,16 @@ pub(super) fn of(
         Component::Kwok => vec![
             format!("--kubeconfig={}", file(KWOK_KUBECONFIG)),
             format!("--config={}", stages.display()),
-            "--manage-all-nodes=true".to_owned(),
+            format!("--config={}", file(STAGES)),
+            // A node without the annotation is never ready, and nothing runs on it.
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".to_owned(),
+            // Both stand in the status of its nodes: that is where the API server asks for logs.
+            format!("--node-ip={address}"),
+            format!("--node-port={}", endpoints.kubelet),
+            // Otherwise kwok listens on all addresses.
+            format!("--server-address={address}:{}", endpoints.kubelet),
+            format!("--tls-cert-file={}", file("apiserver.crt")),
+            format!("--tls-private-key-file={}", file("apiserver.key")),
             "--node-lease-duration-seconds=40".to_owned(),
         ],
     }

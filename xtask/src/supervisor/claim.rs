@@ -15,6 +15,7 @@ use super::Endpoints;
 const APISERVER: u16 = 6443;
 const ETCD: u16 = 2379;
 const ETCD_PEER: u16 = 2380;
+const KUBELET: u16 = 10250;
 
 /// Endpoints that no other cluster takes as long as this value lives.
 #[derive(Debug)]
@@ -40,13 +41,14 @@ impl Claim {
                 Err(TryLockError::Error(error)) => return Err(error),
             }
             // A cluster of another user has its locks in another folder, but the same ports.
-            match listen(address, [APISERVER, ETCD, ETCD_PEER]) {
+            match listen(address, [APISERVER, ETCD, ETCD_PEER, KUBELET]) {
                 Ok(_) => {
                     let endpoints = Endpoints {
                         address,
                         apiserver: APISERVER,
                         etcd: ETCD,
                         etcd_peer: ETCD_PEER,
+                        kubelet: KUBELET,
                     };
                     return Ok(Self {
                         endpoints,
@@ -57,26 +59,27 @@ impl Claim {
                 Err(_) => break,
             }
         }
-        let listeners = listen(Ipv4Addr::LOCALHOST, [0, 0, 0])?;
-        let mut ports = [0; 3];
+        let listeners = listen(Ipv4Addr::LOCALHOST, [0; 4])?;
+        let mut ports = [0; 4];
         for (port, listener) in ports.iter_mut().zip(&listeners) {
             *port = listener.local_addr()?.port();
         }
-        let [apiserver, etcd, etcd_peer] = ports;
+        let [apiserver, etcd, etcd_peer, kubelet] = ports;
         Ok(Self {
             endpoints: Endpoints {
                 address: Ipv4Addr::LOCALHOST,
                 apiserver,
                 etcd,
                 etcd_peer,
+                kubelet,
             },
             _lock: None,
         })
     }
 }
 
-/// Listens on all ports at once, so that three zeros become three different ports.
-fn listen(address: Ipv4Addr, ports: [u16; 3]) -> io::Result<Vec<TcpListener>> {
+/// Listens on all ports at once, so that zeros become different ports.
+fn listen(address: Ipv4Addr, ports: [u16; 4]) -> io::Result<Vec<TcpListener>> {
     ports
         .into_iter()
         .map(|port| TcpListener::bind((address, port)))

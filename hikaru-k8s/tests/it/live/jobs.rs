@@ -105,11 +105,20 @@ async fn a_job_is_run_waited_for_listed_and_deleted() {
     let names: Vec<_> = listed.iter().map(|status| &status.name).collect();
     assert_eq!(names, [&name, &generated.name]);
 
-    // A fake node has no logs: the server says so.
     let logs = jobs.logs(&name).await.expect("pods");
     assert_eq!(logs.len(), 1);
     assert_eq!(&*logs[0].container, "migrate");
+    let text = logs[0].text.as_deref().expect("a log");
+    assert!(text.starts_with("listening on :8080\n"), "{text}");
+    // The kubelet has no log of a container with this name: the server says so.
+    let silent = job("name: c", "i:1", "").replace("name: migrate", "name: silent");
+    let silent = run(&jobs, &silent, &namespace).await.expect("created");
+    let ended = until_ended(&jobs, &silent, "", LONG).await;
+    assert!(ended.is_ok(), "{ended:?}");
+    let logs = jobs.logs(&silent).await.expect("pods");
+    assert_eq!(&*logs[0].container, "silent");
     assert!(logs[0].text.is_err(), "{:?}", logs[0].text);
+    jobs.delete(&silent).await.expect("deleted");
 
     jobs.delete(&name).await.expect("deleted");
     let gone = until_ended(&jobs, &name, "", LONG).await;
