@@ -14,6 +14,6 @@ mod warning;
 pub use change::{Change, Edit, SETTINGS};
 pub use mark::{MARK_LONGEST, Mark, MarkError};
 pub use plan::{Entry, Plan, Request, plan};
-pub use settings::{OnFailure, Rules, UnreadableSetting};
+pub use settings::{OnFailure, RequiredRollout, Rules, UnreadableSetting};
 pub use verdict::{Code, Force, ForceError, Judged, Verdict};
 pub use warning::Warning;

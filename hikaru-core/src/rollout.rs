@@ -1,16 +1,27 @@
 //! Rollouts: whether a deployment worked, and why not. `facts` is what a cluster says, `judge` the pure rule on it, `cause` what
 //! can go wrong, `evidence` what shows it. `rollouts` asks the ports and judges.
+//!
+//! Below `judge`: `view` finds the new pods, `fate` whether the template is still the one that was asked for, `completion` whether
+//! all is done, `reached` and `limit` how long nothing new was reached, `trouble` what is wrong and when that fails the rollout,
+//! `words` says it.
 
 pub(crate) mod cause;
+mod completion;
 pub(crate) mod evidence;
 pub(crate) mod facts;
+mod fate;
 pub(crate) mod judge;
+mod limit;
 pub(crate) mod reached;
 pub(crate) mod rollouts;
 pub(crate) mod state;
+mod times;
+mod trouble;
+mod view;
+mod words;
 
 pub use cause::{Cause, CauseCode};
-pub use evidence::{EventGroup, Evidence, LogExcerpt};
+pub use evidence::{EventGroup, Evidence, LogExcerpt, LogWanted, event_objects};
 pub use facts::{
     Condition, ContainerFacts, ContainerSpec, ContainerState, EventFacts, ObjectFacts, PodFacts,
     Probe, ReplicaSetFacts, Role, RolloutFacts, RolloutKind, TemplateChange, Terminated, Unseen,

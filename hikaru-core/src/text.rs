@@ -1,7 +1,9 @@
-//! Text from outside in messages: escaped, and quoted in part where it is long.
+//! Text from outside: escaped in messages, and quoted in part where it is long; times to wait as people write them.
 
 pub(crate) mod escape;
 pub(crate) mod excerpt;
+pub(crate) mod patience;
 
 pub use escape::Escaped;
 pub use excerpt::Excerpt;
+pub use patience::{Patience, PatienceError};

@@ -5,15 +5,14 @@ mod hold;
 mod image;
 mod interface;
 pub mod job;
-mod patience;
 mod problem;
 mod report;
 mod upgraded;
 
+pub use hikaru_core::text::{Patience, PatienceError};
 pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
 pub use interface::{Interface, cluster_error, job_refused, reason};
-pub use patience::{Patience, PatienceError};
 pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report};
 pub use upgraded::{Failed, Replaced, Upgraded, failed, upgraded};

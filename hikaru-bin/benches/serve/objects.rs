@@ -46,7 +46,14 @@ pub(crate) fn patch(object: &Value, repo: &str, n: u64) -> Value {
         let path = format!("/metadata/labels/{key}");
         patch.push(test(&path, &metadata["labels"][key]));
     }
-    for key in ["upgrade", "containers", "constraint", "on-failure"] {
+    for key in [
+        "upgrade",
+        "containers",
+        "constraint",
+        "on-failure",
+        "progress-deadline",
+        "required-rollout",
+    ] {
         for map in ["labels", "annotations"] {
             let path = format!("/metadata/{map}/hikaru.dev~1{key}");
             patch.push(test(&path, &Value::Null));

@@ -16,7 +16,16 @@ use crate::{
 /// | `containers` | names, comma-separated: only these are judged | only those in both |
 /// | `constraint` | a requirement in Cargo's notation, its parts joined by commas: `~1.4`, `>=1.2, <2`; `1.4` means `^1.4`; a pre-release passes only if the requirement names one. Applied to the first three numbers; a missing one is 0, a fourth is ignored | both |
 /// | `on-failure` | `keep` (the default), `rollback`: read and guarded, but not acted on by this crate | `keep` wins |
-pub const SETTINGS: [&str; 4] = ["upgrade", "containers", "constraint", "on-failure"];
+/// | `progress-deadline` | a time, `90s`, `10m`, `1h30m`: how long its rollout may reach nothing new before it has failed | the longer one |
+/// | `required-rollout` | `full` (the default), `N%`, 1 to 100: how many of the new pods have to be ready for its rollout to be complete | `full`, else the higher one |
+pub const SETTINGS: [&str; 6] = [
+    "upgrade",
+    "containers",
+    "constraint",
+    "on-failure",
+    "progress-deadline",
+    "required-rollout",
+];
 
 /// One container's part of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]

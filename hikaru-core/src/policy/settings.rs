@@ -1,7 +1,7 @@
 //! The settings on a workload: what its people allow. Labels or annotations; where both are there, the more careful
 //! one wins.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use semver::{Prerelease, VersionReq};
 
@@ -9,7 +9,7 @@ use crate::{
     Text,
     image::version::Version,
     policy::change::SETTINGS,
-    text::excerpt::Cut,
+    text::{excerpt::Cut, patience::Patience},
     workload::{
         Place, SETTING_PREFIX, Workload,
         container::{PodList, mark_key, marked_name},
@@ -24,6 +24,16 @@ pub enum OnFailure {
     Keep,
     /// Put the previous image back.
     Rollback,
+}
+
+/// How much of a rollout has to be there for it to be complete. The higher one is the more careful one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RequiredRollout {
+    /// This many percent of the pods that are to be there are new and available: 1 to 100. Old ones may still be there.
+    Percent(u8),
+    /// All pods are new and available, and no old one is left, as `kubectl rollout status` has it: the default.
+    #[default]
+    Full,
 }
 
 /// The settings of a workload, read.
@@ -54,6 +64,10 @@ pub struct Rules {
     pub constraints: Vec<(VersionReq, Text)>,
     /// What to do when a rollout fails.
     pub on_failure: OnFailure,
+    /// How long its rollout may reach nothing new before it has failed. `None`: the setting is not there.
+    pub progress_deadline: Option<Duration>,
+    /// How much of its rollout has to be there for it to be complete.
+    pub required_rollout: RequiredRollout,
 }
 
 /// A setting whose value cannot be read, or names nothing that is there.
@@ -89,7 +103,7 @@ impl Rules {
     /// names none of the workload's containers.
     pub fn read(workload: &Workload) -> Result<Self, UnreadableSetting> {
         let mut rules = Self::default();
-        let mut on_failure = None;
+        let (mut on_failure, mut required) = (None, None);
         for key in SETTINGS {
             for place in [Place::Label, Place::Annotation] {
                 let Some(value) = workload.setting(place, key) else {
@@ -118,6 +132,17 @@ impl Rules {
                             )));
                         }
                     },
+                    ("progress-deadline", text) => {
+                        let patience: Patience =
+                            text.parse().map_err(|_| unreadable(A_TIME.into()))?;
+                        // The longer one: the rollout fails later, and whatever follows from a failure is done later.
+                        rules.progress_deadline = rules.progress_deadline.max(Some(patience.get()));
+                    }
+                    ("required-rollout", text) => {
+                        let read = required_rollout(text)
+                            .ok_or_else(|| unreadable("full or a percentage, 1% to 100%".into()))?;
+                        required = required.max(Some(read));
+                    }
                     (_, text) => {
                         let names = container_names(text).ok_or_else(|| {
                             unreadable("names of containers, separated by commas".into())
@@ -133,6 +158,7 @@ impl Rules {
             }
         }
         rules.on_failure = on_failure.unwrap_or_default();
+        rules.required_rollout = required.unwrap_or_default();
         match rules.names_none(workload) {
             Some(unreadable) => Err(unreadable),
             None => Ok(rules),
@@ -190,6 +216,21 @@ impl Rules {
             .as_ref()
             .is_none_or(|names| names.iter().any(|n| &**n == name))
     }
+}
+
+/// What a time looks like.
+const A_TIME: &str = "a time such as 90s, 10m or 1h30m, from 1s to 24h";
+
+fn required_rollout(text: &str) -> Option<RequiredRollout> {
+    if text == "full" {
+        return Some(RequiredRollout::Full);
+    }
+    let percent = text.strip_suffix('%')?;
+    let is_plain = percent.bytes().all(|byte| byte.is_ascii_digit());
+    let percent = percent.parse().ok().filter(|_| is_plain)?;
+    (1..=100)
+        .contains(&percent)
+        .then_some(RequiredRollout::Percent(percent))
 }
 
 /// A comma-separated list of names by which containers and image volumes are told. A label's value cannot hold all of them,

@@ -129,6 +129,21 @@ pub struct ObjectFacts {
     pub changed: Option<TemplateChange>,
 }
 
+impl ObjectFacts {
+    /// The container of the pod template that has this name.
+    pub(super) fn spec(&self, container: &str) -> Option<&ContainerSpec> {
+        self.containers.iter().find(|c| *c.name == *container)
+    }
+
+    /// How long the startup probe of this container gives it. `None`: it has none.
+    pub(super) fn startup_budget(&self, container: &str) -> Option<Duration> {
+        let probe = self.spec(container)?.startup.as_ref()?;
+        let tries = probe.period.saturating_mul(probe.failure_threshold);
+        let first = probe.initial_delay.saturating_add(probe.timeout);
+        Some(tries.saturating_add(first))
+    }
+}
+
 /// Who changed the containers of a pod template, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

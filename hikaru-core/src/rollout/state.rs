@@ -94,6 +94,25 @@ pub struct Rollout {
     pub unseen: Vec<String>,
 }
 
+impl Rollout {
+    /// A state, and nothing beside it: no cause, no pods.
+    pub fn new(state: RolloutState, sentence: impl Into<String>) -> Self {
+        Self {
+            state,
+            sentence: sentence.into(),
+            cause: None,
+            remarks: Vec::new(),
+            desired: 0,
+            updated: 0,
+            ready: 0,
+            available: 0,
+            old: 0,
+            pods: Vec::new(),
+            unseen: Vec::new(),
+        }
+    }
+}
+
 /// What was judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -46,6 +46,21 @@ impl fmt::Display for Cut<'_> {
     }
 }
 
+/// The end of a text from outside, this many characters at most, escaped as by [`Escaped`].
+pub(crate) struct Ending<'a>(pub(crate) &'a str, pub(crate) usize);
+
+impl fmt::Display for Ending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text, longest) = *self;
+        let start = text.char_indices().rev().take(longest).last();
+        let end = start.map_or("", |(at, _)| &text[at..]);
+        if end.len() < text.len() {
+            f.write_str("…")?;
+        }
+        Escaped(end).fmt(f)
+    }
+}
+
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {

@@ -17,6 +17,7 @@ mod plans;
 mod pods;
 mod properties;
 mod references;
+mod rollouts;
 mod settings;
 mod shortfalls;
 mod users;

@@ -15,7 +15,7 @@ use super::{Subject, is_not_found, threads};
 use crate::{
     Text,
     image::{build::Build, tag::TagFormats},
-    policy::{Force, Request, change::Change, plan},
+    policy::{Force, Request, SETTINGS, change::Change, plan},
     port::{ClusterError, Mode, Scope, Select},
     upgrade::{report::Outcome, upgrade},
     workload::{
@@ -378,13 +378,8 @@ impl<'a> Stage<'a> {
 
     async fn refuses_a_new_setting(self) -> Result<(), String> {
         for place in [Place::Label, Place::Annotation] {
-            for (key, value) in [
-                ("upgrade", "manual"),
-                ("containers", "web"),
-                ("constraint", "1.4"),
-                ("on-failure", "rollback"),
-            ] {
-                self.refuses(|_| {}, |w| w.settings.push(setting(place, key, value)))
+            for key in SETTINGS {
+                self.refuses(|_| {}, |w| w.settings.push(setting(place, key, "manual")))
                     .await
                     .map_err(|what| format!("{place} {key}: {what}"))?;
             }

@@ -92,6 +92,19 @@ fn everything_that_the_verdict_read_is_tested() {
             ),
             test("/metadata/labels/hikaru.dev~1on-failure", Value::Null),
             test("/metadata/annotations/hikaru.dev~1on-failure", Value::Null),
+            test(
+                "/metadata/labels/hikaru.dev~1progress-deadline",
+                Value::Null
+            ),
+            test(
+                "/metadata/annotations/hikaru.dev~1progress-deadline",
+                Value::Null
+            ),
+            test("/metadata/labels/hikaru.dev~1required-rollout", Value::Null),
+            test(
+                "/metadata/annotations/hikaru.dev~1required-rollout",
+                Value::Null
+            ),
             test("/spec/template/spec/containers/0/name", json!("web")),
             test("/spec/template/spec/containers/0/image", json!(image(1))),
             test(MARK, json!("1.4.0_1_00000000")),

@@ -1,9 +1,8 @@
-//! How long a caller is ready to wait, as people write it: `90s`, `10m`, `1h30m`.
+//! How long somebody is ready to wait, as people write it: `90s`, `10m`, `1h30m`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use hikaru_core::text::Excerpt;
-use jiff::SignedDuration;
+use crate::text::excerpt::Excerpt;
 
 /// The longest wait, in seconds: a day. CI has shorter limits.
 const LONGEST: u64 = 24 * 60 * 60;
@@ -11,12 +10,12 @@ const LONGEST: u64 = 24 * 60 * 60;
 /// How long to wait, in whole seconds: hours, minutes and seconds, each at most once, in this order.
 ///
 /// ```
-/// use hikaru_http::wire::Patience;
+/// use hikaru_core::text::Patience;
 /// let patience: Patience = "1h30m".parse()?;
 /// assert_eq!(patience.get().as_secs(), 5400);
 /// assert_eq!(patience.to_string(), "1h30m");
 /// assert!("10".parse::<Patience>().is_err());
-/// # Ok::<(), hikaru_http::wire::PatienceError>(())
+/// # Ok::<(), hikaru_core::text::PatienceError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Patience(u64);
@@ -39,19 +38,26 @@ impl FromStr for Patience {
     type Err = PatienceError;
 
     fn from_str(text: &str) -> Result<Self, PatienceError> {
-        // jiff reads more than this, such as `1.5h`, `PT1H` and `2 days`.
-        let is_plain = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"hms".contains(&b));
-        let time = text.parse::<SignedDuration>().ok().filter(|_| is_plain);
-        let seconds = time.and_then(|time| u64::try_from(time.as_secs()).ok());
-        match seconds {
+        match seconds(text) {
             Some(seconds @ 1..=LONGEST) => Ok(Self(seconds)),
             _ => Err(PatienceError {
                 found: Excerpt::of(text),
             }),
         }
     }
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let (mut seconds, mut rest) = (0_u64, text);
+    for (unit, length) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            // `parse` takes a sign, too.
+            let digits = Some(number).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
+            let of_unit = digits.parse::<u64>().ok()?.checked_mul(length)?;
+            (seconds, rest) = (seconds.checked_add(of_unit)?, after);
+        }
+    }
+    rest.is_empty().then_some(seconds)
 }
 
 impl fmt::Display for Patience {
@@ -101,6 +107,8 @@ mod tests {
             "99999999999999999999s",
             "9999999999999999999h",
             "1é",
+            "+1s",
+            "h",
         ] {
             let error = text.parse::<Patience>().expect_err(text).to_string();
             assert!(error.starts_with("expected a time such as 90s"), "{error}");
