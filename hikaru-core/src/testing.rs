@@ -6,7 +6,7 @@ pub mod contract;
 pub(crate) mod memory;
 pub(crate) mod memory_jobs;
 
-pub use crate::port::{MockJobPort, MockWorkloadPort};
+pub use crate::port::{MockJobPort, MockRolloutPort, MockWorkloadPort};
 pub use clock::StillClock;
 pub use memory::MemoryCluster;
 pub use memory_jobs::MemoryJobs;

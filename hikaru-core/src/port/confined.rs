@@ -1,19 +1,26 @@
-//! Workloads of some namespaces only. What is done there is the business of the cluster behind it; Jobs are confined by their
-//! [`JobPolicy`](crate::jobs::JobPolicy).
+//! Workloads and rollouts of some namespaces only. What is done there is the business of the cluster behind it; Jobs are confined by
+//! their [`JobPolicy`](crate::jobs::JobPolicy).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use crate::{
     Text,
     policy::change::Change,
-    port::{ClusterError, Found, Freshness, Mode, Scope, Select, WorkloadPort, Written},
+    port::{
+        ClusterError, Found, Freshness, Mode, RolloutPort, Scope, Select, WorkloadPort, Written,
+    },
+    rollout::facts::{EventFacts, RolloutFacts},
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
 
-/// A cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`], before
-/// the cluster is asked; what names none is done in these alone.
+/// A port to a cluster that is confined to some namespaces. What names another one is refused with [`ClusterError::Outside`],
+/// before the cluster is asked; what names none is done in these alone. `P` is the port: [`WorkloadPort`] or [`RolloutPort`].
 ///
 /// Jobs are confined by [`JobPolicy::within`](crate::jobs::JobPolicy::within), because the namespace of one stands in its
 /// definition, which the cluster has to read first.
@@ -34,14 +41,14 @@ use crate::{
 /// assert_eq!(refused.to_string(), "the namespace edge is outside of those that hikaru is confined to: expected shop");
 /// # }).unwrap();
 /// ```
-pub struct Confined {
-    cluster: Arc<dyn WorkloadPort>,
+pub struct Confined<P: ?Sized> {
+    cluster: Arc<P>,
     namespaces: Vec<Text>,
 }
 
-impl Confined {
+impl<P: ?Sized> Confined<P> {
     /// Confines a cluster to these namespaces. An empty list confines nothing.
-    pub fn new(cluster: Arc<dyn WorkloadPort>, namespaces: Vec<Text>) -> Self {
+    pub fn new(cluster: Arc<P>, namespaces: Vec<Text>) -> Self {
         Self {
             cluster,
             namespaces,
@@ -77,7 +84,7 @@ pub(crate) fn any_of(allowed: &[Text]) -> String {
 }
 
 #[async_trait]
-impl WorkloadPort for Confined {
+impl<P: WorkloadPort + ?Sized> WorkloadPort for Confined<P> {
     fn freshness(&self) -> Freshness {
         self.cluster.freshness()
     }
@@ -137,5 +144,54 @@ impl WorkloadPort for Confined {
     ) -> Result<Vec<(Text, Text)>, ClusterError> {
         self.check(workload.namespace())?;
         self.cluster.unhold(workload, container).await
+    }
+}
+
+#[async_trait]
+impl<P: RolloutPort + ?Sized> RolloutPort for Confined<P> {
+    async fn facts(&self, workload: &WorkloadName) -> Result<Option<RolloutFacts>, ClusterError> {
+        self.check(workload.namespace())?;
+        self.cluster.facts(workload).await
+    }
+
+    async fn events(
+        &self,
+        namespace: &str,
+        uids: &BTreeSet<Text>,
+    ) -> Result<Vec<EventFacts>, ClusterError> {
+        self.check(namespace)?;
+        self.cluster.events(namespace, uids).await
+    }
+
+    /// Nodes are in no namespace.
+    async fn not_ready_nodes(&self) -> Result<BTreeSet<Text>, ClusterError> {
+        if self.namespaces.is_empty() {
+            return self.cluster.not_ready_nodes().await;
+        }
+        let allowed = any_of(&self.namespaces);
+        Err(ClusterError::Forbidden(format!(
+            "nodes are in no namespace, and hikaru is confined to {allowed}"
+        )))
+    }
+
+    async fn log<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+        container: &'a str,
+        previous: bool,
+        lines: u32,
+    ) -> Result<String, ClusterError> {
+        self.check(namespace)?;
+        let log = self.cluster.log(namespace, pod, container, previous, lines);
+        log.await
+    }
+
+    fn changed(&self, workload: &WorkloadName) -> BoxStream<'static, ()> {
+        match self.check(workload.namespace()) {
+            Ok(()) => self.cluster.changed(workload),
+            // There is nothing to read there either.
+            Err(_) => stream::pending().boxed(),
+        }
     }
 }

@@ -3,6 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::error::ClusterError;
 use crate::{
@@ -24,7 +28,7 @@ pub trait RolloutPort: Send + Sync {
     /// When the workload itself cannot be read.
     async fn facts(&self, workload: &WorkloadName) -> Result<Option<RolloutFacts>, ClusterError>;
 
-    /// The events about these objects, by their uids.
+    /// The Warning events about these objects, by their uids.
     ///
     /// # Errors
     /// When they cannot be listed: [`ClusterError::Forbidden`] where the right is missing.
@@ -52,4 +56,11 @@ pub trait RolloutPort: Send + Sync {
         previous: bool,
         lines: u32,
     ) -> Result<String, ClusterError>;
+
+    /// Tells whenever the ReplicaSets or pods of a workload may have changed, and at the beginning: whoever waits reads the
+    /// [`facts`](Self::facts) each time. Changes of the workload itself are told by [`Changes`](super::Changes). By default it
+    /// never tells: then only the time passes.
+    fn changed(&self, _workload: &WorkloadName) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
 }

@@ -1,13 +1,14 @@
 //! What is confined to some namespaces: what each method of the ports does with another one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
     jobs::{JobCreated, JobName, JobPolicy, JobRequest, JobSource, Jobs},
     plan,
-    port::{ClusterError, Confined, Scope, Select, WorkloadPort},
-    testing::{MemoryCluster, MockJobPort, MockWorkloadPort, StillClock},
+    port::{ClusterError, Confined, RolloutPort, Scope, Select, WorkloadPort},
+    testing::{MemoryCluster, MockJobPort, MockRolloutPort, MockWorkloadPort, StillClock},
     upgrade,
 };
 
@@ -89,4 +90,53 @@ async fn what_names_no_namespace_is_done_in_these_alone() {
     let free = Confined::new(cluster, Vec::new());
     let found = free.find(&Scope::new(Select::All)).await.expect("found");
     assert_eq!(found.workloads.len(), 2);
+}
+
+#[tokio::test]
+async fn no_rollout_elsewhere_is_asked_about() {
+    // Whatever it is asked, the mock panics.
+    let port = Arc::new(MockRolloutPort::new());
+    let confined = Confined::new(port, vec!["prod".into(), "blog".into()]);
+    let name = "edge/deployment/web".parse().expect("a name");
+    let uids = BTreeSet::from(["u".into()]);
+    let log = confined.log("edge", "web-1", "web", false, 25).await;
+    let answers = [
+        confined.facts(&name).await.map(drop),
+        confined.events("edge", &uids).await.map(drop),
+        log.map(drop),
+    ];
+    for answer in answers {
+        assert_eq!(
+            answer.expect_err("outside").to_string(),
+            "the namespace edge is outside of those that hikaru is confined to: expected prod or blog"
+        );
+    }
+    assert_eq!(confined.changed(&name).next().now_or_never(), None);
+    let nodes = confined.not_ready_nodes().await;
+    assert_eq!(
+        nodes.expect_err("they are in no namespace").to_string(),
+        "not allowed: nodes are in no namespace, and hikaru is confined to prod or blog"
+    );
+}
+
+#[tokio::test]
+async fn rollouts_in_these_namespaces_are_asked_about() {
+    let mut port = MockRolloutPort::new();
+    port.expect_facts().returning(|_| Ok(None));
+    port.expect_events().returning(|_, _| Ok(Vec::new()));
+    port.expect_log().returning(|_, _, _, _, _| Ok("a".into()));
+    port.expect_not_ready_nodes()
+        .returning(|| Ok(BTreeSet::new()));
+    let told = || stream::iter([()]).boxed();
+    port.expect_changed().returning(move |_| told());
+    let port = Arc::new(port);
+    let name = "prod/deployment/web".parse().expect("a name");
+    let confined = Confined::new(port.clone(), vec!["prod".into()]);
+    assert_eq!(confined.facts(&name).await, Ok(None));
+    assert_eq!(confined.events("prod", &BTreeSet::new()).await, Ok(vec![]));
+    let log = confined.log("prod", "web-1", "web", false, 25).await;
+    assert_eq!(log.as_deref(), Ok("a"));
+    assert_eq!(confined.changed(&name).next().await, Some(()));
+    let free = Confined::new(port, Vec::new());
+    assert_eq!(free.not_ready_nodes().await, Ok(BTreeSet::new()));
 }
