@@ -14,6 +14,6 @@ pub use clock::SystemClock;
 pub use folder::{Folder, FolderSettings, OpenError};
 pub use kind::{AddedKind, AddedKindError};
 pub use live::{
-    Connection, ConnectionError, ConnectionOptions, LiveCluster, LiveSettings, Variable, Vitals,
-    WatchSettings, WatchedCluster,
+    Connection, ConnectionError, ConnectionOptions, LiveCluster, LiveSettings, RolloutVitals,
+    Variable, Vitals, WatchSettings, WatchedCluster,
 };

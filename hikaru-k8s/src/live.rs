@@ -1,6 +1,7 @@
 //! A live cluster as a cluster: the port's methods on an API server. How it is reached is in `connect`, requests and what their
 //! failures mean in `client`, what is read in `read`, what is written in `write`, Jobs in `jobs`, and the view of a server that
-//! runs on and on in `view`. Which kinds there are is in `kind`; which build may replace which is decided in `hikaru-core`.
+//! runs on and on in `view`; what a rollout is judged by in `rollouts`. Which kinds there are is in `kind`; which build may replace
+//! which is decided in `hikaru-core`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ mod connect;
 mod error;
 mod jobs;
 mod read;
+mod rollouts;
 mod view;
 mod write;
 
@@ -43,10 +45,14 @@ use read::{
     pages::Limit,
     selector,
 };
+pub use rollouts::pool::RolloutVitals;
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
 
 /// The name of hikaru as a field manager, in `managedFields`.
 const FIELD_MANAGER: &str = "hikaru";
+
+/// How many objects of a kind are read to find what nearly matches.
+const NEAR: Limit = Limit::AtMost(2_000);
 
 /// Settings of a live cluster.
 #[derive(Clone)]
@@ -64,6 +70,8 @@ pub struct LiveSettings {
     pub kinds: Vec<AddedKind>,
     /// Only these namespaces are read, so rights in them are enough. Empty: all namespaces.
     pub namespaces: Vec<Text>,
+    /// How long the pods of a workload are watched after the last question about its rollout.
+    pub rollout_idle: Duration,
 }
 
 impl LiveSettings {
@@ -76,6 +84,7 @@ impl LiveSettings {
             deadline: client::DEADLINE,
             kinds: Vec::new(),
             namespaces: Vec::new(),
+            rollout_idle: rollouts::IDLE,
         }
     }
 }
@@ -97,6 +106,8 @@ impl fmt::Debug for LiveSettings {
 /// - A write is one JSON patch that tests all that the verdict read and changes images, high-water marks,
 ///   `hikaru.dev/last-upgrade` and `kubernetes.io/change-cause`, nothing else.
 /// - A kind that the server lacks or forbids, and an object that cannot be read, are faults; the others go on.
+/// - The pods of a rollout are listed; they are watched while somebody asks about it again and again. Dropping the last clone
+///   ends that.
 ///
 /// Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +117,7 @@ pub struct LiveCluster {
 
 struct Inner {
     api: ApiClient,
+    rollouts: rollouts::Pools,
     shown: String,
     settings: LiveSettings,
     kinds: Kinds,
@@ -133,6 +145,7 @@ impl LiveCluster {
         let api = ApiClient::new(connection, settings.in_flight, settings.deadline).await?;
         Ok(Self {
             inner: Arc::new(Inner {
+                rollouts: rollouts::Pools::new(&api, settings.rollout_idle),
                 api,
                 shown: connection.to_string(),
                 namespace: connection.namespace().to_owned(),
@@ -158,18 +171,27 @@ impl LiveCluster {
         Ok(format!("{collection}/{}", id.name))
     }
 
-    /// One object as it is now.
-    async fn get(&self, kind: &Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
+    /// The text of one object as it is now.
+    async fn get_text(&self, kind: &Kind, id: &WorkloadId) -> Result<String, ClusterError> {
         let path = self.path(kind, id).await?;
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| ClusterError::Invalid(error.to_string()))?;
         let api = &self.inner.api;
         let answer = api.send(request, Expected::Object).await;
         let body = answer.map_err(|error| refusal::of_read(error, id))?.body;
-        let text = object::text_of(kind, &body);
-        let text = text.map_err(refusal::unreadable)?;
+        object::text_of(kind, body).map_err(refusal::unreadable)
+    }
+
+    /// Reads an object that was asked for by this id.
+    fn read_object(&self, kind: &Kind, id: &WorkloadId, text: &str) -> Result<Seen, ClusterError> {
         let seen = object::read(kind, self.keys(), text);
         seen.map_err(|odd| ClusterError::Invalid(format!("{id}: {}", odd.message)))
+    }
+
+    /// One object as it is now.
+    async fn get(&self, kind: &Kind, id: &WorkloadId) -> Result<Seen, ClusterError> {
+        let text = self.get_text(kind, id).await?;
+        self.read_object(kind, id, &text)
     }
 
     /// Reads workloads by name. One that cannot be read hides no other; if none can be read, that is the error.
@@ -213,7 +235,7 @@ impl WorkloadPort for LiveCluster {
             Select::Near(build) => {
                 let selectors = selector::near_build(build, keys);
                 let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
-                self.list(scope, &selectors, Limit::BestEffort).await?
+                self.list(scope, &selectors, NEAR).await?
             }
             Select::Named(ids) => self.find_named(ids).await?,
             _ => self.list(scope, &[None], Limit::All).await?,

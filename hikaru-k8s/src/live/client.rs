@@ -4,7 +4,10 @@
 //!
 //! kube's `Client` is not used: docs/decisions.md says why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use hikaru_core::Text;
 use http::{Method, Request, StatusCode, header};
@@ -20,11 +23,13 @@ use super::{
 };
 
 mod body;
+mod date;
 pub(super) mod refusal;
 mod warning;
 
 use body::Body;
 pub(super) use body::Lines;
+use date::ServerClock;
 
 /// How many requests about one object may be in flight. API Priority and Fairness has about 245 seats for all ServiceAccounts
 /// together: a quarter is enough for one of them. With fewer, a network with a long round trip is the limit.
@@ -90,6 +95,7 @@ impl Expected {
 pub(super) struct ApiClient {
     transport: Transport,
     permits: Arc<Permits>,
+    clock: Arc<ServerClock>,
     deadline: Duration,
 }
 
@@ -131,8 +137,14 @@ impl ApiClient {
             // Less than the deadline, so that the error says that the server has never answered.
             transport: Transport::new(connection, deadline * 7 / 10).await?,
             permits: Arc::new(Permits::new(in_flight)),
+            clock: Arc::default(),
             deadline,
         })
+    }
+
+    /// The time by the clock of the API server. `None`: no answer has told it yet.
+    pub(super) fn server_time(&self) -> Option<SystemTime> {
+        self.clock.time()
     }
 
     fn deadline(&self, expected: Expected) -> Duration {
@@ -204,6 +216,7 @@ impl ApiClient {
         request: Request<Bytes>,
     ) -> Result<http::Response<Incoming>, RequestError> {
         let answer = self.transport.send(request).await?;
+        self.clock.hear(answer.headers());
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -222,7 +235,9 @@ impl ApiClient {
         Err(RequestError::Refused(Box::new(refused)))
     }
 
-    /// Opens a stream of lines, such as a watch. It takes no permit: there are few, and they last.
+    /// Opens a stream of lines, such as a watch. It takes no permit: there are few, and they last. The transport speaks HTTP/1.1 only,
+    /// so each has a connection of its own and never holds up a write. With HTTP/2 watches and writes would share the 100 streams
+    /// that an API server allows on one connection.
     pub(super) async fn lines(&self, mut request: Request<Vec<u8>>) -> Result<Lines, RequestError> {
         // Servers from 1.37 on compress watches event by event, which a reader has to know.
         let identity = header::HeaderValue::from_static("identity");

@@ -15,6 +15,9 @@ const EXCERPT: usize = 300;
 /// How much of the API server's own words an error message repeats, in characters. Of an invalid object it names every cause.
 const MESSAGE: usize = 4000;
 
+/// The longest Retry-After that a watch waits for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
+
 /// Why a request got no good answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
@@ -48,6 +51,15 @@ impl RequestError {
             Self::Refused(refused) => refused.warnings.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// How long the server asks to wait, up to a limit.
+    pub(super) fn retry_after(&self) -> Duration {
+        let asked = match self {
+            Self::Refused(refused) => refused.retry_after,
+            _ => None,
+        };
+        asked.unwrap_or_default().min(LONGEST_RETRY_AFTER)
     }
 }
 

@@ -25,6 +25,7 @@ mod jobs;
 mod rig;
 #[cfg(feature = "cluster")]
 mod rights;
+mod rollouts;
 mod rotation;
 mod scripted;
 mod scripted_watch;

@@ -28,7 +28,7 @@ impl LiveCluster {
         let mut pages = Pages::new(
             Collection {
                 path: collection(namespace),
-                selector: String::new(),
+                ..Collection::default()
             },
             Limit::All,
         );
@@ -62,6 +62,7 @@ impl LiveCluster {
         let collection = Collection {
             path: format!("/api/v1/namespaces/{namespace}/pods"),
             selector: format!("batch.kubernetes.io/controller-uid={}", of.uid),
+            ..Collection::default()
         };
         let read = |page: &Page<'_>| Items::<Pod>::read(&page.items, namespace);
         let page = collection.page(&self.inner.api, PODS, "", read).await;

@@ -4,14 +4,10 @@ use hikaru_core::{
     jobs::{JobLog, JobName},
     port::{ClusterError, JobPort},
 };
-use http::Method;
 
 use crate::{
     job::status::{containers_of, name_of},
-    live::{
-        LiveCluster,
-        client::{Expected, LOG},
-    },
+    live::{LiveCluster, client::LOG, read::log::ContainerLog},
 };
 
 /// Of each container: its last lines, and at most `LOG` bytes of them.
@@ -28,7 +24,9 @@ impl LiveCluster {
         let pods = self.pods(&status).await?;
         for pod in pods.read {
             for container in containers_of(&pod) {
-                let text = self.log(&status.name, name_of(&pod), container, left).await;
+                let text = self
+                    .log_of(&status.name, name_of(&pod), container, left)
+                    .await;
                 left = left.saturating_sub(text.as_ref().map_or(0, String::len));
                 logs.push(JobLog {
                     pod: name_of(&pod).into(),
@@ -45,7 +43,7 @@ impl LiveCluster {
         Ok(logs)
     }
 
-    async fn log(
+    async fn log_of(
         &self,
         job: &JobName,
         pod: &str,
@@ -61,48 +59,15 @@ impl LiveCluster {
         if let Some(Err(error)) = sound.into_iter().find(Result::is_err) {
             return Err(error.to_string());
         }
-        let bytes = left.min(LOG);
-        let target = format!(
-            "/api/v1/namespaces/{}/pods/{pod}/log?container={container}&tailLines={LINES}&limitBytes={bytes}",
-            job.namespace()
-        );
-        let answer = self
-            .ask(Method::GET, target, Vec::new(), Expected::Log)
-            .await;
-        match answer {
-            Ok(answer) => Ok(readable(answer.body)),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-/// The text of a log, as long as the log: each byte that is no UTF-8 is a `?`.
-fn readable(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let bytes = error.as_bytes();
-        let mut text = String::with_capacity(bytes.len());
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| '?'));
-        }
-        text
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_that_is_no_utf_8_does_not_grow() {
-        for (bytes, expected) in [
-            (&b"plain \xc3\xa9\n"[..], "plain é\n"),
-            (b"\xff\xfe\xff", "???"),
-            (b"a\xe2\x82", "a??"),
-            (b"\xf0\x9f\x92a\xc3", "???a?"),
-        ] {
-            let text = readable(bytes.to_vec());
-            assert_eq!((&*text, text.len()), (expected, bytes.len()));
-        }
+        let log = ContainerLog {
+            namespace: job.namespace(),
+            pod,
+            container,
+            is_previous: false,
+            lines: LINES,
+            bytes: left.min(LOG),
+        };
+        let read = log.read(&self.inner.api).await;
+        read.map_err(|error| error.to_string())
     }
 }

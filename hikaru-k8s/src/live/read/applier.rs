@@ -1,7 +1,9 @@
-//! Which manager applies a workload's containers by server-side apply, according to `metadata.managedFields`. An entry that changed
-//! the image in another way says nothing about what its manager will do next, so it is ignored, except for Argo CD's.
+//! Who writes a workload's containers, according to `metadata.managedFields`: which manager applies them by server-side apply, and
+//! which one changed them last, and when. As an owner an entry that changed the image in another way is ignored, except for Argo
+//! CD's: it says nothing about what its manager will do next.
 
-use hikaru_core::{Text, workload::Owner};
+use hikaru_core::{Text, rollout::TemplateChange, workload::Owner};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -15,6 +17,8 @@ struct Entry<'a> {
     manager: String,
     #[serde(default)]
     operation: String,
+    #[serde(default)]
+    time: Option<Time>,
     /// Empty for the object itself; `status`, `scale`.
     #[serde(default)]
     subresource: String,
@@ -45,24 +49,40 @@ pub(in crate::live) fn is_argo_cd(managed_fields: &str, pod: &[Text]) -> bool {
         && writer(managed_fields, pod, |entry| entry.manager == ARGO_CD).is_some()
 }
 
+/// The last change of the pod's containers, as far as it is told. A manager has one entry for all that it wrote, so a change of
+/// something else by the same manager makes it later than it was.
+pub(in crate::live) fn last_change(managed_fields: &str, pod: &[Text]) -> Option<TemplateChange> {
+    let dated = writers(managed_fields, pod, |entry| entry.time.is_some());
+    let last = dated.max_by_key(|entry| entry.time.clone())?;
+    Some(TemplateChange::new(last.manager, last.time?.0.into()))
+}
+
 /// The first manager of such an entry that has fields of the pod's containers.
 fn writer(
     managed_fields: &str,
     pod: &[Text],
     wanted: impl Fn(&Entry<'_>) -> bool,
 ) -> Option<String> {
-    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).ok()?;
-    let mut entries = entries
-        .into_iter()
-        .filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok());
-    let found = entries.find(|entry| {
+    let first = writers(managed_fields, pod, wanted).next();
+    first.map(|entry| entry.manager)
+}
+
+/// Such entries that have fields of the pod's containers.
+fn writers<'a>(
+    managed_fields: &'a str,
+    pod: &[Text],
+    wanted: impl Fn(&Entry<'_>) -> bool,
+) -> impl Iterator<Item = Entry<'a>> {
+    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).unwrap_or_default();
+    let entries = entries.into_iter();
+    let entries = entries.filter_map(|entry| serde_json::from_str::<Entry<'a>>(entry.get()).ok());
+    entries.filter(move |entry| {
         wanted(entry)
             && entry.subresource.is_empty()
             && entry
                 .fields_v1
                 .is_some_and(|fields| has_containers(fields.get(), pod))
-    });
-    found.map(|entry| entry.manager)
+    })
 }
 
 /// Whether a set of fields has one of a container: `f:spec`, …, `f:containers`, `k:{"name":"web"}`.
@@ -173,5 +193,38 @@ mod tests {
             let found = is_argo_cd(&fields.to_string(), &pod);
             assert_eq!(found, expected, "{fields}");
         }
+    }
+
+    #[test]
+    fn the_last_change_of_containers_is_of_the_object_itself() {
+        let pod: Vec<Text> = ["spec", "template", "spec"].map(Text::from).into();
+        let web = containers("f:containers", &json!({"k:{\"name\":\"web\"}": {}}));
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let entry = |manager: &str, minute: u8, subresource: &str, fields: &Value| {
+            json!({"manager": manager, "operation": "Update", "subresource": subresource, "fieldsV1": fields,
+                "time": format!("2026-11-24T18:{minute:02}:00Z")})
+        };
+        let timeless = json!({"manager": "x", "operation": "Update", "fieldsV1": web});
+        let told = |entries: Value| {
+            let change = last_change(&entries.to_string(), &pod)?;
+            let at = jiff::Timestamp::try_from(change.at).expect("a time");
+            Some(format!("{} {at}", change.manager))
+        };
+        let entries = json!([
+            entry("kubectl", 1, "", &web),
+            entry("hikaru", 3, "", &web),
+            entry("helm", 2, "", &web),
+            entry("hpa", 5, "scale", &replicas),
+            entry("kube-controller-manager", 6, "status", &web),
+            entry("kubectl-scale", 7, "", &replicas),
+            timeless,
+            {"manager": "y", "time": "yesterday", "fieldsV1": web},
+        ]);
+        assert_eq!(
+            told(entries).as_deref(),
+            Some("hikaru 2026-11-24T18:03:00Z")
+        );
+        assert_eq!(told(json!([timeless])), None);
+        assert_eq!(told(json!(null)), None);
     }
 }

@@ -48,6 +48,7 @@ impl Listing {
         Ok(Collection {
             path: discovery::collection(api, &self.kind, self.namespace.as_ref()).await?,
             selector: self.selector.clone().unwrap_or_default(),
+            ..Collection::default()
         })
     }
 

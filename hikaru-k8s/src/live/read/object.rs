@@ -151,14 +151,14 @@ impl<'de> Deserialize<'de> for Ours {
 
 /// The text of an answer, if it is an object of a kind. Half of an object, or another one, is not a malformed object but an
 /// answer that cannot be read.
-pub(in crate::live) fn text_of<'a>(kind: &Kind, body: &'a [u8]) -> Result<&'a str, String> {
+pub(in crate::live) fn text_of(kind: &Kind, body: Vec<u8>) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Kinded {
         #[serde(default, deserialize_with = "nullable")]
         kind: String,
     }
-    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let found: Kinded = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(body).map_err(|error| error.to_string())?;
+    let found: Kinded = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     match found.kind {
         found if *found == *kind.name => Ok(text),
         found if found.is_empty() => Err(format!("expected a {}, found no kind", kind.name)),

@@ -26,15 +26,15 @@ const RESTARTS: usize = 3;
 pub(in crate::live) enum Limit {
     /// All there is. Kubernetes is made for 150,000 objects of a kind: a list that has not ended after a million never will.
     All,
-    /// For an answer that is only helpful: 2,000 objects of a kind are enough.
-    BestEffort,
+    /// For an answer that is only helpful: so many objects are enough.
+    AtMost(u32),
 }
 
 impl Limit {
     fn objects(self) -> u32 {
         match self {
             Self::All => 1_000_000,
-            Self::BestEffort => 2_000,
+            Self::AtMost(objects) => objects,
         }
     }
 }
@@ -61,11 +61,13 @@ pub(in crate::live) struct PageMetadata {
 }
 
 /// What is listed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::live) struct Collection {
     pub(in crate::live) path: String,
     /// A label selector. Empty: everything.
     pub(in crate::live) selector: String,
+    /// A field selector. Empty: everything.
+    pub(in crate::live) fields: String,
 }
 
 impl Collection {
@@ -81,6 +83,9 @@ impl Collection {
         let mut params = ListParams::default().limit(limit);
         if !self.selector.is_empty() {
             params = params.labels(&self.selector);
+        }
+        if !self.fields.is_empty() {
+            params = params.fields(&self.fields);
         }
         if !next.is_empty() {
             params = params.continue_token(next);
@@ -144,7 +149,7 @@ impl Pages {
                     Limit::All => Err(RequestError::Unreadable(format!(
                         "the list does not end after {most} objects"
                     ))),
-                    Limit::BestEffort => Ok(None),
+                    Limit::AtMost(_) => Ok(None),
                 };
             }
             self.left -= limit;

@@ -66,6 +66,10 @@ pub(super) enum Step {
     Warn(Vec<String>),
     /// Answers, with one `Warning` header.
     Warned(u16, String, Value),
+    /// Answers, with a `Date` header.
+    Dated(String, Value),
+    /// Answers with these bytes.
+    Bytes(Vec<u8>),
     /// Answers, with `Retry-After`.
     RetryAfter(u16, u64, Value),
     /// Answers as a proxy on the way does.
@@ -238,6 +242,16 @@ async fn serve(
             Step::Warned(code, warning, body) => {
                 let extra = format!("Warning: {warning}\r\n");
                 (code, extra, "application/json", body.to_string())
+            }
+            Step::Dated(date, body) => {
+                let extra = format!("Date: {date}\r\n");
+                (200, extra, "application/json", body.to_string())
+            }
+            Step::Bytes(bytes) => {
+                let head = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n", bytes.len());
+                in_flight.fetch_sub(1, Ordering::SeqCst);
+                drop(stream.write_all(&[head.as_bytes(), &bytes].concat()).await);
+                continue;
             }
             Step::Text(code, body) => (code, String::new(), "application/json", body),
             Step::Torn(code, body) => {

@@ -10,19 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, StatusCode};
-use kube::core::{Request as Resource, Status, params::WatchParams};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use http::{Request, StatusCode};
+use kube::core::{Request as Resource, params::WatchParams};
 use tokio::time::{sleep, timeout};
 
 use super::View;
 use crate::live::{
     client::{Lines, refusal},
     clock::now,
-    error::{Refused, RequestError},
+    error::RequestError,
     read::{
         discovery,
+        line::{Line, version_of},
         list::{Listing, is_closed},
         object::{self, Seen},
         pages::{Limit, Page, Pages, Step, is_gone},
@@ -46,9 +45,6 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(
 /// The longest pause before everything is listed anew because a watch cannot go on. A list is heavy, but the view counts as out of
 /// date when it is older than a heartbeat.
 const LATEST_LIST: Duration = Duration::from_secs(16);
-
-/// The longest Retry-After that is waited for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The pause before an added kind that the server lacks or forbids is asked for again: rights change, and kinds are added.
 const REOPEN: Duration = Duration::from_secs(30);
@@ -131,7 +127,7 @@ impl Source {
                     if self.is_optional_and_closed(&error) {
                         sleep(REOPEN).await;
                     } else {
-                        self.wait(retry_after(&error)).await;
+                        self.wait(error.retry_after()).await;
                     }
                 }
                 Ok(()) => {
@@ -251,7 +247,7 @@ impl Source {
                     self.restarts();
                     self.failed(&error, "the watch broke off");
                     cursor.proof = Proof::Unknown;
-                    self.wait(retry_after(&error)).await;
+                    self.wait(error.retry_after()).await;
                 }
             }
         }
@@ -379,39 +375,19 @@ impl Source {
                 }
                 Err(error) => return WatchEnd::Failed(error),
             };
-            let read = std::str::from_utf8(&line).map_err(|error| error.to_string());
-            let event = read.and_then(|text| {
-                serde_json::from_str::<Event<'_>>(text).map_err(|error| error.to_string())
-            });
-            let event = match event {
-                Ok(event) => event,
-                Err(error) => return WatchEnd::Relist(RequestError::Unreadable(error).to_string()),
-            };
             let version = &mut cursor.version;
-            match event.name {
-                "ADDED" | "MODIFIED" => self.put_line(event.object.get(), version),
-                "DELETED" => {
-                    let id = match self.read(event.object.get(), version) {
+            match Line::read(&line, lines) {
+                Err(reason) => return WatchEnd::Relist(reason),
+                Ok(Line::Put(object)) => self.put_line(object, version),
+                Ok(Line::Deleted(object)) => {
+                    let id = match self.read(object, version) {
                         Ok(seen) => seen.workload.id,
                         Err(malformed) => malformed.id,
                     };
                     self.view.change(|index| index.deleted(&id));
                 }
-                "BOOKMARK" => {
-                    if let Ok(bookmark) = serde_json::from_str::<Versioned>(event.object.get()) {
-                        *version = bookmark.metadata.resource_version;
-                    }
-                }
-                "ERROR" => {
-                    let json = event.object.get();
-                    let status = serde_json::from_str::<Status>(json).unwrap_or_default();
-                    let code = StatusCode::from_u16(status.code);
-                    let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                    let none = HeaderMap::new();
-                    let refused = Refused::new(code, &none, json.as_bytes(), lines.secrets());
-                    return WatchEnd::Relist(refused.words());
-                }
-                _ => continue,
+                Ok(Line::Bookmark(reached)) => *version = reached,
+                Ok(Line::Unknown) => continue,
             }
             self.note_progress(cursor);
         }
@@ -422,8 +398,8 @@ impl Source {
         match &read {
             Ok(seen) => seen.resource_version.clone_into(version),
             Err(_) => {
-                if let Ok(object) = serde_json::from_str::<Versioned>(json) {
-                    *version = object.metadata.resource_version;
+                if let Some(reached) = version_of(json) {
+                    *version = reached;
                 }
             }
         }
@@ -458,36 +434,7 @@ fn trouble(error: &RequestError) -> Trouble {
     Trouble { cause, words }
 }
 
-/// The server's Retry-After, up to a limit.
-fn retry_after(error: &RequestError) -> Duration {
-    match error {
-        RequestError::Refused(refused) => refused.retry_after.unwrap_or_default(),
-        _ => Duration::ZERO,
-    }
-    .min(LONGEST_RETRY_AFTER)
-}
-
 /// A version as what it is. Those of one collection can be compared, which Kubernetes promises since 1.35.
 fn number(version: &str) -> Option<u64> {
     version.parse().ok()
-}
-
-/// A line of a watch.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(rename = "type")]
-    name: &'a str,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: Version,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    resource_version: String,
 }

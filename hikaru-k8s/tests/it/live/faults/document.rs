@@ -14,6 +14,8 @@ fn source(file: &str) -> &'static str {
         "faults_jobs.rs" => include_str!("../faults_jobs.rs"),
         "faults_jobs/lists.rs" => include_str!("../faults_jobs/lists.rs"),
         "faults_watch.rs" => include_str!("../faults_watch.rs"),
+        "rollouts/evidence.rs" => include_str!("../rollouts/evidence.rs"),
+        "rollouts/faults.rs" => include_str!("../rollouts/faults.rs"),
         "scripted.rs" => include_str!("../scripted.rs"),
         "scripted_watch.rs" => include_str!("../scripted_watch.rs"),
         "handshakes.rs" => include_str!("../handshakes.rs"),

@@ -1,0 +1,113 @@
+//! An object that belongs to a workload: a pod (`pod`) or a ReplicaSet (`replica_set`), with the labels that selectors match. How
+//! such objects are kept up to date is in `watch`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hikaru_core::Text;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::{Selector, SelectorExt as _};
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::nullable::nullable;
+
+/// What is read of objects of one kind.
+pub(super) trait Facts: Sized + Send + Sync + 'static {
+    /// The name of the collection, in paths and in rights.
+    const PLURAL: &'static str;
+
+    /// The path of the API group.
+    const ROOT: &'static str;
+
+    /// Reads an object, and its labels.
+    fn read(json: &str) -> Result<(Labels, Self), serde_json::Error>;
+}
+
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// What is read of the metadata of such an object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) uid: Option<String>,
+    #[serde(default)]
+    pub(super) creation_timestamp: Option<Time>,
+    #[serde(default)]
+    pub(super) deletion_timestamp: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) labels: Labels,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) annotations: Annotations,
+    #[serde(default, deserialize_with = "nullable")]
+    owner_references: Vec<OwnerReference>,
+}
+
+/// The annotation that is read.
+#[derive(Default, Deserialize)]
+pub(super) struct Annotations {
+    /// Of a ReplicaSet.
+    #[serde(default, rename = "deployment.kubernetes.io/revision")]
+    pub(super) revision: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OwnerReference {
+    uid: String,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+impl Metadata {
+    /// The uid of its controller.
+    pub(super) fn controller(&self) -> Option<Text> {
+        let mut owners = self.owner_references.iter();
+        let controller = owners.find(|owner| owner.controller == Some(true))?;
+        Some(controller.uid.as_str().into())
+    }
+}
+
+/// An object that was read, or why it cannot be.
+pub(super) struct Item<T> {
+    pub(super) facts: Result<Arc<T>, String>,
+    /// `None`: they cannot be read.
+    labels: Option<Labels>,
+}
+
+impl<T: Facts> Item<T> {
+    pub(super) fn read(json: &str) -> Self {
+        match T::read(json) {
+            Ok((labels, facts)) => Self {
+                facts: Ok(Arc::new(facts)),
+                labels: Some(labels),
+            },
+            Err(error) => {
+                let name = name_of(json).unwrap_or_else(|| "?".to_owned());
+                Self {
+                    facts: Err(format!("{}/{name} cannot be read: {error}", T::PLURAL)),
+                    labels: None,
+                }
+            }
+        }
+    }
+
+    /// Whether a selector matches it. One whose labels cannot be read may be meant by any.
+    pub(super) fn is_matched_by(&self, selector: &Selector) -> bool {
+        let labels = self.labels.as_ref();
+        labels.is_none_or(|labels| selector.matches(labels))
+    }
+}
+
+/// The name of an object, whatever else it is.
+pub(super) fn name_of(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Object {
+        metadata: Named,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let object: Object = serde_json::from_str(json).ok()?;
+    Some(object.metadata.name)
+}

@@ -1,0 +1,418 @@
+//! What is read of rollouts on an API server that plays a script: what is asked for, and when; what is watched, and for how long. The
+//! faults of the server are in `faults`, events and logs in `evidence`.
+
+mod evidence;
+mod faults;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
+
+use futures_util::{StreamExt as _, future::join_all};
+use hikaru_core::{
+    Mode,
+    port::{RolloutPort as _, Scope, Select, WorkloadPort as _},
+    rollout::{RolloutFacts, RolloutKind},
+    upgrade,
+    workload::WorkloadName,
+};
+use hikaru_k8s::{LiveCluster, WatchSettings};
+use serde_json::{Value, json};
+
+use super::{
+    scripted_watch::watched,
+    stub::{Asked, Step, Stub, build, deployment, empty, event, list, post, settings, status},
+};
+
+/// What a server has: the items of each path. Lists are narrowed by `app=…`; watches say nothing.
+#[derive(Clone, Default)]
+struct Shop(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
+
+impl Shop {
+    /// Deployments with these names, each with a pod and a ReplicaSet.
+    fn of(names: &[&str]) -> Self {
+        let shop = Self::default();
+        for name in names {
+            shop.put(PODS, pod(&format!("{name}-1"), name));
+            shop.put(REPLICA_SETS, replica_set(name));
+        }
+        shop
+    }
+
+    fn put(&self, path: &str, item: Value) {
+        let mut items = self.0.lock().expect("no panic");
+        items.entry(path.to_owned()).or_default().push(item);
+    }
+
+    fn answer(&self, asked: &Asked) -> Step {
+        if asked.is_watch() {
+            return Step::Hanging(vec![]);
+        }
+        if let Some((path, name)) = asked.path.rsplit_once('/')
+            && path.ends_with("/deployments")
+        {
+            return Step::Answer(200, workload(name));
+        }
+        let wanted = asked.parameter("labelSelector").strip_prefix("app=");
+        let items = self.0.lock().expect("no panic");
+        let items = items.get(&asked.path).into_iter().flatten();
+        let items =
+            items.filter(|item| wanted.is_none_or(|app| item["metadata"]["labels"]["app"] == app));
+        let items: Vec<Value> = items.cloned().collect();
+        Step::Answer(200, list(&items, 7))
+    }
+
+    async fn serve(&self) -> Stub {
+        let shop = self.clone();
+        Stub::start(move |asked, _| shop.answer(asked)).await
+    }
+}
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
+
+/// A Deployment whose pods have the label `app` with its name.
+fn workload(name: &str) -> Value {
+    let mut object = deployment(name, 1, 1);
+    object["spec"]["selector"] = json!({"matchLabels": {"app": name}});
+    object
+}
+
+fn pod(name: &str, app: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": "8",
+        "labels": {"app": app}}, "spec": {"containers": [{"name": "web", "image": "w:1"}]}, "status": {"phase": "Running"}})
+}
+
+fn replica_set(app: &str) -> Value {
+    json!({"metadata": {"name": format!("{app}-7c9f"), "namespace": "shop", "uid": format!("uid-{app}-7c9f"),
+        "labels": {"app": app}}, "spec": {"replicas": 1}})
+}
+
+fn name(name: &str) -> WorkloadName {
+    let name = format!("shop/deployment/{name}");
+    name.parse().expect("a name")
+}
+
+async fn facts(cluster: &LiveCluster, of: &str) -> RolloutFacts {
+    let facts = cluster.facts(&name(of)).await.expect("an answer");
+    facts.expect("it is there")
+}
+
+fn pods_of(facts: &RolloutFacts) -> Vec<&str> {
+    facts.pods.iter().map(|pod| &*pod.name).collect()
+}
+
+/// Lists and watches of a path.
+fn asked_for(stub: &Stub, path: &str) -> (usize, usize) {
+    let asked = stub.asked();
+    let of_path = asked.iter().filter(|asked| asked.path == path);
+    let (watches, lists): (Vec<_>, Vec<_>) = of_path.partition(|asked| asked.is_watch());
+    (lists.len(), watches.len())
+}
+
+/// Asks again and again until the answer is as expected.
+async fn eventually<T, F: Future<Output = T>>(
+    what: &str,
+    ask: impl Fn() -> F,
+    is: impl Fn(&T) -> bool,
+) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is(&ask().await) {
+        assert!(Instant::now() < until, "not within a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Every watch is up to date.
+async fn follows(cluster: &LiveCluster, watches: usize) {
+    let vitals = || async { cluster.rollout_vitals() };
+    eventually("the watches follow", vitals, |vitals| {
+        (vitals.watches, vitals.behind) == (watches, 0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_asks_once_gets_lists_and_no_watch() {
+    let shop = Shop::of(&["web", "other"]);
+    let stub = shop.serve().await;
+    let cluster = stub.cluster().await;
+    let facts = facts(&cluster, "web").await;
+    assert_eq!(facts.object.kind, RolloutKind::Deployment);
+    assert_eq!(&*facts.workload.uid, "uid-web");
+    assert_eq!(pods_of(&facts), ["web-1"]);
+    assert_eq!(&*facts.replica_sets[0].name, "web-7c9f");
+    assert_eq!((facts.unseen.len(), facts.replica_sets.len()), (0, 1));
+    assert_eq!((facts.events, facts.not_ready_nodes), (None, None));
+
+    let asked = stub.asked();
+    let mut paths: Vec<_> = asked
+        .iter()
+        .map(|asked| (&*asked.path, asked.parameter("labelSelector")))
+        .collect();
+    paths.sort_unstable();
+    let object = "/apis/apps/v1/namespaces/shop/deployments/web";
+    assert_eq!(
+        paths,
+        [(PODS, "app=web"), (object, ""), (REPLICA_SETS, "app=web")]
+    );
+    assert_eq!(cluster.rollout_vitals().watches, 0);
+}
+
+#[tokio::test]
+async fn questions_about_the_same_workload_share_one_watch() {
+    let stub = Shop::of(&["web"]).serve().await;
+    let cluster = stub.cluster().await;
+    facts(&cluster, "web").await;
+    for answer in join_all((0..20).map(|_| facts(&cluster, "web"))).await {
+        assert_eq!(pods_of(&answer), ["web-1"]);
+        assert_eq!(answer.replica_sets.len(), 1);
+    }
+    // One list for the first question, one for the watch.
+    for path in [PODS, REPLICA_SETS] {
+        assert_eq!(asked_for(&stub, path), (2, 1), "{path}");
+    }
+    for asked in stub.asked().iter().filter(|asked| asked.is_watch()) {
+        assert_eq!(asked.parameter("labelSelector"), "app=web");
+        assert_eq!(asked.parameter("resourceVersion"), "7");
+        assert_eq!(asked.parameter("allowWatchBookmarks"), "true");
+        assert_eq!(asked.parameter("timeoutSeconds"), "25");
+    }
+    let vitals = cluster.rollout_vitals();
+    assert_eq!((vitals.watches, vitals.behind), (2, 0));
+}
+
+#[tokio::test]
+async fn the_third_workload_of_a_namespace_is_served_by_one_watch_for_all() {
+    let names = ["a", "b", "c", "d"];
+    let shop = Shop::of(&names);
+    // A selector that matches the pods of others, too, and labels that only look alike.
+    shop.put(PODS, pod("foreign", "a"));
+    shop.put(PODS, pod("z", "ab"));
+    let stub = shop.serve().await;
+    let cluster = stub.cluster().await;
+    for _ in 0..2 {
+        facts(&cluster, "a").await;
+        facts(&cluster, "b").await;
+    }
+    follows(&cluster, 4).await;
+    let before = stub.asked().len();
+    for of in names.iter().cycle().skip(2).take(12) {
+        let facts = facts(&cluster, of).await;
+        let mut expected = vec![format!("{of}-1")];
+        if *of == "a" {
+            expected.push("foreign".to_owned());
+        }
+        let mut found = pods_of(&facts);
+        found.sort_by_key(|name| *name == "foreign");
+        assert_eq!(found, expected);
+        assert_eq!(&*facts.replica_sets[0].name, format!("{of}-7c9f"));
+    }
+    let after = stub.asked().split_off(before);
+    for path in [PODS, REPLICA_SETS] {
+        let of_path: Vec<_> = after.iter().filter(|asked| asked.path == path).collect();
+        assert_eq!(of_path.len(), 2, "{of_path:?}");
+        assert!(
+            of_path
+                .iter()
+                .all(|asked| asked.parameter("labelSelector").is_empty())
+        );
+    }
+    // The watches by selector are let go.
+    follows(&cluster, 2).await;
+}
+
+#[tokio::test]
+async fn what_a_watch_tells_is_shown() {
+    let shop = Shop::of(&["web"]);
+    let stub = Stub::start(move |asked, _| {
+        if asked.path != PODS || !asked.is_watch() {
+            return shop.answer(asked);
+        }
+        let mut failed = pod("web-2", "web");
+        failed["status"] = json!({"phase": "Failed", "reason": "Evicted"});
+        Step::Hanging(vec![
+            event("ADDED", &pod("web-2", "web")),
+            event("ADDED", &pod("web-3", "web")),
+            event("BOOKMARK", &json!({"metadata": {"resourceVersion": "9"}})),
+            event("MODIFIED", &failed),
+            event("DELETED", &pod("web-1", "web")),
+            event("SOMETHING NEW", &json!({})),
+            event(
+                "ADDED",
+                &json!({"metadata": {"name": "odd", "labels": {"app": 7}}}),
+            ),
+        ])
+    })
+    .await;
+    let cluster = stub.cluster().await;
+    eventually(
+        "it is told",
+        || facts(&cluster, "web"),
+        |facts| !facts.unseen.is_empty(),
+    )
+    .await;
+    let facts = facts(&cluster, "web").await;
+    assert_eq!(pods_of(&facts), ["web-2", "web-3"]);
+    assert_eq!(&*facts.pods[0].reason, "Evicted");
+    let unseen = &facts.unseen[0];
+    assert_eq!(&*unseen.what, "pods");
+    assert!(
+        unseen
+            .reason
+            .starts_with("pods/odd cannot be read: invalid type"),
+        "{unseen:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_asks_about_any_more_is_let_go() {
+    let stub = Shop::of(&["web"]).serve().await;
+    let mut settings = settings();
+    settings.rollout_idle = Duration::from_secs(1);
+    let cluster = stub.cluster_with(settings).await;
+    let ask = || async {
+        facts(&cluster, "web").await;
+        cluster.rollout_vitals().watches
+    };
+    eventually("there are watches", ask, |watches| *watches == 2).await;
+    let watches = || async { cluster.rollout_vitals().watches };
+    eventually("they are let go", watches, |watches| *watches == 0).await;
+    let (lists, _) = asked_for(&stub, PODS);
+    assert_eq!(pods_of(&facts(&cluster, "web").await), ["web-1"]);
+    assert_eq!(asked_for(&stub, PODS).0, lists + 1);
+}
+
+/// What has no place is listed.
+#[tokio::test]
+async fn there_are_only_so_many_watches() {
+    let stub = Stub::start(|asked, _| match asked.path.rsplit('/').next() {
+        Some("web") => Step::Answer(200, workload("web")),
+        Some("pods") if !asked.is_watch() => Step::Answer(200, list(&[pod("web-1", "web")], 7)),
+        _ if asked.is_watch() => Step::Hanging(vec![]),
+        _ => empty(),
+    })
+    .await;
+    let mut patient = settings();
+    patient.deadline = Duration::from_secs(20);
+    let cluster = stub.cluster_with(patient).await;
+    let names = (0..50).map(|number| format!("shop-{number}/deployment/web"));
+    let names: Vec<WorkloadName> = names.map(|name| name.parse().expect("a name")).collect();
+    for _ in 0..3 {
+        for answer in join_all(names.iter().map(|name| cluster.facts(name))).await {
+            let facts = answer.expect("an answer").expect("it is there");
+            assert_eq!(pods_of(&facts), ["web-1"]);
+        }
+    }
+    assert_eq!(cluster.rollout_vitals().watches, 64);
+}
+
+/// Upgrades, candidates and the view of a service need no pods.
+#[tokio::test]
+async fn nothing_is_asked_about_rollouts_when_nobody_asks() {
+    let stub = Stub::start(|asked, _| match &*asked.method {
+        "PATCH" => Step::Accept,
+        _ if asked.is_watch() => Step::Hanging(vec![]),
+        _ if asked.is_list_of("deployments") => {
+            Step::Answer(200, list(&[deployment("web", 1, 1)], 1))
+        }
+        _ => empty(),
+    })
+    .await;
+    let view = watched(&stub, WatchSettings::default()).await;
+    view.find(&Scope::new(Select::Build(build(2))))
+        .await
+        .expect("found");
+    upgrade::candidates(&view, post(2)).await.expect("a report");
+    let clock = hikaru_k8s::SystemClock::default();
+    upgrade(&view, &clock, post(2), Mode::Commit)
+        .await
+        .expect("a report");
+    assert_eq!(stub.count("PATCH"), 1);
+    for asked in stub.asked() {
+        let plural = asked.path.rsplit('/').next().unwrap_or_default();
+        let ours = [
+            "deployments",
+            "statefulsets",
+            "daemonsets",
+            "cronjobs",
+            "web",
+        ];
+        assert!(ours.contains(&plural), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_without_rollouts_is_asked_about_nothing_else() {
+    let mut job = deployment("web", 1, 1);
+    job["kind"] = json!("CronJob");
+    job["spec"] = json!({"jobTemplate": {"spec": {"template": job["spec"]["template"]}}});
+    let stub = Stub::start(move |asked, _| match asked.path.rsplit('/').next() {
+        Some("web") => Step::Answer(200, job.clone()),
+        _ => Step::Answer(404, status(404, "NotFound", "not found")),
+    })
+    .await;
+    let cluster = stub.cluster().await;
+    let facts = cluster
+        .facts(&"shop/cronjob/web".parse().expect("a name"))
+        .await;
+    let facts = facts.expect("an answer").expect("it is there");
+    assert_eq!(facts.object.kind, RolloutKind::None);
+    assert_eq!(facts.unseen, []);
+    assert_eq!(stub.asked().len(), 1);
+    // What is not there, and what no kind is called.
+    for absent in ["shop/cronjob/absent", "shop/rollout/web"] {
+        let absent = cluster.facts(&absent.parse().expect("a name")).await;
+        assert_eq!(absent, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn the_time_is_the_servers() {
+    let shop = Shop::of(&["web"]);
+    let script = shop.clone();
+    let dated = Stub::start(move |asked, _| match script.answer(asked) {
+        Step::Answer(200, body) => Step::Dated("Sun, 29 Nov 2026 11:00:21 GMT".to_owned(), body),
+        step => step,
+    })
+    .await;
+    let facts_of = async |stub: &Stub| facts(&stub.cluster().await, "web").await.now;
+    let said = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_950_021);
+    let after = facts_of(&dated)
+        .await
+        .duration_since(said)
+        .expect("not before it");
+    assert!(after < Duration::from_secs(60), "{after:?}");
+    // Without the header it is that of the settings.
+    let settings = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
+    assert_eq!(facts_of(&shop.serve().await).await, settings);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_of_changes() {
+    let shop = Shop::of(&["web", "other"]);
+    let script = shop.clone();
+    let stub = Stub::start(
+        move |asked, _| match asked.is_watch() && asked.path == PODS {
+            true => Step::Trickle(vec![
+                (100, event("ADDED", &pod("web-2", "web"))),
+                (1_000, event("ADDED", &pod("web-3", "web"))),
+            ]),
+            false => script.answer(asked),
+        },
+    )
+    .await;
+    let cluster = stub.cluster().await;
+    let mut changes = cluster.changed(&name("web"));
+    // Whoever reads the facts each time misses nothing.
+    let mut seen = 0;
+    while seen < 3 {
+        let told = tokio::time::timeout(Duration::from_secs(60), changes.next()).await;
+        assert_eq!(told, Ok(Some(())));
+        seen = facts(&cluster, "web").await.pods.len();
+    }
+    // As long as somebody waits it is watched.
+    follows(&cluster, 2).await;
+}
