@@ -124,6 +124,18 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
         assert!(!may(verb, what, "hikaru"), "{verb} {what}");
     }
 
+    rollouts_are_seen_with_the_components(
+        &shop,
+        "base",
+        ["rollouts", "rollouts/logs"],
+        &["shop", "hikaru"],
+    );
+    for what in ["clusterrole", "clusterrolebinding"] {
+        for name in ["hikaru-rollouts", "hikaru-rollout-logs"] {
+            cluster.kubectl(&["delete", what, name]).expect("deleted");
+        }
+    }
+
     // With one right less: the others go on, and the message names it.
     let rule =
         r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "list", "watch"]}]"#;
@@ -194,7 +206,82 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     assert!(!server.log().contains("forbidden"), "{}", server.log());
     drop(server);
 
+    let components = ["rollouts/namespaced", "rollouts/namespaced/logs"];
+    rollouts_are_seen_with_the_components(&shop, "namespaced", components, &["shop"]);
+    for what in ["role", "rolebinding"] {
+        for name in ["hikaru-rollouts", "hikaru-rollout-logs"] {
+            let args = ["delete", what, name, "--namespace=shop"];
+            cluster.kubectl(&args).expect("deleted");
+        }
+    }
+
     jobs_need_the_components(&shop);
+}
+
+/// With the first component hikaru may see pods, ReplicaSets and events in these namespaces, and no others; with the second one
+/// also logs.
+fn rollouts_are_seen_with_the_components(
+    shop: &Scene,
+    to: &str,
+    components: [&str; 2],
+    namespaces: &[&str],
+) {
+    let cluster = shop.cluster;
+    let apply = |components: &[&str]| {
+        let (_guard, overlay) = with_components(to, components);
+        let args = ["apply", "--validate=strict", "--kustomize", &overlay];
+        let applied = cluster.kubectl(&args).expect("the component is taken");
+        assert!(!applied.contains("Warning"), "{applied}");
+    };
+    let seen = [
+        ("get", "pods"),
+        ("list", "pods"),
+        ("watch", "pods"),
+        ("get", "replicasets.apps"),
+        ("list", "replicasets.apps"),
+        ("watch", "replicasets.apps"),
+        ("list", "events"),
+    ];
+    apply(&components[..1]);
+    shop.eventually("the rights are there", || {
+        may(cluster, "list", "events", "shop")
+    });
+    for namespace in ["shop", "hikaru"] {
+        for (verb, what) in seen {
+            let expected = namespaces.contains(&namespace);
+            assert_eq!(
+                may(cluster, verb, what, namespace),
+                expected,
+                "{verb} {what} {namespace}"
+            );
+        }
+    }
+    // Nodes are in no namespace.
+    assert_eq!(may(cluster, "list", "nodes", "shop"), namespaces.len() > 1);
+    for (verb, what) in [
+        ("get", "pods/log"),
+        ("create", "pods"),
+        ("delete", "pods"),
+        ("patch", "replicasets.apps"),
+        ("watch", "events"),
+        ("get", "secrets"),
+    ] {
+        assert!(!may(cluster, verb, what, "shop"), "{verb} {what}");
+    }
+    apply(&components);
+    shop.eventually("the right is there", || {
+        may(cluster, "get", "pods/log", "shop")
+    });
+    let variable = "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"HIKARU_ROLLOUT_LOGS\")].value}";
+    let args = [
+        "get",
+        "deployment",
+        "hikaru",
+        "--namespace=hikaru",
+        "--output",
+        variable,
+    ];
+    assert_eq!(cluster.kubectl(&args).expect("it is there").trim(), "true");
 }
 
 /// The example is what a reader copies: its image and namespace must arrive where they are meant to, and nowhere else.
@@ -239,6 +326,7 @@ fn the_example_names_its_image_and_leaves_the_role_of_the_jobs_where_jobs_run() 
     }
     for (kind, name) in [
         ("ClusterRoleBinding", "hikaru"),
+        ("ClusterRoleBinding", "hikaru-rollouts"),
         ("RoleBinding", "hikaru-jobs"),
     ] {
         let subject = "- kind: ServiceAccount\n  name: hikaru\n  namespace: deployments";
@@ -268,8 +356,8 @@ fn the_alerts_ask_for_figures_that_are_served() {
     }
 }
 
-/// A kustomization of the namespaced rights with these components. Kustomize takes no absolute paths.
-fn with_components(components: &[&str]) -> (TempDir, String) {
+/// A kustomization of a folder with these components. Kustomize takes no absolute paths.
+fn with_components(to: &str, components: &[&str]) -> (TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path().canonicalize().expect("its path");
     let up = "../".repeat(here.components().count() - 1);
@@ -284,7 +372,7 @@ fn with_components(components: &[&str]) -> (TempDir, String) {
     let text = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [path("namespaced")],
+        "resources": [path(to)],
         "components": components,
     });
     std::fs::write(here.join("kustomization.yaml"), text.to_string()).expect("a file");
@@ -330,7 +418,7 @@ fn jobs_need_the_components(shop: &Scene) {
     let answer = server.post(&format!("/api/image/{}", image(5))).is(200);
     assert_eq!(answer.json().as_array().map(Vec::len), Some(4));
 
-    let (_guard, overlay) = with_components(&["jobs"]);
+    let (_guard, overlay) = with_components("namespaced", &["jobs"]);
     let args = ["apply", "--validate=strict", "--kustomize", &overlay];
     let applied = cluster.kubectl(&args).expect("the component is taken");
     assert!(!applied.contains("Warning"), "{applied}");
@@ -378,7 +466,7 @@ fn jobs_need_the_components(shop: &Scene) {
     deleted.expect("an answer").is(204);
     drop(server);
 
-    let (_guard, overlay) = with_components(&["jobs", "jobs/logs"]);
+    let (_guard, overlay) = with_components("namespaced", &["jobs", "jobs/logs"]);
     let args = ["apply", "--validate=strict", "--kustomize", &overlay];
     cluster.kubectl(&args).expect("the component is taken");
     shop.eventually("the right is there", || {
