@@ -10,9 +10,10 @@ use hikaru_core::{
     image::{Reference, Version},
     plan,
     policy::Code,
+    rollout::{Reached, judge},
 };
 
-use crate::{inputs, workloads};
+use crate::{inputs, rollouts, workloads};
 
 const ROUNDS: usize = 31;
 /// How often something small is done in one turn.
@@ -26,6 +27,7 @@ pub(crate) fn print() {
     versions();
     verdicts();
     plans();
+    rollouts();
 }
 
 /// Something that is timed: each call is one turn, and gives the time of one operation.
@@ -166,4 +168,16 @@ fn plans() {
         whole[0] / 1e6
     );
     println!("a workload judged again, dropped: {:.0} ns", again - copied);
+}
+
+/// The state of a rollout of three pods, judged a second time: what was reached is known. The facts are not copied.
+fn rollouts() {
+    println!("ns of the state of a rollout of three pods");
+    let asked = rollouts::asked();
+    for (name, facts) in rollouts::all() {
+        let reached = judge(&Reached::default(), Some(&facts), &asked).reached;
+        let judged = || judge(&reached, Some(black_box(&facts)), &asked);
+        let [ours] = medians([small(judged)]);
+        println!("  {name:<22} {ours:>5.0}");
+    }
 }

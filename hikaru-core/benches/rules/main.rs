@@ -1,4 +1,4 @@
-//! How fast the rules are: reading references and tags, verdicts, plans; beside oci-spec's parser of references and
+//! How fast the rules are: reading references and tags, verdicts, plans, states of rollouts; beside oci-spec's parser of references and
 //! semver's of versions, on the same inputs in the same run. Then whether reading takes linear time.
 //!
 //! Figures are medians of rounds in which all take their turn, so a machine that drifts drifts for all of them. With the
@@ -7,6 +7,7 @@
 
 mod clock;
 mod inputs;
+mod rollouts;
 mod series;
 mod workloads;
 

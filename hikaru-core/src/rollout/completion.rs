@@ -209,9 +209,13 @@ fn remarks(view: &View<'_>) -> Vec<String> {
         let restarted = || of_pods().filter(|container| container.restarts > 0);
         if let Some(most) = restarted().map(|container| container.restarts).max() {
             remarks.push(format!(
-                "container {} was restarted in {}, up to {most} times",
+                "container {} was restarted in {}, {}",
                 Escaped(&spec.name),
-                Pods(count(restarted().count()), total)
+                Pods(count(restarted().count()), total),
+                match most {
+                    1 => "once".to_owned(),
+                    _ => format!("up to {most} times"),
+                }
             ));
         }
     }

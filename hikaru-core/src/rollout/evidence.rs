@@ -82,7 +82,8 @@ impl Evidence {
             let is_of_pod = cause.pod_uid.as_ref() == Some(&event.about);
             let is_own = event.about == facts.workload.uid || Some(&event.about) == set;
             // A node's clock may be wrong; the events of a pod are of its own time anyhow.
-            if !is_of_pod && !(is_own && view.is_since_change(event.last)) {
+            let counts = is_of_pod || is_own && view.is_since_change(event.last);
+            if !counts {
                 continue;
             }
             let message = comparable(&view, &event.message);

@@ -13,7 +13,7 @@ use super::{
     times::{Told, age, later, sooner},
     trouble::Troubles,
     view::{Counts, View, is_ready},
-    words::{self, Pods, kind_and_name, kubectl},
+    words::{self, Pods, PodsAre, kind_and_name, kubectl},
 };
 use crate::{Text, policy::Rules, text::escape::Escaped};
 
@@ -156,7 +156,7 @@ impl<'v, 'f> Judging<'v, 'f> {
         }
         let so_far = || {
             let deepest = self.troubles.deepest();
-            let deepest = deepest.filter(|group| !group.first.code.is_vague());
+            let deepest = deepest.filter(|group| !group.is_vague());
             deepest.map(|group| words::cause(view, group))
         };
         if object.is_paused {
@@ -289,7 +289,7 @@ impl<'v, 'f> Judging<'v, 'f> {
                 None => told.push_str(&format!("; {name} is starting")),
             }
         } else if missing > 0 {
-            told.push_str(&format!("; {missing} more are to be created"));
+            told.push_str(&format!("; {} still to be created", PodsAre(missing)));
         } else if counts.available < counts.ready && !view.object().min_ready.is_zero() {
             let stays = Told(view.object().min_ready);
             told.push_str(&format!(
@@ -303,8 +303,8 @@ impl<'v, 'f> Judging<'v, 'f> {
             ));
         } else if counts.old > 0 {
             told.push_str(&format!(
-                "; {} of an older revision are still there",
-                counts.old
+                "; {} left of an older revision",
+                PodsAre(counts.old)
             ));
         }
         told

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::Text;
 
+/// As many pods that ended tell that it happens again and again.
+const AGAIN: i32 = 3;
+
 /// When a trouble fails the rollout. Faults that the template has show in each pod sooner or later, so one pod is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fails {
@@ -132,6 +135,14 @@ impl<'f> Group<'f> {
         sooner(self.one, all)
     }
 
+    /// Whether it is what each slow start looks like, too, or a single pod that went and was replaced: told only when nothing
+    /// else is known.
+    pub(super) fn is_vague(&self) -> bool {
+        use CauseCode::{PodEvicted, PodRefusedByNode};
+        let code = self.first.code;
+        code.is_vague() || matches!(code, PodEvicted | PodRefusedByNode) && self.pods < AGAIN
+    }
+
     fn is_same(&self, other: &Trouble<'_>) -> bool {
         self.first.code == other.code && self.first.container_name() == other.container_name()
     }
@@ -149,10 +160,11 @@ impl<'f> Troubles<'f> {
     pub(super) fn find(view: &View<'f>, idle_since: SystemTime) -> Self {
         let mut troubles = Self {
             groups: Vec::new(),
-            new_pods: count(view.new.len()),
+            new_pods: 0,
         };
         if view.is_observed() {
             let pods = view.new.iter().filter(|pod| !is_left_out(view, pod));
+            troubles.new_pods = count(pods.clone().count());
             for trouble in pods.filter_map(|pod| pod::trouble(view, pod, idle_since)) {
                 troubles.add(trouble);
             }
@@ -207,7 +219,7 @@ impl<'f> Troubles<'f> {
 /// What most pods have comes first, then what lies deeper; what a slow start looks like, too, comes last.
 fn depth(group: &Group<'_>) -> (bool, i32, CauseCode) {
     let code = group.first.code;
-    (code.is_vague(), group.pods.saturating_neg(), code)
+    (group.is_vague(), group.pods.saturating_neg(), code)
 }
 
 /// Whether a pod is on a node that is not ready: a DaemonSet does without it.

@@ -23,6 +23,7 @@ pub(super) struct View<'f> {
     /// How many of those are of other revisions.
     old_deleting: usize,
     events: HashMap<&'f str, Vec<&'f EventFacts>>,
+    undone: Undone<'f>,
 }
 
 /// How many pods of the new revision there are, and of the others.
@@ -45,6 +46,7 @@ impl<'f> View<'f> {
             deleting: Vec::new(),
             old_deleting: 0,
             events: HashMap::new(),
+            undone: Undone::of(facts),
         };
         for pod in &facts.pods {
             let Some(is_new) = view.revision_of(pod) else {
@@ -94,7 +96,9 @@ impl<'f> View<'f> {
                     .then_some(false)
             }
             RolloutKind::StatefulSet => of(&pod.revision_hash),
-            RolloutKind::DaemonSet => of(&pod.template_generation),
+            RolloutKind::DaemonSet => {
+                of(&pod.template_generation).map(|is_new| is_new || self.undone.has(pod))
+            }
             RolloutKind::None => None,
         }
     }
@@ -221,6 +225,39 @@ impl<'f> View<'f> {
         self.event(&self.facts.workload.uid, |event| {
             self.is_since_change(event.last) && admits(event)
         })
+    }
+}
+
+/// The pods of a DaemonSet whose template is the present one although their generation is an older one: after an undo the
+/// controller keeps those that it has not replaced yet.
+#[derive(Default)]
+struct Undone<'f> {
+    /// The controller counts each pod as updated.
+    are_all: bool,
+    hash: Option<&'f crate::Text>,
+}
+
+impl<'f> Undone<'f> {
+    fn of(facts: &'f RolloutFacts) -> Self {
+        let object = &facts.object;
+        if object.kind != RolloutKind::DaemonSet {
+            return Self::default();
+        }
+        let is_observed = object.observed > 0 && object.generation <= object.observed;
+        let mut pods = facts.pods.iter();
+        let present = pods.find(|pod| {
+            pod.owner.as_ref() == Some(&facts.workload.uid)
+                && pod.template_generation.is_some()
+                && pod.template_generation == object.revision
+        });
+        Self {
+            are_all: is_observed && object.updated > 0 && object.updated >= object.desired,
+            hash: present.and_then(|pod| pod.revision_hash.as_ref()),
+        }
+    }
+
+    fn has(&self, pod: &PodFacts) -> bool {
+        self.are_all || self.hash.is_some() && self.hash == pod.revision_hash.as_ref()
     }
 }
 

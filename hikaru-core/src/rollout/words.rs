@@ -4,7 +4,7 @@
 mod details;
 mod phrases;
 
-pub(super) use phrases::{Pods, Quoted, kind_and_name, kubectl};
+pub(super) use phrases::{Pods, PodsAre, Quoted, kind_and_name, kubectl};
 
 use phrases::{Asks, Exit, Image, In, Node, Restarts, Said, last_line, pull_words};
 
@@ -61,7 +61,7 @@ pub(super) fn cause(view: &View<'_>, group: &Group<'_>) -> Cause {
 pub(super) fn nothing_new(view: &View<'_>, limit: &Limit, awaited: &str) -> Cause {
     let id = &view.facts.workload.id;
     let next = if view.is_observed() {
-        kubectl(id, "describe", &kind_and_name(id))
+        format!("see {}", kubectl(id, "describe", &kind_and_name(id)))
     } else {
         "is kube-controller-manager running?".to_owned()
     };
@@ -145,7 +145,7 @@ fn of_image(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
             ),
             None => words(
                 format!("{pull}: the registry refuses access"),
-                "check imagePullSecrets of the pod and its service account, and their rights in the registry",
+                "check imagePullSecrets and their rights in the registry; some registries answer so, too, if there is no such image",
             ),
         },
         Code::ImageNotFoundOrForbidden => words(
@@ -414,12 +414,25 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
             "see why its controller does not open it (often that of a load balancer)",
         ),
         _ => {
-            let probe = spec(view, trouble).and_then(|spec| spec.readiness.as_ref());
-            let image = Image(trouble);
+            let spec = spec(view, trouble);
+            let has_started = trouble.container.is_some_and(|c| c.is_started);
+            let startup = spec.and_then(|spec| spec.startup.as_ref());
+            let awaits = match (startup, spec.and_then(|spec| spec.readiness.as_ref())) {
+                (Some(startup), _) if !has_started => {
+                    format!("its startup probe{} has not passed", Asks(Some(startup)))
+                }
+                (_, Some(readiness)) => {
+                    format!(
+                        "its readiness probe{} has not passed",
+                        Asks(Some(readiness))
+                    )
+                }
+                _ => "is not called ready".to_owned(),
+            };
             words(
                 format!(
-                    "are not ready: {container} ({image}) runs, and its readiness probe{} has not passed{}",
-                    Asks(probe),
+                    "are not ready: {container} ({}) runs, and {awaits}{}",
+                    Image(trouble),
                     words_said(": ")
                 ),
                 logs(view, trouble),

@@ -34,6 +34,7 @@ const PERMISSION: &[&str] = &[
 const ABSENT: &[&str] = &[
     "not found",
     "does not exist",
+    "may not exist",
     "manifest unknown",
     "manifest_unknown",
     "name unknown",
@@ -130,6 +131,10 @@ mod tests {
             ("tls: failed to verify certificate: x509: certificate signed by unknown authority".into(), RegistryUnreachable),
             ("context deadline exceeded".into(), RegistryUnreachable),
             ("unexpected status code https://ghcr.io/v2/: 503 Service Unavailable".into(), RegistryUnreachable),
+            (
+                "Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource (or it may not exist)".into(),
+                ImageNotFoundOrForbidden,
+            ),
             ("layer does not fit".into(), ImagePullFailed),
             (String::new(), ImagePullFailed),
         ] {

@@ -23,7 +23,10 @@ pub(super) fn pods<'f>(view: &View<'f>, idle_since: SystemTime) -> Option<Troubl
     let (said, since) = match view.object().kind {
         RolloutKind::Deployment => {
             let failure = replica_failure(view)?;
-            (&*failure.message, failure.since.unwrap_or(idle_since))
+            (
+                &*failure.message,
+                failure.since.max(view.changed()).unwrap_or(idle_since),
+            )
         }
         _ => {
             let newest = view.new.iter().chain(&view.old).chain(&view.deleting);

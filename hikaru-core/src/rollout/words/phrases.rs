@@ -23,6 +23,18 @@ impl fmt::Display for Pods {
     }
 }
 
+/// `1 pod is`, `2 pods are`.
+pub(in crate::rollout) struct PodsAre(pub(in crate::rollout) i32);
+
+impl fmt::Display for PodsAre {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 pod is"),
+            pods => write!(f, "{pods} pods are"),
+        }
+    }
+}
+
 /// `kubectl VERB --namespace shop WHAT`.
 pub(in crate::rollout) fn kubectl(id: &WorkloadId, verb: &str, what: &str) -> String {
     format!(
@@ -152,7 +164,7 @@ pub(super) struct Said<'a>(pub(super) &'a str);
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.trim() {
+        match self.0.trim().trim_end_matches('.') {
             "" => f.write_str("nothing tells why"),
             said => Quoted(said, 300).fmt(f),
         }

@@ -13,28 +13,28 @@ fn the_equalities_of_kubectl() {
             (object.updated, object.current, object.available) = (updated, current, available);
         })
     };
-    deployed(3, 3, 3).is_only("complete");
-    deployed(2, 3, 3).is_only("progressing");
-    deployed(3, 4, 3).is_only("progressing");
-    deployed(3, 3, 2).is_only("progressing");
+    deployed(3, 3, 3).gives("complete");
+    deployed(2, 3, 3).gives("progressing");
+    deployed(3, 4, 3).gives("progressing");
+    deployed(3, 3, 2).gives("progressing");
     let stateful = |ready, updated| {
         stateful_set(3)
             .ready(3)
             .at(10)
             .counting(|object| (object.ready, object.updated) = (ready, updated))
     };
-    stateful(3, 3).is_only("complete");
-    stateful(2, 3).is_only("progressing");
-    stateful(3, 2).is_only("progressing");
+    stateful(3, 3).gives("complete");
+    stateful(2, 3).gives("progressing");
+    stateful(3, 2).gives("progressing");
     let daemons = |updated, available| {
         daemon_set(3)
             .ready(3)
             .at(10)
             .counting(|object| (object.updated, object.available) = (updated, available))
     };
-    daemons(3, 3).is_only("complete");
-    daemons(2, 3).is_only("progressing");
-    daemons(3, 2).is_only("progressing");
+    daemons(3, 3).gives("complete");
+    daemons(2, 3).gives("progressing");
+    daemons(3, 2).gives("progressing");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn pods_have_to_stay_ready() {
         let stay = scene.at(10).counting(|object| {
             (object.min_ready, object.available) = (seconds(30), available);
         });
-        stay.is_only(if available == 1 {
+        stay.gives(if available == 1 {
             "complete"
         } else {
             "progressing"
@@ -63,34 +63,34 @@ fn a_part_of_the_pods_is_enough_where_it_is_asked_for() {
         let scene = deployment(3).old(1).ready(ready).pod(unready).at(10);
         scene.setting("required-rollout", required)
     };
-    percent("full", 2).is_only("progressing");
-    percent("67%", 2).is_only("progressing");
+    percent("full", 2).gives("progressing");
+    percent("67%", 2).gives("progressing");
     percent("60%", 2).is(
         "complete: complete, 2 of 3 new pods are ready [2 of 3 new pods are available, which is enough by \
          hikaru.dev/required-rollout: 60%]",
     );
-    percent("1%", 0).is_only("progressing");
-    percent("1%", 1).is_only("complete");
+    percent("1%", 0).gives("progressing");
+    percent("1%", 1).gives("complete");
     let crash = crashed(5, &ended(1, "Error", ""));
     deployment(2)
         .ready(1)
         .pod(crash)
         .at(60)
         .setting("required-rollout", "50%")
-        .is_only("complete");
+        .gives("complete");
     stateful_set(4)
         .old(2)
         .ready(2)
         .at(10)
         .setting("required-rollout", "50%")
-        .is_only("complete");
+        .gives("complete");
     // Old pods may be left.
     deployment(3)
         .old(1)
         .ready(3)
         .at(10)
         .setting("required-rollout", "100%")
-        .is_only("complete");
+        .gives("complete");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn a_node_whose_clock_is_wrong_does_not_hold_up_what_is_stable() {
         scene.pod(|pod| pod.containers[0].state = ContainerState::Running { since: Some(since) })
     };
     let (ahead, behind) = (second(3_600), second(0) - seconds(3_600));
-    since(ahead).at(10).is_only("progressing");
-    since(ahead).at(11).is_only("complete");
-    since(behind).at(10).is_only("progressing");
-    since(behind).at(11).is_only("complete");
+    since(ahead).at(10).gives("progressing");
+    since(ahead).at(11).gives("complete");
+    since(behind).at(10).gives("progressing");
+    since(behind).at(11).gives("complete");
 }

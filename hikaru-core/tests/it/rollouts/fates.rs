@@ -2,7 +2,7 @@
 
 use hikaru_core::rollout::TemplateChange;
 
-use super::scene::{NEW, OLD, deployment, second, waits};
+use super::scene::{NEW, OLD, daemon_set, deployment, second, waits};
 
 #[test]
 fn a_webhook_rewrites_the_images_of_pods() {
@@ -20,7 +20,7 @@ fn a_webhook_rewrites_the_images_of_pods() {
         .template(|web| {
             web.image = pinned.as_str().into();
         });
-    pinned.at(10).is_only("complete");
+    pinned.at(10).gives("complete");
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn another_image_is_written_meanwhile() {
         "reverted: shop/Deployment/web: the field manager kubectl-rollout has set container web to {OLD} since, so {NEW} is not \
          rolled out any more"
     ));
-    by("argocd-controller", NEW).is_only("complete");
+    by("argocd-controller", NEW).gives("complete");
     let unknown = by("x", OLD).object(|object| object.changed = None);
-    unknown.is_only("reverted");
-    by("helm", NEW).without_containers().is_only("reverted");
+    unknown.gives("reverted");
+    by("helm", NEW).without_containers().gives("reverted");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_workload_is_deleted_meanwhile() {
 #[test]
 fn kinds_without_rollouts() {
     let mut cron = deployment(1).object(|object| object.kind = Default::default());
-    cron.clone().is_only("not-applicable");
+    cron.clone().gives("not-applicable");
     std::sync::Arc::make_mut(&mut cron.facts.workload).id.kind = "CronJob".into();
     cron.is_whole("not-applicable: shop/CronJob/web has no rollout: its next run uses the image that it is set to");
 }
@@ -83,11 +83,32 @@ fn foreign_pods_and_sets_are_passed_over() {
         .old(1)
         .pod(foreign)
         .at(60)
-        .is_only("progressing");
+        .gives("progressing");
     let mut orphan = deployment(1).ready(1).at(60);
     // A ReplicaSet without a revision is an old one.
     std::sync::Arc::make_mut(&mut orphan.facts.replica_sets[1]).revision = None;
-    orphan.is_only("complete");
+    orphan.gives("complete");
+}
+
+/// Its controller compares the templates, so pods of an earlier generation can be new ones.
+#[test]
+fn an_undo_of_a_daemon_set_keeps_the_pods_that_were_not_replaced() {
+    let same = |pod: &mut hikaru_core::rollout::PodFacts| {
+        pod.revision_hash = Some("5d4c7b6f8".into());
+        pod.containers[0].image = NEW.into();
+    };
+    let kept = |scene: super::scene::Scene| scene.old_pod(same);
+    let again = |scene: super::scene::Scene| scene.pod(same);
+    let undone = again(kept(kept(daemon_set(3)))).at(10);
+    undone
+        .counting(|object| object.updated = 3)
+        .is("complete: complete, 3 of 3 new pods are ready");
+    let rollout = again(kept(daemon_set(3))).old(1).at(10).judge().rollout;
+    assert_eq!((rollout.ready, rollout.old), (2, 1));
+    // Nothing was replaced before the undo.
+    let none = kept(kept(daemon_set(2))).at(10);
+    none.counting(|object| object.updated = 2)
+        .is("complete: complete, 2 of 2 new pods are ready");
 }
 
 #[test]
@@ -104,7 +125,7 @@ fn pods_cannot_be_read() {
     });
     let rollout = scene
         .set(|set| set.current = 2)
-        .is("progressing: 0 of 3 new pods are ready; 1 more are to be created")
+        .is("progressing: 0 of 3 new pods are ready; 1 pod is still to be created")
         .judge()
         .rollout;
     assert_eq!(rollout.unseen, [right]);

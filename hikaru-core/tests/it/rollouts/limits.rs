@@ -14,7 +14,7 @@ fn ends(scene: Scene, at: u64) {
     scene
         .clone()
         .at(at - 1)
-        .is_only("progressing")
+        .gives("progressing")
         .looks_again(Some(at));
     let failed = scene.at(at).judge().rollout;
     assert_eq!(failed.state.as_str(), "failed", "{}", failed.sentence);
@@ -44,7 +44,7 @@ fn ten_minutes_or_what_is_set() {
 fn a_workload_that_was_equal_already_has_its_time_from_the_question_on() {
     let mut equal = idle().at(9_000);
     equal.asked.since = Some(second(9_000));
-    equal.clone().is_only("progressing");
+    equal.clone().gives("progressing");
     ends(equal, 9_600);
     // What was changed after the question counts from the change.
     let mut changed = idle();
@@ -69,7 +69,7 @@ fn nobody_knows_when_the_template_was_changed() {
         600,
     );
     // Nothing tells: from the first look on.
-    let first = unknown(idle()).at(50).is_only("progressing").then();
+    let first = unknown(idle()).at(50).gives("progressing").then();
     ends(first, 650);
 }
 
@@ -79,7 +79,7 @@ fn what_was_never_reached_before_gives_new_time() {
     let mut step = |next: Scene, at: u64, end: u64| {
         let next = scene
             .again(next.at(at))
-            .is_only("progressing")
+            .gives("progressing")
             .looks_again(Some(end));
         scene = next.then();
     };
@@ -101,7 +101,7 @@ fn another_revision_begins_anew() {
         object.revision = Some("3".into());
         object.changed = Some(TemplateChange::new("hikaru", second(650)));
     });
-    first.again(second_revision.clone()).is_only("progressing");
+    first.again(second_revision.clone()).gives("progressing");
     ends(first.again(second_revision), 1_250);
 }
 
@@ -112,8 +112,8 @@ fn scaling_while_the_controller_sleeps_is_no_failure() {
         .ready(2)
         .at(9_000)
         .object(|object| object.generation = 3);
-    complete.again(scaled.clone()).is_only("progressing");
-    scaled.is_only("progressing");
+    complete.again(scaled.clone()).gives("progressing");
+    scaled.gives("progressing");
 }
 
 #[test]
@@ -144,5 +144,5 @@ fn clocks_differ_by_an_hour() {
         .pod(unready)
         .object(|object| object.changed = Some(TemplateChange::new("hikaru", ahead)))
         .at(5)
-        .is_only("progressing");
+        .gives("progressing");
 }

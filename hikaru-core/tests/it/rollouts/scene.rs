@@ -321,7 +321,7 @@ impl Scene {
 
     /// Like [`is`](Self::is), but state and code alone.
     #[track_caller]
-    pub(crate) fn is_only(self, expected: &str) -> Self {
+    pub(crate) fn gives(self, expected: &str) -> Self {
         let rollout = self.judge().rollout;
         let told = match &rollout.cause {
             Some(cause) => format!("{} {}", rollout.state, cause.code),
