@@ -22,6 +22,8 @@ mod job_rules;
 #[cfg(feature = "cluster")]
 mod jobs;
 #[cfg(feature = "cluster")]
+mod revisions;
+#[cfg(feature = "cluster")]
 mod rig;
 #[cfg(feature = "cluster")]
 mod rights;

@@ -50,10 +50,15 @@ pub(in crate::live) fn is_argo_cd(managed_fields: &str, pod: &[Text]) -> bool {
 }
 
 /// The last change of the pod's containers, as far as it is told. A manager has one entry for all that it wrote, so a change of
-/// something else by the same manager makes it later than it was.
+/// something else by the same manager makes it later than it was. Of two in the same second the later one is whose image it is
+/// now: the other one lost it.
 pub(in crate::live) fn last_change(managed_fields: &str, pod: &[Text]) -> Option<TemplateChange> {
     let dated = writers(managed_fields, pod, |entry| entry.time.is_some());
-    let last = dated.max_by_key(|entry| entry.time.clone())?;
+    let has_image = |entry: &Entry<'_>| {
+        let fields = entry.fields_v1.map(RawValue::get);
+        fields.is_some_and(|fields| fields.contains("\"f:image\""))
+    };
+    let last = dated.max_by_key(|entry| (entry.time.clone(), has_image(entry)))?;
     Some(TemplateChange::new(last.manager, last.time?.0.into()))
 }
 
@@ -224,6 +229,15 @@ mod tests {
             told(entries).as_deref(),
             Some("hikaru 2026-11-24T18:03:00Z")
         );
+        let image = containers(
+            "f:containers",
+            &json!({"k:{\"name\":\"web\"}": {"f:image": {}}}),
+        );
+        let same = json!([
+            entry("hikaru", 3, "", &image),
+            entry("kubectl-create", 3, "", &web)
+        ]);
+        assert_eq!(told(same).as_deref(), Some("hikaru 2026-11-24T18:03:00Z"));
         assert_eq!(told(json!([timeless])), None);
         assert_eq!(told(json!(null)), None);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hikaru_core::{
-    port::{ClusterError, Freshness, Scope, Select, Severity, WorkloadPort as _},
+    port::{ClusterError, Freshness, RolloutPort as _, Scope, Select, Severity, WorkloadPort as _},
     upgrade::Outcome,
 };
 use hikaru_k8s::{
@@ -289,4 +289,38 @@ async fn an_admission_refusal_is_passed_on() {
         !matches!(error, ClusterError::Stale | ClusterError::Lost(_)),
         "{error:?}"
     );
+}
+
+/// Without the right on pods the workload's own object is all that there is to judge by, and the answer says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_may_not_be_seen_are_named_with_the_right() {
+    let namespace = rig::namespace("unseen").await;
+    rig::create(&[rig::object("Deployment", &namespace, "web")]).await;
+    let live = account(&namespace, &["get"]).await;
+    let name = format!("{namespace}/deployment/web");
+    let name = name.parse().expect("a name");
+    for _ in 0..2 {
+        let facts = live.facts(&name).await.expect("an answer");
+        let facts = facts.expect("it is there");
+        let told: Vec<_> = facts.unseen.iter().map(|unseen| &*unseen.reason).collect();
+        let missing = |what: &str| {
+            format!(
+                "{what} are not seen: the right to list {what} in namespace {namespace} is missing"
+            )
+        };
+        assert_eq!(told, [missing("pods"), missing("replicasets")]);
+    }
+    let uids = ["x".into()].into();
+    for refused in [
+        live.events(&namespace, &uids).await.map(drop),
+        live.log(&namespace, "web-1", "web", false, 25)
+            .await
+            .map(drop),
+        live.not_ready_nodes().await.map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(ClusterError::Forbidden(_))),
+            "{refused:?}"
+        );
+    }
 }
