@@ -1,6 +1,7 @@
 //! The arguments and the variables that mirror them, `HIKARU_*`. Values of variables are never shown by `--help`.
 
 pub(crate) mod job;
+pub(crate) mod rollout;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -143,6 +144,8 @@ impl Command {
             Self::Candidates(args) => &args.request.output,
             Self::Find(args) => &args.output,
             Self::Unhold(args) => &args.output,
+            Self::Rollout(args) => &args.output,
+            Self::Status(args) => &args.output,
             Self::Job(args) => args.command.output()?,
             Self::Tag(args) => &args.output,
             Self::Serve(_) => return None,
@@ -156,6 +159,8 @@ impl Command {
             Self::Candidates(args) => Some(&mut args.request.cluster),
             Self::Find(args) => Some(&mut args.cluster),
             Self::Unhold(args) => Some(&mut args.cluster),
+            Self::Rollout(args) => Some(&mut args.cluster),
+            Self::Status(args) => Some(&mut args.cluster),
             Self::Serve(args) => Some(&mut args.cluster),
             Self::Job(args) => Some(args.command.cluster()),
             Self::Tag(_) => None,
@@ -173,6 +178,10 @@ pub(crate) enum Command {
     Find(Find),
     /// Remove high-water marks, so that lower builds of a workload go out again
     Unhold(Unhold),
+    /// Say how the rollout of a workload is, and why it failed
+    Rollout(rollout::Rollout),
+    /// Say what runs where
+    Status(rollout::Status),
     /// Run Jobs, say what became of them, delete them
     Job(job::Job),
     /// Say what an image's tag tells, or where and why it cannot be read

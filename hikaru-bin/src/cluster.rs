@@ -5,7 +5,8 @@ use std::{fmt::Display, path::Path, sync::Arc};
 use hikaru_core::{
     Text,
     jobs::{JobName, JobPolicy, Jobs},
-    port::{Confined, JobPort, WorkloadPort},
+    port::{Confined, JobPort, RolloutPort, WorkloadPort},
+    rollout::Rollouts,
     text::Excerpt,
     workload::check_namespace,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     kinds: Vec<AddedKind>,
     /// The namespaces that everything is confined to; none: all.
     namespaces: Vec<Text>,
+    /// Whether the evidence of a failed rollout has the end of a log. `None`: nobody has said.
+    rollout_logs: Option<bool>,
 }
 
 impl Settings {
@@ -33,6 +36,7 @@ impl Settings {
         Ok(Self {
             kinds: list(KINDS, &variable, |kind| kind.parse())?,
             namespaces: watch_namespaces(&variable)?,
+            rollout_logs: truth(ROLLOUT_LOGS, &variable)?,
         })
     }
 
@@ -50,6 +54,9 @@ const KINDS: &str = "HIKARU_KINDS";
 const WATCH_NAMESPACES: &str = "HIKARU_WATCH_NAMESPACES";
 const OLD_NAMESPACES: &str = "HIKARU_NAMESPACES";
 
+/// The variable that says whether logs, which can hold secrets, are shown as evidence of a failed rollout.
+const ROLLOUT_LOGS: &str = "HIKARU_ROLLOUT_LOGS";
+
 /// The variables of the policy for Jobs.
 const JOB_NAMESPACES: &str = "HIKARU_JOB_NAMESPACES";
 const JOB_SERVICE_ACCOUNTS: &str = "HIKARU_JOB_SERVICE_ACCOUNTS";
@@ -59,23 +66,37 @@ const JOB_PRIVILEGED: &str = "HIKARU_JOB_PRIVILEGED";
 pub(crate) struct Ports {
     pub(crate) workloads: Arc<dyn WorkloadPort>,
     pub(crate) jobs: Jobs,
+    pub(crate) rollouts: Rollouts,
 }
 
 impl Ports {
+    /// Without a port to rollouts nothing rolls out.
     fn new(
         workloads: impl WorkloadPort + 'static,
         jobs: impl JobPort + 'static,
+        rollouts: Option<Arc<dyn RolloutPort>>,
         mut policy: JobPolicy,
         settings: &Settings,
+        shows_logs: bool,
     ) -> Self {
         let namespaces = settings.namespaces.clone();
         policy.within.clone_from(&namespaces);
         let clock = Arc::new(SystemClock::default());
+        let workloads: Arc<dyn WorkloadPort> =
+            Arc::new(Confined::new(Arc::new(workloads), namespaces.clone()));
+        let shows_logs = settings.rollout_logs.unwrap_or(shows_logs);
+        let rollouts = Rollouts::new(workloads.clone(), rollouts, clock.clone(), shows_logs);
         Self {
-            workloads: Arc::new(Confined::new(Arc::new(workloads), namespaces)),
+            workloads,
             jobs: Jobs::new(Arc::new(jobs), policy, clock),
+            rollouts: rollouts.within(namespaces),
         }
     }
+}
+
+/// The rollouts of a live cluster.
+fn rollouts_of(_: &LiveCluster) -> Option<Arc<dyn RolloutPort>> {
+    None
 }
 
 /// The cluster that a single command asks.
@@ -90,7 +111,17 @@ pub(crate) async fn connect(args: &Cluster, settings: &Settings) -> Result<Ports
     if let Some(warning) = connection.warning() {
         terminal::tell(&format!("warning: {warning}"));
     }
-    Ok(Ports::new(live.clone(), live, policy, settings))
+    let rollouts = rollouts_of(&live);
+    // Who runs a command has the rights of a person.
+    let shows_logs = true;
+    Ok(Ports::new(
+        live.clone(),
+        live,
+        rollouts,
+        policy,
+        settings,
+        shows_logs,
+    ))
 }
 
 /// The cluster that a service works on: a live one is watched.
@@ -106,8 +137,11 @@ pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched
         tracing::warn!("{warning}");
     }
     let view = WatchedCluster::start(live.clone(), WatchSettings::default());
+    let rollouts = rollouts_of(&live);
+    // Whoever has a token of the API would see them.
+    let shows_logs = false;
     Ok(Watched {
-        ports: Ports::new(view.clone(), live, policy, settings),
+        ports: Ports::new(view.clone(), live, rollouts, policy, settings, shows_logs),
         view: Some(view),
     })
 }
@@ -150,6 +184,19 @@ fn list<T, E: Display>(
         .collect()
 }
 
+/// A variable that is true or false. Empty or not set: `None`.
+fn truth(name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<bool>, String> {
+    match variable(name).as_deref().map(str::trim) {
+        None | Some("") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => {
+            let found = Excerpt::of(other);
+            Err(format!("{name}: expected true or false, found {found}"))
+        }
+    }
+}
+
 /// A list of names, or `*` for all. Empty or not set: `None`.
 fn names_or_all<E: Display>(
     name: &str,
@@ -179,16 +226,7 @@ fn job_policy(
     if let Some(accounts) = names_or_all(JOB_SERVICE_ACCOUNTS, variable, account)? {
         policy.service_accounts = accounts;
     }
-    policy.privileged = match variable(JOB_PRIVILEGED).as_deref().map(str::trim) {
-        None | Some("" | "false") => false,
-        Some("true") => true,
-        Some(other) => {
-            let found = Excerpt::of(other);
-            return Err(format!(
-                "{JOB_PRIVILEGED}: expected true or false, found {found}"
-            ));
-        }
-    };
+    policy.privileged = truth(JOB_PRIVILEGED, variable)?.unwrap_or(false);
     Ok(policy)
 }
 
@@ -197,7 +235,8 @@ fn folder(args: &Cluster, dir: &Path, shared: &Settings) -> Result<Ports, String
     let mut settings = FolderSettings::from(args.keys());
     settings.kinds = shared.kinds.clone();
     let folder = Folder::open(dir, settings).map_err(|error| error.to_string())?;
-    Ok(Ports::new(folder.clone(), folder, policy, shared))
+    let ports = Ports::new(folder.clone(), folder, None, policy, shared, false);
+    Ok(ports)
 }
 
 async fn live(
@@ -279,6 +318,22 @@ mod tests {
             refused(JOB_PRIVILEGED, "yes"),
             "HIKARU_JOB_PRIVILEGED: expected true or false, found `yes`"
         );
+    }
+
+    #[test]
+    fn the_document_lists_each_variable_without_a_flag() {
+        let document = include_str!("../../docs/environment.md");
+        for name in [
+            KINDS,
+            WATCH_NAMESPACES,
+            ROLLOUT_LOGS,
+            JOB_NAMESPACES,
+            JOB_SERVICE_ACCOUNTS,
+            JOB_PRIVILEGED,
+        ] {
+            let row = format!("| `{name}` | ");
+            assert!(document.contains(&row), "docs/environment.md lacks: {row}");
+        }
     }
 
     #[test]

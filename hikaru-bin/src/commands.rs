@@ -5,7 +5,9 @@ mod exit;
 mod find;
 mod job;
 mod report;
+mod rollout;
 mod serve;
+mod status;
 mod tag;
 mod unhold;
 mod upgrade;
@@ -21,7 +23,7 @@ use hikaru_core::{
 use serde::Serialize;
 
 use crate::{
-    args::{Args, Cluster, Command, Output},
+    args::{Args, Cluster, Command, Output, rollout::Target},
     cluster::{self, Ports, Settings},
     terminal,
 };
@@ -61,6 +63,23 @@ fn run_command(command: Command) -> Result<End, Failure> {
                 unhold::run(&args, &*ports.workloads).await
             })
         }
+        Command::Rollout(args) => {
+            if args.cluster.manifests.is_some() {
+                let why =
+                    "in a folder of manifests nothing rolls out: hikaru rollout needs a cluster";
+                return Err(Failure::new(Exit::Refused, why));
+            }
+            let settings = Settings::read()?;
+            if let Target::Workload(workload) = &args.workload {
+                upgrade::check_kinds("rollout", std::slice::from_ref(workload), &settings);
+            }
+            on(&args.cluster, &settings, async |ports| {
+                rollout::run(&args, &settings, ports).await
+            })
+        }
+        Command::Status(args) => on(&args.cluster, &Settings::read()?, async |ports| {
+            status::run(&args, &ports.rollouts).await
+        }),
         // An image that cannot be read is told before a cluster is looked for.
         Command::Find(args) => {
             Reference::parse(&args.image).map_err(|e| BuildError::from(e).to_string())?;

@@ -60,6 +60,12 @@ struct Written {
     dry_run: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    state: &'static str,
+    cause: &'static str,
+}
+
 /// Whether nothing was to be written, as a label.
 fn dry_run(mode: Mode) -> &'static str {
     match mode {
@@ -77,6 +83,7 @@ pub(crate) struct Figures {
     wait_seconds: Family<OfRoute, Histogram>,
     writes: Family<Written, Counter>,
     jobs: Family<Written, Counter>,
+    rollouts: Family<Told, Counter>,
     write_seconds: Histogram,
     in_flight: Gauge,
     view: Option<View>,
@@ -112,6 +119,7 @@ impl Figures {
         let wait_seconds = Family::<OfRoute, Histogram>::new_with_constructor(waits);
         let writes = Family::<Written, Counter>::default();
         let jobs = Family::<Written, Counter>::default();
+        let rollouts = Family::<Told, Counter>::default();
         let (write_seconds, in_flight) = (latencies(), Gauge::default());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
@@ -158,6 +166,11 @@ impl Figures {
             "Jobs that were asked for, by outcome, dry runs apart",
             jobs.clone(),
         );
+        registry.register(
+            "rollouts",
+            "Rollouts that were asked for, by state and cause",
+            rollouts.clone(),
+        );
         let view = view.map(|cluster| View::new(cluster, registry));
         Self {
             registry: all,
@@ -167,6 +180,7 @@ impl Figures {
             wait_seconds,
             writes,
             jobs,
+            rollouts,
             write_seconds,
             in_flight,
             view,
@@ -291,6 +305,16 @@ impl Observer for Figures {
                 let dry_run = dry_run(mode);
                 let asked = Written { outcome, dry_run };
                 self.jobs.get_or_create(&asked).inc();
+            }
+            Happening::RolloutTold { rollout } => {
+                let told = Told {
+                    state: rollout.state.as_str(),
+                    cause: match &rollout.cause {
+                        Some(cause) => cause.code.as_str(),
+                        None => "none",
+                    },
+                };
+                self.rollouts.get_or_create(&told).inc();
             }
             _ => {}
         }

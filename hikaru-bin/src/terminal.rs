@@ -116,13 +116,13 @@ pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
     Cell::new(printable(text.as_ref()))
 }
 
-/// A verdict, or how far a Job is, in its color.
+/// A verdict, or how far a Job or a rollout is, in its color.
 pub(crate) fn verdict(text: &str) -> Cell {
     let color = match text {
         "upgraded" | "would upgrade" | "complete" => Color::Green,
         "equal" => Color::DarkGreen,
         "obsolete" => Color::DarkYellow,
-        "failed" => Color::Red,
+        "failed" | "reverted" | "deleted" => Color::Red,
         _ => Color::Yellow,
     };
     Cell::new(text).fg(color)

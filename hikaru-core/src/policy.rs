@@ -8,6 +8,7 @@ mod plan;
 mod running;
 mod sentence;
 mod settings;
+mod standing;
 mod verdict;
 mod warning;
 
@@ -15,5 +16,6 @@ pub use change::{Change, Edit, SETTINGS};
 pub use mark::{MARK_LONGEST, Mark, MarkError};
 pub use plan::{Entry, Plan, Request, plan};
 pub use settings::{OnFailure, RequiredRollout, Rules, UnreadableSetting};
+pub use standing::{Standing, standing};
 pub use verdict::{Code, Force, ForceError, Judged, Verdict};
 pub use warning::Warning;

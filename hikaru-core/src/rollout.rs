@@ -13,6 +13,7 @@ mod fate;
 pub(crate) mod judge;
 mod limit;
 pub(crate) mod reached;
+mod remembered;
 pub(crate) mod rollouts;
 pub(crate) mod state;
 mod times;

@@ -12,6 +12,7 @@ mod path;
 mod permit;
 mod problem;
 mod query;
+mod rollout;
 mod routes;
 mod upgrade;
 
@@ -22,6 +23,8 @@ use hikaru_core::{
     TagFormats, Text,
     jobs::Jobs,
     port::{Clock, ClusterError, Event, Fault, Happening, Observer, Severity, WorkloadPort},
+    rollout::Rollouts,
+    workload::WorkloadName,
 };
 use hyper::{
     Request, Version,
@@ -51,6 +54,7 @@ use crate::{
 pub(crate) struct Api {
     cluster: Arc<dyn WorkloadPort>,
     pub(crate) jobs: Option<Jobs>,
+    pub(crate) rollouts: Option<Rollouts>,
     clock: Arc<dyn Clock>,
     authenticator: Arc<dyn Authenticator>,
     pub(crate) formats: TagFormats,
@@ -89,6 +93,15 @@ impl Call<'_> {
         self.head.uri.query()
     }
 
+    /// The workload that the path names, of a kind that is looked at: Kubernetes' own, or one of these.
+    fn workload(&self, added: &[Text]) -> Result<WorkloadName, Box<Refusal>> {
+        let parts = self.parts.iter().map(|part| path::name(part));
+        let name = parts.collect::<Result<Vec<_>, _>>()?.join("/");
+        let workload: WorkloadName = name.parse().map_err(path::bad_name)?;
+        workload.check_kind(added).map_err(path::bad_name)?;
+        Ok(workload)
+    }
+
     /// A part of the path. The pattern of a route has as many as its operation asks for.
     fn part(&self, at: usize) -> &str {
         self.parts.get(at).copied().unwrap_or_default()
@@ -96,7 +109,7 @@ impl Call<'_> {
 }
 
 impl Api {
-    /// With the default tag formats and limits, without Jobs and metrics. Changes are logged.
+    /// With the default tag formats and limits, without Jobs, rollouts and metrics. Changes are logged.
     pub(crate) fn new(
         cluster: Arc<dyn WorkloadPort>,
         clock: Arc<dyn Clock>,
@@ -106,6 +119,7 @@ impl Api {
         Self {
             cluster,
             jobs: None,
+            rollouts: None,
             clock,
             authenticator,
             formats: TagFormats::default(),
@@ -132,6 +146,12 @@ impl Api {
     fn jobs(&self) -> Result<&Jobs, Box<Refusal>> {
         let unsupported = || ClusterError::Unsupported("work with Jobs").into();
         self.jobs.as_ref().ok_or_else(unsupported)
+    }
+
+    /// The use cases on rollouts. A server that has none refuses the call.
+    fn rollouts(&self) -> Result<&Rollouts, Box<Refusal>> {
+        let unsupported = || ClusterError::Unsupported("looking at a rollout").into();
+        self.rollouts.as_ref().ok_or_else(unsupported)
     }
 
     /// Tells all observers what happened in a call.
@@ -187,6 +207,8 @@ pub(crate) async fn answer(api: Arc<Api>, origin: Origin, request: Request<Incom
         Operation::JobLog => job::log(api, line, call).await,
         Operation::DeleteJob => job::delete(api, line, call).await,
         Operation::RemoveMarks => hold::answer(api, line, call).await,
+        Operation::Rollout => rollout::rollout(api, line, call).await,
+        Operation::Status => rollout::status(api, line, call).await,
         Operation::Live => api.finish(line, health::live()),
         Operation::Ready => api.finish(line, health::ready(&api)),
         Operation::Metrics => api.finish(line, health::metrics(&api, &head.headers)),

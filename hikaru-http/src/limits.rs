@@ -66,6 +66,9 @@ pub struct Limits {
     /// How many requests read the cluster at once for `/api/candidates` and `/api/image`; more wait their turn. Default
     /// 16: each holds all that it finds, until its answer is made. At least 1.
     pub reads: usize,
+    /// How many requests look at rollouts at once, for `/api/rollout` and `/api/status`; more wait their turn. They take no permit
+    /// of an upgrade. Default 16: a status of a whole cluster holds a row for each workload. At least 1.
+    pub rollouts: usize,
     /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 8: they outlive their
     /// connections, so the limit on those does not bound them, and one of 2,000 workloads holds 5 MiB. At least 1.
     pub upgrades: usize,
@@ -92,6 +95,7 @@ impl Default for Limits {
             connections: 1024,
             probe_connections: 64,
             reads: 16,
+            rollouts: 16,
             upgrades: 8,
             drain_delay: Duration::ZERO,
         }

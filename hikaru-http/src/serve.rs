@@ -12,6 +12,7 @@ use hikaru_core::{
     TagFormats, Text,
     jobs::Jobs,
     port::{Clock, Observer, WorkloadPort},
+    rollout::Rollouts,
 };
 use tokio::net::TcpListener;
 
@@ -42,7 +43,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// A server on a listener, with the default tag formats and limits, without Jobs and metrics.
+    /// A server on a listener, with the default tag formats and limits, without Jobs, rollouts and metrics.
     ///
     /// # Errors
     /// [`BindError::NotLoopback`] if [`Authenticator::needs_loopback`] and the listener has another address.
@@ -67,6 +68,12 @@ impl Bound {
     /// The use cases on Jobs. Without them each call about Jobs is answered with 501.
     pub fn jobs(mut self, jobs: Jobs) -> Self {
         self.api.jobs = Some(jobs);
+        self
+    }
+
+    /// The use cases on rollouts. Without them each call about rollouts is answered with 501.
+    pub fn rollouts(mut self, rollouts: Rollouts) -> Self {
+        self.api.rollouts = Some(rollouts);
         self
     }
 

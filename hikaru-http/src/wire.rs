@@ -7,6 +7,7 @@ mod interface;
 pub mod job;
 mod problem;
 mod report;
+pub mod rollout;
 mod upgraded;
 
 pub use hikaru_core::text::{Patience, PatienceError};
@@ -14,5 +15,5 @@ pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};
 pub use interface::{Interface, cluster_error, job_refused, reason};
 pub use problem::{Health, Members, Problem};
-pub use report::{Container, Entry, Fault, Report};
+pub use report::{Container, Entry, Fault, Report, complete};
 pub use upgraded::{Failed, Replaced, Upgraded, failed, upgraded};

@@ -237,6 +237,10 @@ impl WorkloadPort for LiveCluster {
                 let selectors: Vec<_> = selectors.into_iter().map(Some).collect();
                 self.list(scope, &selectors, NEAR).await?
             }
+            Select::Labeled(wanted) => {
+                let selector = selector::of_labels(wanted, keys);
+                self.list(scope, &[Some(selector)], Limit::All).await?
+            }
             Select::Named(ids) => self.find_named(ids).await?,
             _ => self.list(scope, &[None], Limit::All).await?,
         };

@@ -141,6 +141,13 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
         if code.as_str() != verdict.to_string() && failure.is_none() {
             why = format!("{code}: {why}");
         }
+        if verdict == Verdict::Equal {
+            why.push_str(match wire::complete(entry) {
+                Some(true) => "; its rollout is complete",
+                Some(false) => "; its rollout is not complete: hikaru rollout says why",
+                None => "",
+            });
+        }
         let mut cells = vec![
             cell(id.to_string()),
             cell(&container.name),

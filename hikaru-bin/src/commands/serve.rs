@@ -76,6 +76,7 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     )
     .map_err(|error| error.to_string())?
     .jobs(ports.jobs)
+    .rollouts(ports.rollouts)
     .formats(formats)
     .limits(limits)
     .kinds(settings.kind_names())

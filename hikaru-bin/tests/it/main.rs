@@ -8,6 +8,7 @@ mod field;
 mod job;
 #[cfg(feature = "cluster")]
 mod live;
+mod rollout;
 mod serve;
 mod shop;
 mod tag;

@@ -42,13 +42,19 @@ pub(super) struct Marked<'c> {
     posted: Ordering,
 }
 
-impl Marked<'_> {
+impl<'c> Marked<'c> {
+    /// A mark, and the build that it names as the posted one.
+    pub(super) fn posted_again(mark: Precedence<'c>) -> Self {
+        let posted = Ordering::Equal;
+        Self { mark, posted }
+    }
+
     /// Whether the mark keeps the posted build out.
     ///
     /// Where the marked build or a higher one runs, nobody rolled back, and later lines of the table give the reason. Over a
     /// floating tag the marked build may be deployed again: whoever applies a manifest with `latest` and posts the same build
     /// again means to deploy it.
-    fn holds(&self, running: &Running<'_>) -> bool {
+    pub(super) fn holds(&self, running: &Running<'_>) -> bool {
         match running {
             Running::Floating => self.posted.is_lt(),
             Running::Build(r) => self.posted.is_le() && r.precedence() < self.mark,

@@ -5,11 +5,12 @@ use crate::{
     Text,
     caller::Caller,
     jobs::{definition::JobCreated, name::JobName},
+    rollout::state::Rollout,
     upgrade::report::Report,
     workload::name::WorkloadName,
 };
 
-/// Is told of each change, Job and refusal, after the fact. Called on the way of a call, so it must not block, and cannot fail.
+/// Is told of each change, Job, rollout and refusal, after the fact. Called on the way of a call, so it must not block, and cannot fail.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -77,6 +78,11 @@ pub enum Happening<'e> {
     JobDeleted {
         /// The Job.
         job: &'e JobName,
+    },
+    /// How a rollout is was told. Nothing was changed.
+    RolloutTold {
+        /// How it is.
+        rollout: &'e Rollout,
     },
     /// A call was refused, or could not be done.
     Refused {

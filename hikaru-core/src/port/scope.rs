@@ -4,7 +4,7 @@ use crate::{
     Text,
     image::{build::Build, reference::Reference},
     workload::{
-        Workload, WorkloadId,
+        IdentityLabels, Workload, WorkloadId,
         container::Container,
         name::{WorkloadName, is_among},
     },
@@ -22,6 +22,9 @@ pub enum Select {
     /// Those with a container of this repository (normalized: `docker.io/library/web`), or with an image that cannot be read
     /// and begins with it; labeled or not.
     Repository(Text),
+    /// Those that carry all three labels that name a source, with these values where some are given. A `.git` at the end of a
+    /// repo does not count.
+    Labeled(IdentityLabels),
     /// Those with these names.
     Named(Vec<WorkloadId>),
     /// Every one.
@@ -104,6 +107,7 @@ impl Scope {
                     })
                 })
             }
+            Select::Labeled(wanted) => Box::new(|workload| carries(&workload.labels, wanted)),
             Select::Named(ids) => Box::new(|workload| ids.contains(&workload.id)),
             Select::All => Box::new(|_| true),
         };
@@ -111,4 +115,20 @@ impl Scope {
             is_among(&self.namespaces, &self.workloads, &workload.id) && selects(workload)
         }
     }
+}
+
+/// Whether all three labels are there, with the values that are wanted.
+fn carries(labels: &IdentityLabels, wanted: &IdentityLabels) -> bool {
+    let Some(labels) = labels.reading() else {
+        return false;
+    };
+    let has = |label: Option<&str>, wanted: &Option<Text>| {
+        wanted.as_deref().is_none_or(|wanted| label == Some(wanted))
+    };
+    let without_git = |repo: &str| repo.strip_suffix(".git").unwrap_or(repo).to_owned();
+    let has_repo = wanted
+        .repo
+        .as_deref()
+        .is_none_or(|wanted| labels.repo.map(without_git) == Some(without_git(wanted)));
+    has(labels.owner, &wanted.owner) && has_repo && has(labels.branch, &wanted.branch)
 }

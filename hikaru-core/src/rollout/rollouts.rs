@@ -1,23 +1,46 @@
-//! The use cases: asks the ports how a rollout is, judges it, and collects what shows why it failed.
+//! The use cases: asks the ports how a rollout is, judges it, and collects what shows why it failed. What is kept from one question
+//! to the next is in `remembered`.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use futures_util::{StreamExt as _, stream};
 
 use super::{
-    evidence::Evidence,
-    state::{Asked, Rollout},
+    cause::Cause,
+    evidence::{Evidence, LogExcerpt, LogWanted, event_objects},
+    facts::{ObjectFacts, RolloutFacts, Unseen},
+    judge::judge,
+    reached::Reached,
+    remembered::{Known, Remembered},
+    state::{Asked, Judged, Rollout, RolloutState},
 };
 use crate::{
     Text, Workload,
-    port::{Clock, ClusterError, RolloutPort, Scope, WorkloadPort},
-    workload::WorkloadName,
+    port::{Clock, ClusterError, Fault, RolloutPort, Scope, WorkloadPort, confined::check_within},
+    upgrade::run::check_fresh,
+    workload::{Progress, WorkloadId, WorkloadName},
 };
+
+/// How many workloads of one question are looked at at once.
+const AT_ONCE: usize = 8;
 
 /// How rollouts are, for those who ask. It remembers what each one has reached, and the evidence of those that failed.
 pub struct Rollouts {
     workloads: Arc<dyn WorkloadPort>,
-    port: Arc<dyn RolloutPort>,
+    port: Option<Arc<dyn RolloutPort>>,
     clock: Arc<dyn Clock>,
     shows_logs: bool,
+    within: Vec<Text>,
+    remembered: Remembered,
+}
+
+impl fmt::Debug for Rollouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rollouts")
+            .field("shows_logs", &self.shows_logs)
+            .field("within", &self.within)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What runs in one workload, and how its rollout is.
@@ -42,11 +65,18 @@ pub struct RolloutAnswer {
     pub evidence: Option<Arc<Evidence>>,
 }
 
+/// A rollout that was judged. Without facts the workload is gone.
+struct Looked {
+    facts: Option<RolloutFacts>,
+    rollout: Rollout,
+}
+
 impl Rollouts {
-    /// Asks these ports. `shows_logs`: whether evidence has the end of a log, which may hold secrets.
+    /// Asks these ports. Without a port to rollouts, as for a folder of manifests, nothing rolls out. `shows_logs`: whether
+    /// evidence has the end of a log, which may hold secrets.
     pub fn new(
         workloads: Arc<dyn WorkloadPort>,
-        port: Arc<dyn RolloutPort>,
+        port: Option<Arc<dyn RolloutPort>>,
         clock: Arc<dyn Clock>,
         shows_logs: bool,
     ) -> Self {
@@ -55,29 +85,322 @@ impl Rollouts {
             port,
             clock,
             shows_logs,
+            within: Vec::new(),
+            remembered: Remembered::default(),
         }
+    }
+
+    /// Confines it to these namespaces: what names another one is refused with [`ClusterError::Outside`]. An empty list confines
+    /// nothing. What [`Rollouts::status`] finds is confined by the port to the workloads.
+    #[must_use]
+    pub fn within(mut self, namespaces: Vec<Text>) -> Self {
+        self.within = namespaces;
+        self
     }
 
     /// How the rollout of one workload is.
     ///
     /// # Errors
-    /// [`ClusterError::NotFound`] when there is no such workload, and what the ports say.
+    /// [`ClusterError::NotFound`] when there is no such workload and the question names no uid;
+    /// [`ClusterError::Unsupported`] where nothing rolls out; [`ClusterError::Unavailable`] while the view of the cluster gives no
+    /// answers; and what the port says.
+    ///
+    /// ```
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// use std::sync::Arc;
+    /// use hikaru_core::{Workload, WorkloadId, rollout::{Asked, RolloutState, Rollouts}, testing::{MemoryCluster, StillClock}};
+    /// let cluster = Arc::new(MemoryCluster::default());
+    /// cluster.put(Workload::new(WorkloadId::new("shop", "CronJob", "report")));
+    /// let clock = Arc::new(StillClock::default());
+    /// let rollouts = Rollouts::new(cluster.clone(), Some(cluster), clock, false);
+    /// let answer = rollouts.look(&"shop/cj/report".parse().unwrap(), &Asked::default()).await.unwrap();
+    /// assert_eq!(answer.rollout.state, RolloutState::NotApplicable);
+    /// # }).unwrap();
+    /// ```
     pub async fn look(
         &self,
         workload: &WorkloadName,
         asked: &Asked,
     ) -> Result<RolloutAnswer, ClusterError> {
-        unimplemented!("by its developer")
+        let port = self.port()?;
+        check_within(&self.within, workload.namespace())?;
+        check_fresh(&*self.workloads)?;
+        let Looked { facts, rollout } = self.judged(&**port, workload, asked).await?;
+        let Some(facts) = facts else {
+            return match asked.uid.is_empty() {
+                true => Err(ClusterError::NotFound(workload.to_string())),
+                false => Ok(RolloutAnswer {
+                    workload: None,
+                    rollout,
+                    evidence: None,
+                }),
+            };
+        };
+        let evidence = match (&rollout.cause, rollout.state) {
+            (Some(cause), RolloutState::Failed) => {
+                Some(self.evidence(&**port, &facts, cause).await)
+            }
+            _ => None,
+        };
+        Ok(RolloutAnswer {
+            workload: Some(facts.workload),
+            rollout,
+            evidence,
+        })
     }
 
-    /// What runs where: the workloads that the scope admits and that carry all three labels, sorted by their ids.
+    /// What runs where: the workloads that the scope admits and that carry all three labels, sorted by their ids. A rollout that
+    /// its controller reports as complete is not looked at.
     ///
     /// # Errors
-    /// When they cannot be found at all.
+    /// When they cannot be found at all; [`ClusterError::Unavailable`] while the view of the cluster gives no answers.
     pub async fn status(
         &self,
         scope: &Scope,
-    ) -> Result<(Vec<StatusRow>, Vec<crate::port::Fault>), ClusterError> {
-        unimplemented!("by its developer")
+    ) -> Result<(Vec<StatusRow>, Vec<Fault>), ClusterError> {
+        check_fresh(&*self.workloads)?;
+        let found = self.workloads.find(scope).await?;
+        let labeled = found.workloads.into_iter();
+        let labeled = labeled.filter(|workload| workload.labels.reading().is_some());
+        let rows: Vec<_> = labeled.map(|workload| self.row(workload)).collect();
+        let rows = stream::iter(rows).buffer_unordered(AT_ONCE);
+        let mut rows: Vec<StatusRow> = rows.collect().await;
+        rows.sort_by(|a, b| a.workload.id.cmp(&b.workload.id));
+        Ok((rows, found.faults))
     }
+
+    fn port(&self) -> Result<&Arc<dyn RolloutPort>, ClusterError> {
+        let unsupported = "looking at a rollout (in a folder of manifests nothing rolls out)";
+        let port = self.port.as_ref();
+        port.ok_or(ClusterError::Unsupported(unsupported))
+    }
+
+    async fn row(&self, workload: Arc<Workload>) -> StatusRow {
+        let rollout = match (&self.port, &workload.progress) {
+            (None, _) => Ok(Rollout::new(
+                RolloutState::NotApplicable,
+                "in a folder of manifests nothing rolls out",
+            )),
+            (Some(_), None) => Ok(without_rollouts(&workload)),
+            (Some(_), Some(progress))
+                if progress.is_complete() && workload.hindrances.is_empty() =>
+            {
+                Ok(complete(&workload.id, progress))
+            }
+            (Some(port), Some(_)) => {
+                let looked = match name_of(&workload.id) {
+                    Ok(name) => self.judged(&**port, &name, &Asked::default()).await,
+                    Err(error) => Err(error),
+                };
+                looked.map(|looked| looked.rollout)
+            }
+        };
+        StatusRow { workload, rollout }
+    }
+
+    /// Asks how a rollout is and judges it. Events and nodes are asked for only where the judgement wants them.
+    async fn judged(
+        &self,
+        port: &dyn RolloutPort,
+        name: &WorkloadName,
+        asked: &Asked,
+    ) -> Result<Looked, ClusterError> {
+        let Some(mut facts) = port.facts(name).await? else {
+            self.remembered.forget(&asked.uid);
+            let rollout = judge(&Reached::default(), None, asked).rollout;
+            return Ok(Looked {
+                facts: None,
+                rollout,
+            });
+        };
+        let uid = facts.workload.uid.clone();
+        let now = self.clock.elapsed();
+        let revision = facts.object.revision.as_ref();
+        let mut known = self.remembered.of(&uid, revision, now);
+        let mut judged = judge(&known.reached, Some(&facts), asked);
+        if judged.wants_events || judged.wants_nodes {
+            if judged.wants_events {
+                self.add_events(port, &mut facts, &mut known).await;
+            }
+            if judged.wants_nodes {
+                self.add_nodes(port, &mut facts).await;
+            }
+            judged = judge(&known.reached, Some(&facts), asked);
+        }
+        let Judged {
+            rollout, reached, ..
+        } = judged;
+        known.reached = reached;
+        known.has_failed = rollout.state == RolloutState::Failed;
+        self.remembered.put(&uid, known, now);
+        Ok(Looked {
+            facts: Some(facts),
+            rollout,
+        })
+    }
+
+    /// Adds the events to what is known of a rollout, from before or as they are now.
+    async fn add_events(
+        &self,
+        port: &dyn RolloutPort,
+        facts: &mut RolloutFacts,
+        known: &mut Known,
+    ) {
+        if known.events.is_none() {
+            let uids = event_objects(facts);
+            let events = port.events(&facts.workload.id.namespace, &uids).await;
+            known.events = Some(events.map_err(|error| unseen("events", "list", &error)));
+            known.listed_at = self.clock.elapsed();
+        }
+        match &known.events {
+            Some(Ok(events)) => facts.events = Some(events.clone()),
+            Some(Err(unseen)) => facts.unseen.push(unseen.clone()),
+            None => {}
+        }
+    }
+
+    /// Adds the nodes that are not ready to what is known of a rollout, from before or as they are now.
+    async fn add_nodes(&self, port: &dyn RolloutPort, facts: &mut RolloutFacts) {
+        let nodes = match self.remembered.nodes(self.clock.elapsed()) {
+            Some(nodes) => nodes,
+            None => {
+                let nodes = port.not_ready_nodes().await;
+                let nodes = nodes.map_err(|error| unseen("nodes", "list", &error));
+                self.remembered
+                    .put_nodes(nodes.clone(), self.clock.elapsed());
+                nodes
+            }
+        };
+        match nodes {
+            Ok(nodes) => facts.not_ready_nodes = Some(nodes),
+            Err(unseen) => facts.unseen.push(unseen),
+        }
+    }
+
+    /// What shows why a rollout failed: collected once for a cause of a revision.
+    async fn evidence(
+        &self,
+        port: &dyn RolloutPort,
+        facts: &RolloutFacts,
+        cause: &Cause,
+    ) -> Arc<Evidence> {
+        let uid = &facts.workload.uid;
+        let revision = facts.object.revision.as_ref();
+        let now = self.clock.elapsed();
+        if let Some((code, evidence)) = self.remembered.of(uid, revision, now).evidence
+            && code == cause.code
+        {
+            return evidence;
+        }
+        let evidence = Arc::new(self.collect(port, facts, cause).await);
+        let mut known = self.remembered.of(uid, revision, now);
+        known.evidence = Some((cause.code, evidence.clone()));
+        self.remembered.put(uid, known, now);
+        evidence
+    }
+
+    /// Collects the events of the workload, of its ReplicaSet and of the pod that has the cause, and the end of one log.
+    async fn collect(
+        &self,
+        port: &dyn RolloutPort,
+        facts: &RolloutFacts,
+        cause: &Cause,
+    ) -> Evidence {
+        let namespace = &facts.workload.id.namespace;
+        let mut unseen_parts = Vec::new();
+        let events = match &facts.events {
+            Some(events) => events.clone(),
+            None => {
+                let mut uids = event_objects(facts);
+                uids.extend(cause.pod_uid.clone());
+                let events = port.events(namespace, &uids).await;
+                events.unwrap_or_else(|error| {
+                    unseen_parts.push(unseen("events", "list", &error).reason);
+                    Vec::new()
+                })
+            }
+        };
+        let mut evidence = Evidence::of(facts, &events, cause);
+        match LogWanted::of(cause) {
+            Some(LogWanted { pod, container, .. }) if !self.shows_logs => unseen_parts.push(
+                format!("the log of {pod}/{container} is left out: logs can hold secrets"),
+            ),
+            Some(wanted) => match log(port, namespace, wanted).await {
+                Ok(log) => evidence.log = Some(log),
+                Err(error) => unseen_parts.push(unseen("pods/log", "get", &error).reason),
+            },
+            None => {}
+        }
+        evidence.unseen.extend(unseen_parts);
+        evidence
+    }
+}
+
+/// The end of the log that is wanted. What cannot be had of a container's previous run may be had of its present one.
+async fn log(
+    port: &dyn RolloutPort,
+    namespace: &str,
+    mut wanted: LogWanted,
+) -> Result<LogExcerpt, ClusterError> {
+    loop {
+        let LogWanted {
+            pod,
+            container,
+            is_previous,
+        } = &wanted;
+        let text = port.log(namespace, pod, container, *is_previous, LogWanted::LINES);
+        match text.await {
+            Err(ClusterError::NotFound(_) | ClusterError::Invalid(_)) if *is_previous => {
+                wanted.is_previous = false;
+            }
+            text => return Ok(wanted.excerpt(&text?)),
+        }
+    }
+}
+
+/// Why something cannot be read, with the right that shows it if that is missing.
+fn unseen(resource: &'static str, verb: &str, error: &ClusterError) -> Unseen {
+    let right = match error {
+        ClusterError::Forbidden(_) => format!("; the right to {verb} {resource} shows them"),
+        _ => String::new(),
+    };
+    Unseen::new(
+        resource,
+        format!("{resource} cannot be read: {error}{right}"),
+    )
+}
+
+/// The rollout of a workload whose kind has none.
+fn without_rollouts(workload: &Arc<Workload>) -> Rollout {
+    // No time matters to it.
+    let now = SystemTime::UNIX_EPOCH;
+    let facts = RolloutFacts::new(now, workload.clone(), ObjectFacts::default());
+    judge(&Reached::default(), Some(&facts), &Asked::default()).rollout
+}
+
+/// The rollout of a workload whose controller reports it as complete.
+fn complete(id: &WorkloadId, progress: &Progress) -> Rollout {
+    let Progress {
+        desired, available, ..
+    } = *progress;
+    let (sentence, remark) = match desired {
+        0 => (
+            format!("{id}: complete, with 0 pods"),
+            Some("not proven: it has 0 replicas, so no pod shows that the image starts"),
+        ),
+        _ => (
+            format!("{id}: complete, {available} of {desired} pods are ready"),
+            None,
+        ),
+    };
+    let mut rollout = Rollout::new(RolloutState::Complete, sentence);
+    (rollout.desired, rollout.updated) = (desired, progress.updated);
+    (rollout.ready, rollout.available) = (available, available);
+    rollout.remarks.extend(remark.map(str::to_owned));
+    rollout
+}
+
+fn name_of(id: &WorkloadId) -> Result<WorkloadName, ClusterError> {
+    let name = format!("{}/{}/{}", id.namespace, id.kind, id.name).parse();
+    name.map_err(|error: crate::workload::NameError| ClusterError::Invalid(error.to_string()))
 }

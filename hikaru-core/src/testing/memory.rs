@@ -1,8 +1,10 @@
 //! A small cluster in memory with guarded writes: for tests of what stands on the port, and the model that the
-//! contract suite holds to the real thing.
+//! contract suite holds to the real thing. Its rollouts are in `rollouts`.
+
+mod rollouts;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
 };
@@ -14,8 +16,10 @@ use crate::{
     Text,
     policy::change::Change,
     port::{Changed, Changes, ClusterError, Found, Freshness, Mode, Scope, WorkloadPort, Written},
+    rollout::facts::RolloutFacts,
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
+use rollouts::LogKey;
 
 /// A cluster in memory.
 ///
@@ -49,6 +53,12 @@ struct State {
     changes: Vec<WorkloadId>,
     /// Who waits for the next change.
     waiting: Vec<Waker>,
+    /// What is told of rollouts, where a test has said it.
+    rollouts: BTreeMap<WorkloadId, RolloutFacts>,
+    /// What containers have written.
+    logs: BTreeMap<LogKey, String>,
+    /// What is not told for want of a right.
+    refused: BTreeSet<&'static str>,
 }
 
 impl State {
@@ -98,6 +108,7 @@ impl MemoryCluster {
     pub fn remove(&self, id: &WorkloadId) -> bool {
         let mut state = self.state();
         state.changed(id);
+        state.rollouts.remove(id);
         state.workloads.remove(id).is_some()
     }
 }

@@ -81,7 +81,7 @@ pub async fn candidates(port: &dyn WorkloadPort, request: Request) -> Result<Rep
 }
 
 /// A view that is known to be out of date gives no answer rather than a wrong one.
-pub(super) fn check_fresh(port: &dyn WorkloadPort) -> Result<(), ClusterError> {
+pub(crate) fn check_fresh(port: &dyn WorkloadPort) -> Result<(), ClusterError> {
     let freshness = port.freshness();
     if freshness.gives_answers() {
         return Ok(());

@@ -11,6 +11,7 @@ mod examples;
 mod fuzz_corpus;
 mod guarantee;
 mod jobs;
+mod looks;
 mod marks;
 mod overridden;
 mod plans;

@@ -4,17 +4,13 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use hikaru_core::{
-    Text,
-    port::{ClusterError, Happening},
-    workload::WorkloadName,
-};
+use hikaru_core::{Text, port::Happening, workload::WorkloadName};
 
 use super::{
     Answer, Api, Call,
     answer::{Outcome, json},
-    in_task, path,
-    problem::{Kind, Refusal},
+    in_task,
+    problem::Refusal,
     query::held_container,
 };
 use crate::{access_log::AccessLog, wire};
@@ -37,11 +33,7 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
 /// The workload, and the container whose mark is to be removed; `None`: the marks of all.
 fn read(api: &Api, call: &Call<'_>) -> Result<(WorkloadName, Option<Text>), Box<Refusal>> {
     let container = held_container(call.query())?;
-    let parts = call.parts.iter().map(|part| path::name(part));
-    let name = parts.collect::<Result<Vec<_>, _>>()?.join("/");
-    let workload: WorkloadName = name.parse().map_err(path::bad_name)?;
-    workload.check_kind(&api.kinds).map_err(path::bad_name)?;
-    Ok((workload, container))
+    Ok((call.workload(&api.kinds)?, container))
 }
 
 async fn unhold(
@@ -51,10 +43,7 @@ async fn unhold(
     container: Option<Text>,
 ) -> Outcome {
     let removed = api.cluster.unhold(workload, container).await;
-    let removed = removed.map_err(|error| match error {
-        ClusterError::NotFound(_) => Refusal::new(Kind::NoSuchWorkload, error.to_string()),
-        error => error.into(),
-    })?;
+    let removed = removed.map_err(Refusal::of_workload)?;
     let removed = &*removed;
     api.tell(line, Happening::MarksRemoved { workload, removed });
     json(&wire::Unheld::new(workload, removed))

@@ -18,6 +18,8 @@ pub(crate) struct Permits {
     pub(crate) jobs: Arc<Semaphore>,
     /// To read the cluster and hold all that is found.
     pub(crate) reads: Arc<Semaphore>,
+    /// To look at rollouts: a permit of their own, so that those who ask never keep an upgrade waiting.
+    pub(crate) rollouts: Arc<Semaphore>,
     /// To hold an answer with logs.
     pub(crate) job_logs: Arc<Semaphore>,
 }
@@ -29,6 +31,7 @@ impl Permits {
             upgrades: permits(limits.upgrades),
             jobs: permits(limits.jobs),
             reads: permits(limits.reads),
+            rollouts: permits(limits.rollouts),
             job_logs: permits(limits.job_logs),
         }
     }

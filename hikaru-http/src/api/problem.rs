@@ -298,6 +298,16 @@ impl From<ClusterError> for Box<Refusal> {
     }
 }
 
+impl Refusal {
+    /// What a cluster says to a call about one workload.
+    pub(crate) fn of_workload(error: ClusterError) -> Box<Self> {
+        match error {
+            ClusterError::NotFound(_) => Self::new(Kind::NoSuchWorkload, error.to_string()),
+            error => error.into(),
+        }
+    }
+}
+
 /// What was being done with a Job when the cluster answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use hikaru_core::{
-    Build, Request, Text,
+    Build, IdentityLabels, Request, Text,
     policy::Force,
+    port::{Scope, Select},
     text::Excerpt,
     workload::{WorkloadName, check_namespace},
 };
@@ -25,9 +26,24 @@ pub(crate) enum Takes {
     Plan,
     /// That, and how the upgrade is done and told.
     Upgrade,
+    /// Which workloads a status is of.
+    Status,
+}
+
+impl Takes {
+    /// The names of the parameters.
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Plan => PLAN.to_vec(),
+            Self::Upgrade => [&UPGRADE[..], &PLAN].concat(),
+            Self::Status => STATUS.to_vec(),
+        }
+    }
 }
 
 const PLAN: [&str; 6] = ["force", "namespace", "workload", "owner", "repo", "branch"];
+const STATUS: [&str; 4] = ["owner", "repo", "branch", "namespace"];
 const UPGRADE: [&str; 4] = ["dryRun", "report", "strict", "allowNone"];
 
 /// The parameters of a request, read.
@@ -49,14 +65,10 @@ impl Parameters {
     /// Reads a query.
     pub(crate) fn read(query: Option<&str>, takes: Takes) -> Result<Self, Box<Refusal>> {
         let mut parameters = Self::default();
-        let known = |name: &str| {
-            let known = (takes != Takes::Nothing && PLAN.contains(&name))
-                || (takes == Takes::Upgrade && UPGRADE.contains(&name));
-            if known {
-                Ok(())
-            } else {
-                Err(unknown(name, takes))
-            }
+        let names = takes.names();
+        let known = |name: &str| match names.contains(&name) {
+            true => Ok(()),
+            false => Err(unknown(name, takes)),
         };
         each(query, known, |name, value| parameters.set(name, value))?;
         Ok(parameters)
@@ -115,6 +127,15 @@ impl Parameters {
     /// Whether that nothing matched is no failure for a strict caller.
     pub(crate) fn allow_none(&self) -> bool {
         self.allow_none.unwrap_or_default()
+    }
+
+    /// The workloads that a status is asked for.
+    pub(crate) fn scope(self) -> Scope {
+        let mut labels = IdentityLabels::default();
+        (labels.owner, labels.repo, labels.branch) = (self.owner, self.repo, self.branch);
+        let mut scope = Scope::new(Select::Labeled(labels));
+        scope.namespaces = self.namespaces;
+        scope
     }
 
     /// What is asked for.
@@ -233,16 +254,13 @@ fn each(
 
 fn unknown(name: &str, takes: Takes) -> String {
     let found = Excerpt::of(name);
-    let expected = match takes {
+    match &*takes.names() {
         _ if name == "wait" && takes == Takes::Upgrade => {
-            return "this version does not know wait: it answers once the upgrade is written"
-                .into();
+            "this version does not know wait: it answers once the upgrade is written".into()
         }
-        Takes::Nothing => return format!("this route takes no parameters, found {found}"),
-        Takes::Plan => PLAN.join(", "),
-        Takes::Upgrade => [&UPGRADE[..], &PLAN].concat().join(", "),
-    };
-    format!("expected one of {expected}, found {found}")
+        [] => format!("this route takes no parameters, found {found}"),
+        names => format!("expected one of {}, found {found}", names.join(", ")),
+    }
 }
 
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), String> {
@@ -352,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        use Takes::{Nothing, Plan, Upgrade};
+        use Takes::{Nothing, Plan, Status, Upgrade};
         for (query, takes, expected) in [
             ("x=1", Nothing, "this route takes no parameters, found `x`"),
             (
@@ -411,6 +429,11 @@ mod tests {
                 Plan,
                 "force: expected `true`, or any of manual, constraint, held, conflicting-build, other-branch, \
                  obsolete, separated by commas, found `all`",
+            ),
+            (
+                "force=true",
+                Status,
+                "expected one of owner, repo, branch, namespace, found `force`",
             ),
             (
                 "namespace=a,",

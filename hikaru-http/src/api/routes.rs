@@ -16,6 +16,8 @@ pub(crate) enum Operation {
     DeleteJob,
     JobLog,
     RemoveMarks,
+    Rollout,
+    Status,
     Live,
     Ready,
     Metrics,
@@ -51,7 +53,7 @@ pub(crate) struct Route {
 }
 
 /// All routes. Of two that a method and a path fit, the first one counts.
-pub(crate) const ROUTES: [Route; 13] = {
+pub(crate) const ROUTES: [Route; 15] = {
     use Access::{Callers, Metrics, Probes};
     use Verb::{Delete, Get, Post};
     const fn route(
@@ -108,6 +110,13 @@ pub(crate) const ROUTES: [Route; 13] = {
             Operation::RemoveMarks,
             Callers,
         ),
+        route(
+            Get,
+            "/api/rollout/{namespace}/{kind}/{name}",
+            Operation::Rollout,
+            Callers,
+        ),
+        route(Get, "/api/status", Operation::Status, Callers),
         route(Get, "/livez", Operation::Live, Probes),
         route(Get, "/readyz", Operation::Ready, Probes),
         route(Get, "/metrics", Operation::Metrics, Metrics),
@@ -217,8 +226,8 @@ mod tests {
     #[test]
     fn paths_have_their_routes_and_parts() {
         use Operation::{
-            Candidates, Find, JobLog, JobStatus, ListJobs, Live, RemoveMarks, RunFromCronJob,
-            RunJob,
+            Candidates, Find, JobLog, JobStatus, ListJobs, Live, RemoveMarks, Rollout,
+            RunFromCronJob, RunJob, Status,
         };
         for (path, expected) in [
             ("/livez", Some((Live, &[][..]))),
@@ -263,6 +272,10 @@ mod tests {
             ("/api/hold/a/b/c/d", None),
             ("/api/hold/a/b/c", Some((RemoveMarks, &["a", "b", "c"]))),
             ("/api/hold/a/b/", Some((RemoveMarks, &["a", "b", ""]))),
+            ("/api/rollout/a/b", None),
+            ("/api/rollout/a/b/c", Some((Rollout, &["a", "b", "c"]))),
+            ("/api/status", Some((Status, &[]))),
+            ("/api/status/", None),
         ] {
             let found = resolve(&Method::GET, path);
             let found = found
@@ -318,7 +331,8 @@ mod tests {
             expected(|_| true),
             "expected /api/image/{image}, /api/candidates/{image}, /api/job, /api/job/{namespace}, \
              /api/job/{namespace}/{name}, /api/job/{namespace}/from/{cronjob}, /api/job/{namespace}/{name}/log, \
-             /api/hold/{namespace}/{kind}/{name}, /livez, /readyz or /metrics"
+             /api/hold/{namespace}/{kind}/{name}, /api/rollout/{namespace}/{kind}/{name}, /api/status, /livez, /readyz or \
+             /metrics"
         );
         assert_eq!(
             expected(|access| access != Access::Callers),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Failed, Fault, Report, Upgraded, Users, job};
+use super::{Failed, Fault, Report, Upgraded, Users, job, rollout};
 
 /// An error's answer: `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +36,9 @@ pub struct Members {
     /// Who uses the image, as far as it could be found out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<Vec<Users>>,
+    /// What runs where, as far as it could be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<rollout::Status>>,
     /// What could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,

@@ -1,6 +1,6 @@
 //! The full report: for each workload and container what was done and why.
 
-use hikaru_core::{policy::Verdict, port::Severity, upgrade::Reported};
+use hikaru_core::{policy::Verdict, port::Severity, upgrade::Reported, workload::Progress};
 use serde::Serialize;
 
 use super::{Build, Interface, reason};
@@ -55,6 +55,10 @@ pub struct Entry {
     /// Beside `error`: whether repeating the call can help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
+    /// Whether the pods of its new revision are all there, as its controller reports it. Not there where the workload is
+    /// upgraded, where its kind has no rollouts, and where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
     /// Its judged containers.
     pub containers: Vec<Container>,
 }
@@ -124,6 +128,13 @@ impl From<&hikaru_core::port::Fault> for Fault {
     }
 }
 
+/// Whether the rollout of a workload that stays as it is is complete. What was known of one that is upgraded is of before.
+pub fn complete(entry: &hikaru_core::policy::Entry) -> Option<bool> {
+    let progress = entry.workload.progress.as_ref();
+    let progress = progress.filter(|_| entry.verdict() != Verdict::Upgrade);
+    progress.map(Progress::is_complete)
+}
+
 fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
     let entry = &reported.entry;
     let id = &entry.workload.id;
@@ -148,6 +159,7 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
         retryable: error.as_ref().map(|_| reported.outcome.is_retryable()),
         error,
+        complete: complete(entry),
         containers: containers.collect(),
     }
 }

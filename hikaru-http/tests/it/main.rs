@@ -14,5 +14,6 @@ mod log;
 mod metrics;
 mod notes;
 mod refusals;
+mod rollouts;
 mod tokens;
 mod wire;

@@ -59,6 +59,7 @@ impl Observer for Told {
                 Err(error) => format!("{mode:?} no job: {error}"),
             },
             Happening::JobDeleted { job } => format!("deleted {job}"),
+            Happening::RolloutTold { rollout } => format!("rollout {}", rollout.state),
             Happening::Refused { problem, .. } => format!("refused: {problem}"),
             _ => "something else".to_owned(),
         };

@@ -3,6 +3,7 @@
 mod batches;
 mod changes;
 mod images;
+mod labels;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ clauses![
     finds_an_image_that_cannot_be_read,
     finds_near_misses,
     finds_by_repository_and_namespace,
+    finds_by_labels,
     reads_what_is_there_and_nothing_else,
     writes_the_posted_text_to_the_edited_container_alone,
     keeps_the_spelling_of_the_repository,
@@ -289,11 +291,8 @@ impl<'a> Stage<'a> {
         same("by its repository", mine(found), true)?;
         let found = self.find(repository("docker.io/acme/web")).await?;
         same("by another registry's", mine(found), false)?;
-        let elsewhere = Scope {
-            select: Select::All,
-            namespaces: vec!["elsewhere".into()],
-            workloads: Vec::new(),
-        };
+        let mut elsewhere = Scope::new(Select::All);
+        elsewhere.namespaces = vec!["elsewhere".into()];
         let found = self.subject.port().find(&elsewhere).await;
         same(
             "elsewhere",

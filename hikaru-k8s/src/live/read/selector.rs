@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use hikaru_core::{Build, image::Segment, workload::IdentityKeys};
+use hikaru_core::{Build, IdentityLabels, Text, image::Segment, workload::IdentityKeys};
 
 /// The longest selector that is put into a URL, in bytes. Proxies take lines of 8 KB; escaping triples some of it.
 const LONGEST: usize = 2_500;
@@ -39,6 +39,33 @@ pub(in crate::live) fn near_build(build: &Build, keys: &IdentityKeys) -> Vec<Str
         }
     }
     selectors
+}
+
+/// What to ask for to find the workloads that carry the three labels, with these values where some are given. A value that no label
+/// can have is not asked for: no workload has it.
+pub(in crate::live) fn of_labels(wanted: &IdentityLabels, keys: &IdentityKeys) -> String {
+    let is_value = |text: &&str| {
+        let inside = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        (1..=LABEL).contains(&text.len()) && text.bytes().all(inside)
+    };
+    let value = |label: &Option<Text>| -> BTreeSet<String> {
+        let label = label.as_deref().filter(is_value);
+        label.map(str::to_owned).into_iter().collect()
+    };
+    let repos = value(&wanted.repo);
+    let mut repos: BTreeSet<String> = repos
+        .iter()
+        .map(|repo| repo.strip_suffix(".git").unwrap_or(repo).to_owned())
+        .collect();
+    // The other spelling of a repository's name.
+    let git: Vec<String> = repos.iter().map(|repo| format!("{repo}.git")).collect();
+    repos.extend(git.into_iter().filter(|repo| repo.len() <= LABEL));
+    [
+        part(&keys.owner, &value(&wanted.owner)),
+        part(&keys.repo, &repos),
+        part(&keys.branch, &value(&wanted.branch)),
+    ]
+    .join(",")
 }
 
 /// All that have the three labels.
@@ -155,6 +182,29 @@ mod tests {
         let segments: Vec<String> = (0..segments.len()).map(|i| format!("{}", i % 10)).collect();
         let tag = format!("{}_1.4.0_7_0123abcd", segments.join("_"));
         check(DEFAULT, &tag, Some("owner,repo,branch"));
+    }
+
+    #[test]
+    fn labels_are_asked_for_as_far_as_a_label_can_have_their_values() {
+        let keys = IdentityKeys::default();
+        let labels = |owner: &str, repo: &str, branch: &str| {
+            let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Text::from);
+            let mut labels = IdentityLabels::default();
+            (labels.owner, labels.repo, labels.branch) = (given(owner), given(repo), given(branch));
+            of_labels(&labels, &keys)
+        };
+        assert_eq!(labels("", "", ""), "owner,repo,branch");
+        assert_eq!(labels("acme", "", ""), "owner in (acme),repo,branch");
+        assert_eq!(
+            labels("acme", "web", "main"),
+            "owner in (acme),repo in (web,web.git),branch in (main)"
+        );
+        assert_eq!(
+            labels("", "web.git", ""),
+            "owner,repo in (web,web.git),branch"
+        );
+        assert_eq!(labels("a),b in (c", "w&x", "é"), "owner,repo,branch");
+        assert_eq!(labels(&"x".repeat(64), "", ""), "owner,repo,branch");
     }
 
     #[test]
