@@ -1,6 +1,6 @@
 //! The port to what a cluster says of rollouts. What it means is decided in `rollout`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use futures_util::{
