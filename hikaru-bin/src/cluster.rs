@@ -82,21 +82,19 @@ impl Ports {
         let namespaces = settings.namespaces.clone();
         policy.within.clone_from(&namespaces);
         let clock = Arc::new(SystemClock::default());
+        let rollouts = rollouts.map(|port| -> Arc<dyn RolloutPort> {
+            Arc::new(Confined::new(port, namespaces.clone()))
+        });
         let workloads: Arc<dyn WorkloadPort> =
-            Arc::new(Confined::new(Arc::new(workloads), namespaces.clone()));
+            Arc::new(Confined::new(Arc::new(workloads), namespaces));
         let shows_logs = settings.rollout_logs.unwrap_or(shows_logs);
         let rollouts = Rollouts::new(workloads.clone(), rollouts, clock.clone(), shows_logs);
         Self {
             workloads,
             jobs: Jobs::new(Arc::new(jobs), policy, clock),
-            rollouts: rollouts.within(namespaces),
+            rollouts,
         }
     }
-}
-
-/// The rollouts of a live cluster.
-fn rollouts_of(_: &LiveCluster) -> Option<Arc<dyn RolloutPort>> {
-    None
 }
 
 /// The cluster that a single command asks.
@@ -111,13 +109,13 @@ pub(crate) async fn connect(args: &Cluster, settings: &Settings) -> Result<Ports
     if let Some(warning) = connection.warning() {
         terminal::tell(&format!("warning: {warning}"));
     }
-    let rollouts = rollouts_of(&live);
+    let rollouts = Arc::new(live.clone());
     // Who runs a command has the rights of a person.
     let shows_logs = true;
     Ok(Ports::new(
         live.clone(),
         live,
-        rollouts,
+        Some(rollouts),
         policy,
         settings,
         shows_logs,
@@ -129,7 +127,7 @@ pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched
     if let Some(dir) = &args.manifests {
         let ports = folder(args, dir, settings)?;
         tracing::info!(cluster = %format!("the manifests in {}", dir.display()), "cluster");
-        return Ok(Watched { ports, view: None });
+        return Ok(Watched { ports, seen: None });
     }
     let (live, policy, connection) = live(args, settings).await?;
     tracing::info!(cluster = %connection, "cluster");
@@ -137,20 +135,28 @@ pub(crate) async fn watch(args: &Cluster, settings: &Settings) -> Result<Watched
         tracing::warn!("{warning}");
     }
     let view = WatchedCluster::start(live.clone(), WatchSettings::default());
-    let rollouts = rollouts_of(&live);
+    let rollouts = Arc::new(live.clone());
     // Whoever has a token of the API would see them.
     let shows_logs = false;
+    let jobs = live.clone();
     Ok(Watched {
-        ports: Ports::new(view.clone(), live, rollouts, policy, settings, shows_logs),
-        view: Some(view),
+        ports: Ports::new(
+            view.clone(),
+            jobs,
+            Some(rollouts),
+            policy,
+            settings,
+            shows_logs,
+        ),
+        seen: Some((view, live)),
     })
 }
 
 /// The cluster of a service.
 pub(crate) struct Watched {
     pub(crate) ports: Ports,
-    /// The view of a live cluster, for its figures.
-    pub(crate) view: Option<WatchedCluster>,
+    /// The view of a live cluster, and what watches its pods, for their figures.
+    pub(crate) seen: Option<(WatchedCluster, LiveCluster)>,
 }
 
 fn variable(name: &str) -> Option<String> {

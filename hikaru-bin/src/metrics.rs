@@ -15,7 +15,7 @@ use hikaru_core::{
     workload::WorkloadName,
 };
 use hikaru_http::{Metrics, MetricsFormat};
-use hikaru_k8s::WatchedCluster;
+use hikaru_k8s::{LiveCluster, WatchedCluster};
 use prometheus_client::{
     encoding::{EncodeLabelSet, prometheus_text, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -92,6 +92,10 @@ pub(crate) struct Figures {
 /// What is known of a live cluster, asked when the figures are read.
 struct View {
     cluster: WatchedCluster,
+    live: LiveCluster,
+    rollout_watches: Gauge,
+    rollout_watch_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    rollout_watches_behind: Gauge,
     objects: Gauge,
     age: Gauge<f64, std::sync::atomic::AtomicU64>,
     fresh: Gauge,
@@ -108,8 +112,8 @@ fn waits() -> Histogram {
 }
 
 impl Figures {
-    /// All at nothing. With a view, what it knows is told, too.
-    pub(crate) fn new(view: Option<WatchedCluster>) -> Self {
+    /// All at nothing. With a live cluster, what its view and its watches know is told, too.
+    pub(crate) fn new(seen: Option<(WatchedCluster, LiveCluster)>) -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(Process));
         let registry = all.sub_registry_with_prefix("hikaru");
@@ -171,7 +175,7 @@ impl Figures {
             "Rollouts that were asked for, by state and cause",
             rollouts.clone(),
         );
-        let view = view.map(|cluster| View::new(cluster, registry));
+        let view = seen.map(|(cluster, live)| View::new(cluster, live, registry));
         Self {
             registry: all,
             decisions,
@@ -240,7 +244,25 @@ fn outcome_of(error: &ClusterError) -> &'static str {
 }
 
 impl View {
-    fn new(cluster: WatchedCluster, registry: &mut Registry) -> Self {
+    fn new(cluster: WatchedCluster, live: LiveCluster, registry: &mut Registry) -> Self {
+        let (rollout_watches, rollout_watch_age) = (Gauge::default(), Gauge::default());
+        let rollout_watches_behind = Gauge::default();
+        registry.register(
+            "rollout_watches",
+            "Watches on pods and ReplicaSets that are open, because somebody asked about rollouts",
+            rollout_watches.clone(),
+        );
+        registry.register_with_unit(
+            "rollout_watch_age",
+            "How long the oldest of them has been open",
+            Unit::Seconds,
+            rollout_watch_age.clone(),
+        );
+        registry.register(
+            "rollout_watches_behind",
+            "Those of them that are not up to date: they begin, are broken or forbidden",
+            rollout_watches_behind.clone(),
+        );
         let (objects, age) = (Gauge::default(), Gauge::default());
         let (fresh, restarts, unwatched) = (Gauge::default(), Counter::default(), Gauge::default());
         registry.register(
@@ -271,6 +293,10 @@ impl View {
         );
         Self {
             cluster,
+            live,
+            rollout_watches,
+            rollout_watch_age,
+            rollout_watches_behind,
             objects,
             age,
             fresh,
@@ -288,6 +314,12 @@ impl View {
         self.fresh.set(i64::from(fresh));
         self.unwatched
             .set(i64::try_from(vitals.unwatched).unwrap_or(i64::MAX));
+        let watched = self.live.rollout_vitals();
+        self.rollout_watches
+            .set(i64::try_from(watched.watches).unwrap_or(i64::MAX));
+        self.rollout_watch_age.set(watched.age.as_secs_f64());
+        self.rollout_watches_behind
+            .set(i64::try_from(watched.behind).unwrap_or(i64::MAX));
         let told = self.restarts.get();
         self.restarts.inc_by(vitals.restarts.saturating_sub(told));
     }

@@ -130,9 +130,10 @@ pub(crate) fn ours(url: &str) {
         let live = LiveCluster::new(&connection.expect("a connection"), settings).await;
         let mut settings = WatchSettings::default();
         settings.live_look = false;
-        let view = WatchedCluster::start(live.expect("a client"), settings);
+        let live = live.expect("a client");
+        let view = WatchedCluster::start(live.clone(), settings);
         view.synced().await;
-        let figures = Arc::new(Figures::new(Some(view.clone())));
+        let figures = Arc::new(Figures::new(Some((view.clone(), live))));
         let cluster = Arc::new(Measured::new(Arc::new(view), figures.clone()));
         let token = Token::new(&"a-token-of-the-bench".to_owned().into()).expect("a token");
         let authentication = Authentication::Tokens(Tokens::new(token, None));

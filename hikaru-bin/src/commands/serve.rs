@@ -51,8 +51,8 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         Args::usage_error("serve", &message);
     }
     let settings = Settings::read()?;
-    let Watched { ports, view } = cluster::watch(&args.cluster, &settings).await?;
-    let figures = Arc::new(Figures::new(view));
+    let Watched { ports, seen } = cluster::watch(&args.cluster, &settings).await?;
+    let figures = Arc::new(Figures::new(seen));
     let cluster = Arc::new(Measured::new(ports.workloads, figures.clone()));
     let listener = listen(args.listen)?;
     let probes = args.probe_listen.map(listen).transpose()?;

@@ -15,8 +15,8 @@ use super::{
     state::{Asked, Judged, Rollout, RolloutState},
 };
 use crate::{
-    Text, Workload,
-    port::{Clock, ClusterError, Fault, RolloutPort, Scope, WorkloadPort, confined::check_within},
+    Workload,
+    port::{Clock, ClusterError, Fault, RolloutPort, Scope, WorkloadPort},
     upgrade::run::check_fresh,
     workload::{Progress, WorkloadId, WorkloadName},
 };
@@ -30,7 +30,6 @@ pub struct Rollouts {
     port: Option<Arc<dyn RolloutPort>>,
     clock: Arc<dyn Clock>,
     shows_logs: bool,
-    within: Vec<Text>,
     remembered: Remembered,
 }
 
@@ -38,7 +37,6 @@ impl fmt::Debug for Rollouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rollouts")
             .field("shows_logs", &self.shows_logs)
-            .field("within", &self.within)
             .finish_non_exhaustive()
     }
 }
@@ -85,17 +83,8 @@ impl Rollouts {
             port,
             clock,
             shows_logs,
-            within: Vec::new(),
             remembered: Remembered::default(),
         }
-    }
-
-    /// Confines it to these namespaces: what names another one is refused with [`ClusterError::Outside`]. An empty list confines
-    /// nothing. What [`Rollouts::status`] finds is confined by the port to the workloads.
-    #[must_use]
-    pub fn within(mut self, namespaces: Vec<Text>) -> Self {
-        self.within = namespaces;
-        self
     }
 
     /// How the rollout of one workload is.
@@ -123,7 +112,6 @@ impl Rollouts {
         asked: &Asked,
     ) -> Result<RolloutAnswer, ClusterError> {
         let port = self.port()?;
-        check_within(&self.within, workload.namespace())?;
         check_fresh(&*self.workloads)?;
         let Looked { facts, rollout } = self.judged(&**port, workload, asked).await?;
         let Some(facts) = facts else {

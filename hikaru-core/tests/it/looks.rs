@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Container, IdentityLabels, Text, Workload, WorkloadId,
-    port::{Clock, ClusterError, Freshness, RolloutPort, Scope, Select, WorkloadPort},
+    port::{Clock, ClusterError, Confined, Freshness, RolloutPort, Scope, Select, WorkloadPort},
     rollout::{
         Asked, CauseCode, ContainerFacts, ContainerState, EventFacts, PodFacts, ReplicaSetFacts,
         RolloutAnswer, RolloutFacts, RolloutKind, RolloutState, Rollouts, StatusRow, Terminated,
@@ -240,8 +240,8 @@ async fn other_namespaces_and_old_views_give_no_answer() {
     let cluster = Arc::new(MemoryCluster::default());
     let clock = Arc::new(StillClock::default());
     let port: Arc<dyn RolloutPort> = cluster.clone();
-    let confined = Rollouts::new(cluster, Some(port.clone()), clock.clone(), true);
-    let confined = confined.within(vec!["edge".into()]);
+    let edge = Confined::new(port.clone(), vec!["edge".into()]);
+    let confined = Rollouts::new(cluster, Some(Arc::new(edge)), clock.clone(), true);
     let refused = confined.look(&named("web"), &Asked::default()).await;
     assert!(
         matches!(refused, Err(ClusterError::Outside { .. })),
