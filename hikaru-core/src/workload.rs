@@ -52,6 +52,8 @@ pub const MARK_PREFIX: &str = "high-water.hikaru.dev/";
 /// The annotation that an upgrade leaves on the workload: JSON, `{"at": RFC 3339, "previous": {container: image}}`. An
 /// adapter to a live cluster writes it in the same patch as the images. It is no setting.
 pub const LAST_UPGRADE: &str = "hikaru.dev/last-upgrade";
+/// The field manager by which an adapter to a live cluster writes. A rollout whose image another one wrote was reverted.
+pub const FIELD_MANAGER: &str = "hikaru";
 /// The annotation in which `kubectl rollout history` looks for why a revision was made. An adapter to a live cluster writes
 /// it in the same patch as the images.
 pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";

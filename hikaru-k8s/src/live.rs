@@ -48,9 +48,6 @@ use read::{
 pub use rollouts::pool::RolloutVitals;
 pub use view::watch::{Vitals, WatchSettings, WatchedCluster};
 
-/// The name of hikaru as a field manager, in `managedFields`.
-const FIELD_MANAGER: &str = "hikaru";
-
 /// How many objects of a kind are read to find what nearly matches.
 const NEAR: Limit = Limit::AtMost(2_000);
 

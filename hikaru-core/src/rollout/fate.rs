@@ -9,10 +9,8 @@ use crate::{
     Text,
     image::reference::Reference,
     text::{escape::Escaped, excerpt::Cut},
+    workload::FIELD_MANAGER,
 };
-
-/// The field manager by which hikaru writes.
-const HIKARU: &str = "hikaru";
 
 /// The state, in one sentence. `None`: the rollout is still the one that was asked for.
 pub(super) fn of(facts: &RolloutFacts, asked: &Asked) -> Option<(RolloutState, String)> {
@@ -60,7 +58,7 @@ fn written_over(
     }
     let manager = object.changed.as_ref().map(|change| &*change.manager);
     let by = match manager {
-        Some(HIKARU) => "hikaru".to_owned(),
+        Some(FIELD_MANAGER) => "hikaru".to_owned(),
         Some(manager) => format!("the field manager {}", Cut(manager)),
         None => "a person or a tool".to_owned(),
     };
@@ -70,7 +68,7 @@ fn written_over(
         None => format!("{by} has removed container {name} since"),
     };
     let state = match manager {
-        Some(HIKARU) => RolloutState::Superseded,
+        Some(FIELD_MANAGER) => RolloutState::Superseded,
         _ => RolloutState::Reverted,
     };
     Some((

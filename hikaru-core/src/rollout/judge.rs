@@ -25,6 +25,46 @@ const NAMED: usize = 10;
 /// Judges a rollout by what a cluster says of it. `facts`: `None` if the workload is gone.
 ///
 /// `reached` is what the judgement before gave, or the default. To hand it in a second time changes nothing.
+///
+/// ```
+/// use std::{sync::Arc, time::{Duration, SystemTime}};
+/// use hikaru_core::{Workload, WorkloadId, rollout::*};
+///
+/// let mut web = Workload::new(WorkloadId::new("shop", "StatefulSet", "web"));
+/// web.uid = "1".into();
+/// let mut object = ObjectFacts::default();
+/// object.kind = RolloutKind::StatefulSet;
+/// (object.generation, object.observed) = (2, 2);
+/// object.revision = Some("web-6f5b8c7d9".into());
+/// (object.desired, object.current, object.updated) = (1, 1, 1);
+///
+/// let changed = SystemTime::UNIX_EPOCH;
+/// let mut pod = PodFacts::default();
+/// (pod.name, pod.owner, pod.revision_hash) = ("web-0".into(), Some("1".into()), object.revision.clone());
+/// pod.created = Some(changed);
+/// let mut container = ContainerFacts::default();
+/// (container.name, container.image) = ("web".into(), "acme/web:1.5".into());
+/// container.state = ContainerState::Waiting {
+///     reason: "ErrImagePull".into(),
+///     message: "acme/web:1.5: not found".into(),
+/// };
+/// pod.containers.push(container);
+///
+/// // The tag may be pushed a moment later.
+/// let mut facts = RolloutFacts::new(changed + Duration::from_secs(5), Arc::new(web), object);
+/// facts.pods.push(Arc::new(pod));
+/// let judged = judge(&Reached::default(), Some(&facts), &Asked::default());
+/// assert_eq!(judged.rollout.state, RolloutState::Progressing);
+///
+/// facts.now = judged.look_again.expect("a time");
+/// let failed = judge(&judged.reached, Some(&facts), &Asked::default()).rollout;
+/// assert_eq!(failed.state, RolloutState::Failed);
+/// assert_eq!(
+///     failed.sentence,
+///     "shop/StatefulSet/web: 1 of 1 new pods cannot pull the image acme/web:1.5 of container web: the registry does not have it; \
+///      check that CI has pushed this tag to this repository"
+/// );
+/// ```
 pub fn judge(reached: &Reached, facts: Option<&RolloutFacts>, asked: &Asked) -> Judged {
     let Some(facts) = facts else {
         let sentence = "the workload is gone: it was deleted".to_owned();

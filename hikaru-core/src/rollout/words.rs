@@ -10,7 +10,7 @@ use phrases::{Asks, Exit, Image, In, Node, Restarts, Said, last_line, pull_words
 
 use super::{
     cause::{Cause, CauseCode},
-    facts::ContainerSpec,
+    facts::{ContainerSpec, Role},
     limit::Limit,
     times::Told,
     trouble::{Group, Trouble, after_name, missing_object},
@@ -399,10 +399,16 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
             )
         }
         Code::NotCreated => words(
-            format!(
-                "are not started: {container} is still to be created{}",
-                words_said(": ")
-            ),
+            match trouble.container {
+                Some(_) => format!(
+                    "are not started: {container} is still to be created{}",
+                    words_said(": ")
+                ),
+                None => format!(
+                    "are not started: their containers are still to be created{}",
+                    words_said(": ")
+                ),
+            },
             describe(view, trouble),
         ),
         Code::ReadinessGate => words(
@@ -417,21 +423,26 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
             let spec = spec(view, trouble);
             let has_started = trouble.container.is_some_and(|c| c.is_started);
             let startup = spec.and_then(|spec| spec.startup.as_ref());
+            let is_init = trouble.container.is_some_and(|c| c.role == Role::Init);
             let awaits = match (startup, spec.and_then(|spec| spec.readiness.as_ref())) {
+                _ if is_init => "has not ended".to_owned(),
                 (Some(startup), _) if !has_started => {
-                    format!("its startup probe{} has not passed", Asks(Some(startup)))
+                    format!(
+                        "runs, and its startup probe{} has not passed",
+                        Asks(Some(startup))
+                    )
                 }
                 (_, Some(readiness)) => {
                     format!(
-                        "its readiness probe{} has not passed",
+                        "runs, and its readiness probe{} has not passed",
                         Asks(Some(readiness))
                     )
                 }
-                _ => "is not called ready".to_owned(),
+                _ => "runs, and is not called ready".to_owned(),
             };
             words(
                 format!(
-                    "are not ready: {container} ({}) runs, and {awaits}{}",
+                    "are not ready: {container} ({}) {awaits}{}",
                     Image(trouble),
                     words_said(": ")
                 ),

@@ -14,6 +14,7 @@ use hikaru_core::{
         JobStatus, JudgedJob,
     },
     port::{ClusterError, JobPort, Troubles},
+    workload::FIELD_MANAGER,
 };
 use http::{Method, Request, header};
 use k8s_openapi::api::batch::v1::Job;
@@ -26,7 +27,7 @@ use crate::job::{
 };
 
 use super::{
-    FIELD_MANAGER, LiveCluster,
+    LiveCluster,
     client::{
         Answer, Expected,
         refusal::{self, unreadable},

@@ -5,11 +5,12 @@ use hikaru_core::{
     Mode, Workload,
     policy::Change,
     port::{ClusterError, Written},
+    workload::FIELD_MANAGER,
 };
 use http::{Request, header};
 
 use super::{
-    FIELD_MANAGER, LiveCluster,
+    LiveCluster,
     client::{Expected, refusal},
     error::RequestError,
     read::object,

@@ -118,6 +118,16 @@ fn readiness<'f>(view: &View<'f>, pod: &'f PodFacts) -> Option<Trouble<'f>> {
             )
         });
     }
+    // The others wait for it to end.
+    let runs = |c: &&ContainerFacts| {
+        c.role == Role::Init && matches!(c.state, ContainerState::Running { .. })
+    };
+    if let Some(init) = pod.containers.iter().find(runs) {
+        return Some(Trouble {
+            container: Some(init),
+            ..Trouble::new(CauseCode::NotReady, "")
+        });
+    }
     let is_open = |gate: &&crate::Text| {
         condition(pod, gate).is_some_and(|condition| *condition.status == *"True")
     };

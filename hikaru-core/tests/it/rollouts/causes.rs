@@ -346,6 +346,10 @@ fn an_init_container_that_fails() {
         "failed CrashLoop: 1 of 1 new pods crash: init container migrate ({NEW}) exits with 1, restarted 3 times: \"no table\"; see \
          its log: kubectl logs --namespace shop web-6f5b8c7d9-b5f2n --container migrate --previous"
     ));
+    one(init(ContainerState::Running { since: None }, 0)).at(604).is(&format!(
+        "failed NotReady: 1 of 1 new pods are not ready: init container migrate ({NEW}) has not ended; see its log: kubectl logs \
+         --namespace shop web-6f5b8c7d9-b5f2n --container migrate"
+    ));
     one(init(
         ContainerState::Terminated(ended(0, "Completed", "")),
         0,

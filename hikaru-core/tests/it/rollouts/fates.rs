@@ -112,6 +112,23 @@ fn an_undo_of_a_daemon_set_keeps_the_pods_that_were_not_replaced() {
 }
 
 #[test]
+fn pods_without_a_status() {
+    let bare = |pod: &mut hikaru_core::rollout::PodFacts| {
+        pod.phase = "".into();
+        pod.conditions.clear();
+        pod.containers.clear();
+    };
+    let scene = deployment(1).pod(bare);
+    scene.clone().at(10).is(
+        "progressing: 0 of 1 new pods are ready; web-6f5b8c7d9-x2b4c has been starting for 9 s",
+    );
+    scene.at(601).is(
+        "failed NotCreated: 1 of 1 new pods are not started: their containers are still to be created; see kubectl describe \
+         --namespace shop pod/web-6f5b8c7d9-x2b4c",
+    );
+}
+
+#[test]
 fn pods_cannot_be_read() {
     let right = "pods cannot be read: grant get, list and watch on pods";
     let blind = |scene: super::scene::Scene| scene.unseen("pods", right);

@@ -2,12 +2,14 @@
 //! which one changed them last, and when. As an owner an entry that changed the image in another way is ignored, except for Argo
 //! CD's: it says nothing about what its manager will do next.
 
-use hikaru_core::{Text, rollout::TemplateChange, workload::Owner};
+use hikaru_core::{
+    Text,
+    rollout::TemplateChange,
+    workload::{FIELD_MANAGER, Owner},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
-
-use crate::live::FIELD_MANAGER;
 
 /// An entry of `metadata.managedFields`.
 #[derive(Deserialize)]
