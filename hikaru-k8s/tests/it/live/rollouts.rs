@@ -18,12 +18,11 @@ use hikaru_core::{
     upgrade,
     workload::WorkloadName,
 };
-use hikaru_k8s::{LiveCluster, WatchSettings};
+use hikaru_k8s::{LiveCluster, LiveSettings, WatchSettings, WatchedCluster};
 use serde_json::{Value, json};
 
-use super::{
-    scripted_watch::watched,
-    stub::{Asked, Step, Stub, build, deployment, empty, event, list, post, settings, status},
+use super::stub::{
+    Asked, Step, Stub, build, deployment, empty, event, list, post, settings, status,
 };
 
 /// What a server has: the items of each path. Lists are narrowed by `app=…`; watches say nothing.
@@ -95,6 +94,17 @@ fn name(name: &str) -> WorkloadName {
     name.parse().expect("a name")
 }
 
+/// A client that bears a busy machine: the server plays in the same thread.
+async fn connected(stub: &Stub) -> LiveCluster {
+    stub.cluster_with(patient()).await
+}
+
+fn patient() -> LiveSettings {
+    let mut settings = settings();
+    settings.deadline = Duration::from_secs(10);
+    settings
+}
+
 async fn facts(cluster: &LiveCluster, of: &str) -> RolloutFacts {
     let facts = cluster.facts(&name(of)).await.expect("an answer");
     facts.expect("it is there")
@@ -138,7 +148,7 @@ async fn follows(cluster: &LiveCluster, watches: usize) {
 async fn whoever_asks_once_gets_lists_and_no_watch() {
     let shop = Shop::of(&["web", "other"]);
     let stub = shop.serve().await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let facts = facts(&cluster, "web").await;
     assert_eq!(facts.object.kind, RolloutKind::Deployment);
     assert_eq!(&*facts.workload.uid, "uid-web");
@@ -164,7 +174,7 @@ async fn whoever_asks_once_gets_lists_and_no_watch() {
 #[tokio::test]
 async fn questions_about_the_same_workload_share_one_watch() {
     let stub = Shop::of(&["web"]).serve().await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     facts(&cluster, "web").await;
     for answer in join_all((0..20).map(|_| facts(&cluster, "web"))).await {
         assert_eq!(pods_of(&answer), ["web-1"]);
@@ -192,7 +202,7 @@ async fn the_third_workload_of_a_namespace_is_served_by_one_watch_for_all() {
     shop.put(PODS, pod("foreign", "a"));
     shop.put(PODS, pod("z", "ab"));
     let stub = shop.serve().await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     for _ in 0..2 {
         facts(&cluster, "a").await;
         facts(&cluster, "b").await;
@@ -247,7 +257,7 @@ async fn what_a_watch_tells_is_shown() {
         ])
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     eventually(
         "it is told",
         || facts(&cluster, "web"),
@@ -270,7 +280,7 @@ async fn what_a_watch_tells_is_shown() {
 #[tokio::test]
 async fn what_nobody_asks_about_any_more_is_let_go() {
     let stub = Shop::of(&["web"]).serve().await;
-    let mut settings = settings();
+    let mut settings = patient();
     settings.rollout_idle = Duration::from_secs(1);
     let cluster = stub.cluster_with(settings).await;
     let ask = || async {
@@ -295,9 +305,7 @@ async fn there_are_only_so_many_watches() {
         _ => empty(),
     })
     .await;
-    let mut patient = settings();
-    patient.deadline = Duration::from_secs(20);
-    let cluster = stub.cluster_with(patient).await;
+    let cluster = connected(&stub).await;
     let names = (0..50).map(|number| format!("shop-{number}/deployment/web"));
     let names: Vec<WorkloadName> = names.map(|name| name.parse().expect("a name")).collect();
     for _ in 0..3 {
@@ -321,7 +329,8 @@ async fn nothing_is_asked_about_rollouts_when_nobody_asks() {
         _ => empty(),
     })
     .await;
-    let view = watched(&stub, WatchSettings::default()).await;
+    let view = WatchedCluster::start(connected(&stub).await, WatchSettings::default());
+    view.synced().await;
     view.find(&Scope::new(Select::Build(build(2))))
         .await
         .expect("found");
@@ -354,7 +363,7 @@ async fn a_kind_without_rollouts_is_asked_about_nothing_else() {
         _ => Step::Answer(404, status(404, "NotFound", "not found")),
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let facts = cluster
         .facts(&"shop/cronjob/web".parse().expect("a name"))
         .await;
@@ -378,7 +387,7 @@ async fn the_time_is_the_servers() {
         step => step,
     })
     .await;
-    let facts_of = async |stub: &Stub| facts(&stub.cluster().await, "web").await.now;
+    let facts_of = async |stub: &Stub| facts(&connected(stub).await, "web").await.now;
     let said = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_950_021);
     let after = facts_of(&dated)
         .await
@@ -404,7 +413,7 @@ async fn whoever_waits_is_told_of_changes() {
         },
     )
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let mut changes = cluster.changed(&name("web"));
     // Whoever reads the facts each time misses nothing.
     let mut seen = 0;

@@ -33,7 +33,7 @@ async fn a_few_objects_are_asked_about_one_by_one() {
         Step::Answer(200, list(&items, 1))
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let events = cluster
         .events("shop", &uids(&["a", "b", "c"]))
         .await
@@ -61,9 +61,7 @@ async fn ten_thousand_events_are_read_up_to_a_bound() {
         )
     })
     .await;
-    let mut patient = settings();
-    patient.deadline = Duration::from_secs(20);
-    let cluster = stub.cluster_with(patient).await;
+    let cluster = connected(&stub).await;
     let events = cluster.events("shop", &uids(&["a", "b", "c", "d"])).await;
     let events = events.expect("events");
     assert_eq!(stub.asked().len(), 20);
@@ -83,7 +81,7 @@ async fn nodes_that_are_not_ready_are_named() {
         node("d", json!(null)),
     ];
     let stub = Stub::start(move |_, _| Step::Answer(200, list(&items, 1))).await;
-    let nodes = stub.cluster().await.not_ready_nodes().await;
+    let nodes = connected(&stub).await.not_ready_nodes().await;
     assert_eq!(nodes, Ok(uids(&["b", "c", "d"])));
     assert_eq!(stub.asked()[0].path, "/api/v1/nodes");
 }
@@ -92,7 +90,7 @@ async fn nodes_that_are_not_ready_are_named() {
 async fn what_is_forbidden_is_said_in_the_servers_words() {
     let words = "cannot list resource";
     let stub = Stub::start(move |_, _| Step::Answer(403, status(403, "Forbidden", words))).await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let forbidden = ClusterError::Forbidden(words.to_owned());
     for about in [uids(&["a"]), uids(&["a", "b", "c", "d"])] {
         assert_eq!(cluster.events("shop", &about).await, Err(forbidden.clone()));
@@ -109,7 +107,7 @@ async fn a_log_is_its_last_lines_as_text() {
         false => Step::Bytes(b"one \xff\xfe\ntwo \xe2\x82\n".to_vec()),
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     for (previous, parameter) in [(true, "true"), (false, "")] {
         let log = cluster.log("shop", "web-1", "web", previous, 25).await;
         assert_eq!(log.as_deref(), Ok("one ??\ntwo ??\n"));
@@ -148,9 +146,7 @@ async fn a_log_is_its_last_lines_as_text() {
 #[tokio::test]
 async fn a_log_without_end_is_not_read_to_its_end() {
     let stub = Stub::start(|_, _| Step::Endless(200)).await;
-    let mut patient = settings();
-    patient.deadline = Duration::from_secs(20);
-    let cluster = stub.cluster_with(patient).await;
+    let cluster = connected(&stub).await;
     let log = cluster.log("shop", "web-1", "web", false, 25).await;
     assert!(
         matches!(log, Err(ClusterError::Unavailable { .. })),

@@ -31,7 +31,7 @@ async fn a_watch_that_cannot_be_opened_is_replaced_by_lists() {
     let checks = cases.map(|(case, step)| async move {
         let shop = Shop::of(&["web"]);
         let stub = with_watch(&shop, move || step.clone()).await;
-        let cluster = stub.cluster().await;
+        let cluster = connected(&stub).await;
         for number in 1..6 {
             let names: Vec<String> = (1..=number).map(|n| format!("web-{n}")).collect();
             assert_eq!(pods_of(&facts(&cluster, "web").await), names, "{case}");
@@ -62,9 +62,7 @@ async fn after_a_break_everything_is_listed_anew() {
     let checks = cases.map(|(case, step)| async move {
         let shop = Shop::of(&["web"]);
         let stub = with_watch(&shop, move || step.clone()).await;
-        let mut patient = settings();
-        patient.deadline = Duration::from_secs(20);
-        let cluster = stub.cluster_with(patient).await;
+        let cluster = connected(&stub).await;
         for number in 1..4 {
             let ask = || facts(&cluster, "web");
             eventually(case, ask, |facts| facts.pods.len() == number).await;
@@ -85,7 +83,7 @@ async fn what_may_not_be_read_is_named_with_its_right() {
         }
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     for _ in 0..3 {
         let facts = facts(&cluster, "web").await;
         assert_eq!((facts.pods.len(), facts.replica_sets.len()), (0, 0));
@@ -117,7 +115,7 @@ async fn what_cannot_be_read_now_is_said() {
         false => shop.answer(asked),
     })
     .await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     let facts = facts(&cluster, "web").await;
     assert_eq!(facts.replica_sets.len(), 1);
     assert_eq!(
@@ -126,7 +124,7 @@ async fn what_cannot_be_read_now_is_said() {
     );
     // The workload itself: that is no answer.
     let stub = Stub::start(|_, _| Step::Answer(403, status(403, "Forbidden", "no"))).await;
-    let answer = stub.cluster().await.facts(&name("web")).await;
+    let answer = connected(&stub).await.facts(&name("web")).await;
     assert_eq!(
         answer.expect_err("forbidden").to_string(),
         "not allowed: no"
@@ -149,7 +147,7 @@ async fn odd_objects_hide_no_others() {
         json!({"metadata": {"name": "without-revision", "labels": {"app": "web"}}}),
     );
     let stub = shop.serve().await;
-    let cluster = stub.cluster().await;
+    let cluster = connected(&stub).await;
     // From a list, from a watch.
     for _ in 0..3 {
         let facts = facts(&cluster, "web").await;
@@ -169,7 +167,7 @@ async fn odd_objects_hide_no_others() {
 #[tokio::test]
 async fn a_workload_that_selects_nothing_says_so() {
     let stub = Stub::start(|_, _| Step::Answer(200, deployment("web", 1, 1))).await;
-    let facts = facts(&stub.cluster().await, "web").await;
+    let facts = facts(&connected(&stub).await, "web").await;
     assert_eq!(
         facts.unseen[0].reason,
         "shop/Deployment/web has no selector, so it selects no pods"
