@@ -62,10 +62,12 @@ pub struct LogExcerpt {
 }
 
 /// The uids of the objects whose events tell of a rollout: the workload, a Deployment's present ReplicaSet, and pods that are not
-/// ready, a few of them.
+/// ready, new ones first, a few of them.
 pub fn event_objects(facts: &RolloutFacts) -> BTreeSet<Text> {
     let view = View::new(facts);
-    let pods = view.new.iter().filter(|pod| !is_ready(pod));
+    // An old one can hold up the new ones.
+    let pods = view.new.iter().chain(&view.old).chain(&view.ended);
+    let pods = pods.filter(|pod| !is_ready(pod));
     let mut uids: BTreeSet<Text> = pods.take(PODS).map(|pod| pod.uid.clone()).collect();
     uids.extend(view.new_set.map(|set| set.uid.clone()));
     uids.insert(facts.workload.uid.clone());

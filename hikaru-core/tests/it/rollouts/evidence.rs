@@ -161,6 +161,12 @@ fn events_of_these_objects_are_asked_for() {
         uids.iter().map(|uid| &**uid).collect::<Vec<_>>(),
         ["pod-1", "set", "workload"]
     );
+    let blocked = stateful_set(2).ready(1).old_pod(super::scene::unready);
+    let uids = event_objects(&blocked.facts);
+    assert_eq!(
+        uids.iter().map(|uid| &**uid).collect::<Vec<_>>(),
+        ["pod-1", "workload"]
+    );
     let many = (0..500).fold(daemon_set(500), |scene, _| {
         scene.pod(waits("ContainerCreating", ""))
     });
