@@ -1,6 +1,7 @@
 //! The built `hikaru` against a real control plane: pods roll, nothing goes back, and the audit log is the oracle of
 //! every write.
 
+mod asked;
 mod chaos;
 mod connections;
 mod deployed;
