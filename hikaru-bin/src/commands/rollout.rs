@@ -87,7 +87,7 @@ fn end(workload: &WorkloadName, state: RolloutState, sentence: &str) -> End {
         | RolloutState::NotApplicable => End::Done,
         state => {
             let sentence = without_name(sentence, &workload.to_string());
-            let why = format!("{workload} is {state}: {sentence}");
+            let why = format!("{workload}: {state}: {sentence}");
             End::Failed(Failure::new(Exit::Person, why))
         }
     }
@@ -135,17 +135,20 @@ fn print(rollout: &Rollout) -> Result<(), String> {
             .map(|remark| format!("remark: {remark}")),
     );
     if let Some(cause) = &rollout.cause {
-        lines.push(format!("cause: {}: {}", cause.code, cause.message));
+        lines.push(match cause.message == rollout.sentence {
+            true => format!("cause: {}", cause.code),
+            false => {
+                let message = without_name(&cause.message, &workload);
+                format!("cause: {}: {message}", cause.code)
+            }
+        });
         let details = cause.details.iter();
         lines.extend(details.map(|(what, value)| format!("  {what}: {value}")));
     }
     lines.extend(rollout.evidence.iter().flat_map(evidence));
-    lines.extend(
-        rollout
-            .unseen
-            .iter()
-            .map(|unseen| format!("not seen: {unseen}")),
-    );
+    let of_evidence = rollout.evidence.iter().flat_map(|e| &e.unseen);
+    let of_evidence = of_evidence.filter(|unseen| !rollout.unseen.contains(unseen));
+    lines.extend(rollout.unseen.iter().chain(of_evidence).cloned());
     if lines.is_empty() {
         return Ok(());
     }
@@ -160,7 +163,7 @@ pub(super) fn without_name<'s>(sentence: &'s str, workload: &str) -> &'s str {
         .unwrap_or(sentence)
 }
 
-/// The lines of what shows why a rollout failed.
+/// The lines of what shows why a rollout failed; what could not be collected is told elsewhere.
 fn evidence(evidence: &Evidence) -> Vec<String> {
     let mut lines = Vec::new();
     if !evidence.events.is_empty() {
@@ -180,11 +183,5 @@ fn evidence(evidence: &Evidence) -> Vec<String> {
         lines.push(format!("log of {}/{}{which}:", log.pod, log.container));
         lines.extend(log.lines.iter().map(|line| format!("  {line}")));
     }
-    lines.extend(
-        evidence
-            .unseen
-            .iter()
-            .map(|unseen| format!("not seen: {unseen}")),
-    );
     lines
 }

@@ -1,5 +1,7 @@
 //! `hikaru status`: what runs where.
 
+use std::collections::BTreeSet;
+
 use comfy_table::Cell;
 use hikaru_core::{
     IdentityLabels,
@@ -31,6 +33,10 @@ pub(super) async fn run(args: &Args, rollouts: &Rollouts) -> Result<End, Failure
             terminal::tell("no workload that hikaru looks at names such a source by its labels");
         }
         Output::Table => terminal::print(&table(&rows))?,
+    }
+    let unseen: BTreeSet<&String> = rows.iter().flat_map(|row| &row.unseen).collect();
+    for unseen in unseen {
+        terminal::tell(unseen);
     }
     report::tell_faults(&faults);
     Ok(Shortfall::unread(&faults).into())

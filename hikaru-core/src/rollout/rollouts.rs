@@ -236,8 +236,10 @@ impl Rollouts {
     ) {
         if known.events.is_none() {
             let uids = event_objects(facts);
-            let events = port.events(&facts.workload.id.namespace, &uids).await;
-            known.events = Some(events.map_err(|error| unseen("events", "list", &error)));
+            let namespace = &facts.workload.id.namespace;
+            let events = port.events(namespace, &uids).await;
+            let events = events.map_err(|error| unseen("events", "list events", namespace, &error));
+            known.events = Some(events);
             known.listed_at = self.clock.elapsed();
         }
         match &known.events {
@@ -253,7 +255,8 @@ impl Rollouts {
             Some(nodes) => nodes,
             None => {
                 let nodes = port.not_ready_nodes().await;
-                let nodes = nodes.map_err(|error| unseen("nodes", "list", &error));
+                let why = |error| Unseen::new("nodes", format!("nodes are not seen: {error}"));
+                let nodes = nodes.map_err(why);
                 self.remembered
                     .put_nodes(nodes.clone(), self.clock.elapsed());
                 nodes
@@ -303,7 +306,7 @@ impl Rollouts {
                 uids.extend(cause.pod_uid.clone());
                 let events = port.events(namespace, &uids).await;
                 events.unwrap_or_else(|error| {
-                    unseen_parts.push(unseen("events", "list", &error).reason);
+                    unseen_parts.push(unseen("events", "list events", namespace, &error).reason);
                     Vec::new()
                 })
             }
@@ -315,7 +318,9 @@ impl Rollouts {
             ),
             Some(wanted) => match log(port, namespace, wanted).await {
                 Ok(log) => evidence.log = Some(log),
-                Err(error) => unseen_parts.push(unseen("pods/log", "get", &error).reason),
+                Err(error) => {
+                    unseen_parts.push(unseen("logs", "get pods/log", namespace, &error).reason)
+                }
             },
             None => {}
         }
@@ -346,16 +351,15 @@ async fn log(
     }
 }
 
-/// Why something cannot be read, with the right that shows it if that is missing.
-fn unseen(resource: &'static str, verb: &str, error: &ClusterError) -> Unseen {
-    let right = match error {
-        ClusterError::Forbidden(_) => format!("; the right to {verb} {resource} shows them"),
-        _ => String::new(),
+/// Why something of a namespace cannot be read, with the right that shows it if that is missing.
+fn unseen(what: &str, right: &str, namespace: &str, error: &ClusterError) -> Unseen {
+    let why = match error {
+        ClusterError::Forbidden(_) => {
+            format!("the right to {right} in namespace {namespace} is missing")
+        }
+        error => error.to_string(),
     };
-    Unseen::new(
-        resource,
-        format!("{resource} cannot be read: {error}{right}"),
-    )
+    Unseen::new(what, format!("{what} are not seen: {why}"))
 }
 
 /// The rollout of a workload whose kind has none.

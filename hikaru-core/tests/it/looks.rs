@@ -400,8 +400,8 @@ async fn rights_that_are_missing_stop_nothing() {
     assert_eq!(
         evidence.unseen,
         [
-            "events cannot be read: not allowed: cannot list events; the right to list events shows them",
-            "pods/log cannot be read: not allowed: cannot list logs; the right to get pods/log shows them",
+            "events are not seen: the right to list events in namespace shop is missing",
+            "logs are not seen: the right to get pods/log in namespace shop is missing",
         ]
     );
 }
