@@ -182,6 +182,7 @@ impl<T: Facts> Pool<T> {
             return Some(watch.known.clone());
         }
         if selector.is_empty() {
+            // Their places are free a moment later: until then a list is enough.
             asked.watches.clear();
         }
         let place = self.places.0.clone().try_acquire_owned().ok()?;
@@ -221,14 +222,13 @@ impl<T: Facts> Pool<T> {
 
 /// Why objects of a namespace are not seen, with the right that shows them.
 fn unseen(what: &str, namespace: &str, error: &RequestError) -> String {
-    match error {
+    let why = match error {
         RequestError::Refused(refused) if refused.code == StatusCode::FORBIDDEN => {
-            format!(
-                "{what} are not seen: the right to list {what} in namespace {namespace} is missing"
-            )
+            format!("the right to list {what} in namespace {namespace} is missing")
         }
-        error => format!("{what} in namespace {namespace} are not seen: {error}"),
-    }
+        error => error.to_string(),
+    };
+    format!("{what} are not seen: {why}")
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ async fn what_cannot_be_read_now_is_said() {
     assert_eq!(facts.replica_sets.len(), 1);
     assert_eq!(
         facts.unseen[0].reason,
-        "pods in namespace shop are not seen: etcdserver: no leader"
+        "pods are not seen: etcdserver: no leader"
     );
     // The workload itself: that is no answer.
     let stub = Stub::start(|_, _| Step::Answer(403, status(403, "Forbidden", "no"))).await;
