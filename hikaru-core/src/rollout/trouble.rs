@@ -153,6 +153,8 @@ impl<'f> Group<'f> {
 pub(super) struct Troubles<'f> {
     groups: Vec<Group<'f>>,
     new_pods: i32,
+    /// When the first of those that are created without a word is told.
+    told_at: Option<SystemTime>,
 }
 
 impl<'f> Troubles<'f> {
@@ -161,12 +163,18 @@ impl<'f> Troubles<'f> {
         let mut troubles = Self {
             groups: Vec::new(),
             new_pods: 0,
+            told_at: None,
         };
         if view.is_observed() {
             let pods = view.new.iter().filter(|pod| !is_left_out(view, pod));
             troubles.new_pods = count(pods.clone().count());
-            for trouble in pods.filter_map(|pod| pod::trouble(view, pod, idle_since)) {
-                troubles.add(trouble);
+            for pod in pods {
+                match pod::trouble(view, pod, idle_since) {
+                    Some(trouble) => troubles.add(trouble),
+                    None => {
+                        troubles.told_at = sooner(troubles.told_at, pod::told_at(pod, idle_since))
+                    }
+                }
             }
             for trouble in workload::troubles(view) {
                 troubles.add(trouble);
@@ -200,10 +208,10 @@ impl<'f> Troubles<'f> {
         self.groups.iter().min_by_key(|group| depth(group))
     }
 
-    /// When one of them fails the rollout next.
+    /// When one of them fails the rollout, or is told, next.
     pub(super) fn next(&self, now: SystemTime) -> Option<SystemTime> {
         let moments = self.groups.iter().filter_map(|g| g.fails_at(self.new_pods));
-        moments.filter(|at| *at > now).min()
+        moments.chain(self.told_at).filter(|at| *at > now).min()
     }
 
     /// Whether events may tell more about them than what is known.

@@ -355,7 +355,7 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
             ),
         ),
         Code::SandboxFailed => words(
-            format!("get no network on{node}: {said}"),
+            format!("cannot be set up on{node}: {said}"),
             "check the node's network plugin and its free addresses",
         ),
         Code::Unschedulable => words(

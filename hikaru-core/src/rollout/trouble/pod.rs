@@ -7,7 +7,7 @@ use super::{Trouble, container};
 use crate::rollout::{
     cause::CauseCode,
     facts::{ContainerFacts, ContainerState, PodFacts, Role},
-    times::age,
+    times::{age, later},
     view::{View, condition, has_begun, is_ready},
 };
 
@@ -78,10 +78,16 @@ fn before_start<'f>(
         });
     }
     let waited = age(pod.created.unwrap_or(fallback), view.now());
-    (waited > CREATING).then(|| Trouble {
+    (waited >= CREATING).then(|| Trouble {
         container: waiting,
         ..Trouble::new(CauseCode::NotCreated, "")
     })
+}
+
+/// When a pod that nothing is wrong with has waited for its containers for long enough to be told.
+pub(super) fn told_at(pod: &PodFacts, fallback: SystemTime) -> Option<SystemTime> {
+    let waits = !is_ready(pod) && !pod.containers.iter().any(has_begun);
+    later(pod.created.unwrap_or(fallback), CREATING).filter(|_| waits)
 }
 
 /// What the reason of an event says of a pod that has not started.

@@ -397,14 +397,18 @@ fn a_readiness_gate() {
 #[test]
 fn pods_that_are_not_started() {
     let creating = || waits("ContainerCreating", "");
-    one(creating()).at(61).gives("progressing");
+    one(creating())
+        .at(60)
+        .looks_again(Some(61))
+        .at(61)
+        .gives("progressing");
     one(creating()).at(604).is(
         "failed NotCreated: 1 of 1 new pods are not started: container web is still to be created; see kubectl describe --namespace \
          shop pod/web-6f5b8c7d9-b5f2n",
     );
     let with = |reason: &str, said: &str| one(creating()).at(604).event("pod-3", reason, said, 50);
     with("FailedCreatePodSandBox", "failed to assign an IP address to container").is(
-        "failed SandboxFailed: 1 of 1 new pods get no network on the node node-3: failed to assign an IP address to container; check \
+        "failed SandboxFailed: 1 of 1 new pods cannot be set up on the node node-3: failed to assign an IP address to container; check \
          the node's network plugin and its free addresses",
     );
     with("FailedMount", "Unable to attach or mount volumes: timed out waiting for the condition").is(

@@ -128,6 +128,22 @@ fn pods_without_a_status() {
     );
 }
 
+/// Then the Deployment's own condition counts, if it is younger than the change.
+#[test]
+fn replica_sets_cannot_be_read() {
+    let said = "pods \"web-6f5b8c7d9-x2b4c\" is forbidden: violates PodSecurity \"restricted:latest\": privileged";
+    let blind = |at| {
+        let mut blind = deployment(3).unseen("replicasets", "no right").at(30);
+        blind.facts.replica_sets.clear();
+        blind.condition("ReplicaFailure", "True", "FailedCreate", said, at)
+    };
+    blind(1).gives("failed PodsRefused");
+    let later = |scene: super::scene::Scene| {
+        scene.object(|object| object.changed = Some(TemplateChange::new("hikaru", second(5))))
+    };
+    later(blind(1)).gives("progressing");
+}
+
 #[test]
 fn pods_cannot_be_read() {
     let right = "pods cannot be read: grant get, list and watch on pods";

@@ -84,8 +84,8 @@ fn what_was_never_reached_before_gives_new_time() {
         scene = next.then();
     };
     let fresh = |pod: &mut hikaru_core::rollout::PodFacts| waits("ContainerCreating", "")(pod);
-    step(stateful_set(3).old(2).pod(fresh), 10, 610);
-    step(stateful_set(3).old(2).pod(fresh), 15, 610);
+    step(stateful_set(3).old(2).pod(fresh), 70, 670);
+    step(stateful_set(3).old(2).pod(fresh), 75, 670);
     step(stateful_set(3).old(2).pod(unready), 100, 700);
     step(stateful_set(3).old(2).ready(1), 200, 800);
     step(stateful_set(3).old(1).ready(1).pod(unready), 300, 900);
