@@ -136,10 +136,11 @@ impl<'v, 'f> Judging<'v, 'f> {
         let missing_at = self.missing_at().filter(|_| is_open);
         let is_idle = self.limit.idle >= MISSING;
         let asks = |what: &str, is_known: bool| is_open && !is_known && view.sees(what);
+        // What has failed for a known cause needs no events to be judged: they are evidence then.
+        let is_unclear = self.troubles.failing(now).is_none()
+            && (missing_at.is_some_and(|at| at <= now) || self.limit.is_over(now));
         let wants_events = asks("events", view.facts.events.is_some())
-            && (missing_at.is_some_and(|at| at <= now)
-                || self.troubles.are_clear_by_events()
-                || self.limit.is_over(now));
+            && (is_unclear || self.troubles.are_clear_by_events());
         let wants_nodes = asks("nodes", view.facts.not_ready_nodes.is_some())
             && view.object().kind == RolloutKind::DaemonSet
             && is_idle;

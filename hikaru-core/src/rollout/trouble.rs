@@ -214,13 +214,25 @@ impl<'f> Troubles<'f> {
         moments.chain(self.told_at).filter(|at| *at > now).min()
     }
 
-    /// Whether events may tell more about them than what is known.
+    /// Whether events may tell more about them than what is known: which pull secret is missing, which probe has ended a
+    /// container, why one is not created.
     pub(super) fn are_clear_by_events(&self) -> bool {
-        use CauseCode::{NotReady, ReadinessGate};
-        let codes = self.groups.iter().map(|group| group.first.code);
-        codes
-            .into_iter()
-            .any(|code| !matches!(code, NotReady | ReadinessGate))
+        use CauseCode as Code;
+        let mut codes = self.groups.iter().map(|group| group.first.code);
+        codes.any(|code| {
+            matches!(
+                code,
+                Code::ImageNotFoundOrForbidden
+                    | Code::ImagePullForbidden
+                    | Code::ImagePullFailed
+                    | Code::ConfigMissing
+                    | Code::HookFailed
+                    | Code::ExitedEarly
+                    | Code::CrashLoop
+                    | Code::NotCreated
+                    | Code::PodTerminating
+            )
+        })
     }
 }
 
