@@ -299,18 +299,14 @@ impl Rollouts {
     ) -> Evidence {
         let namespace = &facts.workload.id.namespace;
         let mut unseen_parts = Vec::new();
-        let events = match &facts.events {
-            Some(events) => events.clone(),
-            None => {
-                let mut uids = event_objects(facts);
-                uids.extend(cause.pod_uid.clone());
-                let events = port.events(namespace, &uids).await;
-                events.unwrap_or_else(|error| {
-                    unseen_parts.push(unseen("events", "list events", namespace, &error).reason);
-                    Vec::new()
-                })
-            }
-        };
+        // Those that it was judged by can be some seconds old, and what a kubelet says of the last restart is not among them.
+        let mut uids = event_objects(facts);
+        uids.extend(cause.pod_uid.clone());
+        let events = port.events(namespace, &uids).await;
+        let events = events.unwrap_or_else(|error| {
+            unseen_parts.push(unseen("events", "list events", namespace, &error).reason);
+            Vec::new()
+        });
         let mut evidence = Evidence::of(facts, &events, cause);
         match LogWanted::of(cause) {
             Some(LogWanted { pod, container, .. }) if !self.shows_logs => unseen_parts.push(
