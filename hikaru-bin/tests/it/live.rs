@@ -12,3 +12,4 @@ mod jobs;
 mod owners;
 mod rollouts;
 mod scene;
+mod unasked;

@@ -31,5 +31,7 @@ mod rollouts;
 mod rotation;
 mod scripted;
 mod scripted_watch;
+#[cfg(feature = "cluster")]
+mod stories;
 mod stub;
 mod tls_server;

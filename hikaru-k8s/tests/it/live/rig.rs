@@ -47,6 +47,14 @@ pub(super) async fn by_kubeconfig(cluster: &Cluster) -> LiveCluster {
         .expect("a client")
 }
 
+/// To read what the cluster says, as administrator: kubectl takes a hundred times as long.
+pub(super) async fn client() -> kube::Client {
+    let file = kube::config::Kubeconfig::read_from(Cluster::shared().kubeconfig());
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(file.expect("a kubeconfig"), &options).await;
+    kube::Client::try_from(config.expect("a configuration")).expect("a client")
+}
+
 /// Runs what blocks, as kubectl does.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("it ends")

@@ -18,7 +18,7 @@ use super::rig;
 const ALL: [&str; 4] = ["deployments", "statefulsets", "daemonsets", "cronjobs"];
 
 /// A ServiceAccount of a namespace, with these rights on Deployments there.
-async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
+pub(super) async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
     account_with(namespace, &ALL[..1], verbs, rig::settings()).await
 }
 
@@ -26,10 +26,10 @@ async fn account(namespace: &str, verbs: &[&str]) -> LiveCluster {
 fn role(namespace: &str, kinds: &[&str], verbs: &[&str]) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
         "metadata": {"name": "hikaru", "namespace": namespace},
-        "rules": [{"apiGroups": ["apps", "batch"], "resources": kinds, "verbs": verbs}]})
+        "rules": [{"apiGroups": ["apps", "batch", ""], "resources": kinds, "verbs": verbs}]})
 }
 
-async fn account_with(
+pub(super) async fn account_with(
     namespace: &str,
     kinds: &[&str],
     verbs: &[&str],
