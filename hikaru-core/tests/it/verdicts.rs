@@ -132,7 +132,7 @@ fn unreadable_setting() {
     );
     runs("acme/web:latest").annotation("upgrades", "manual").gives(
         "upgrade: latest carries no version [1.4.0_7_d5ecc80e] (the annotation hikaru.dev/upgrades means nothing: \
-         expected one of upgrade, containers, constraint)",
+         expected one of upgrade, containers, constraint, progress-deadline, required-rollout)",
     );
 }
 
