@@ -1,6 +1,7 @@
 //! What is read of rollouts on an API server that plays a script: what is asked for, and when; what is watched, and for how long. The
-//! faults of the server are in `faults`, events and logs in `evidence`.
+//! faults of the server are in `faults`, events and logs in `evidence`, what is told of pods that fail in `causes`.
 
+mod causes;
 mod evidence;
 mod faults;
 
