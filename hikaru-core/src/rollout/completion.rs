@@ -27,6 +27,8 @@ const STABLE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Completion {
     pub(super) is_complete: bool,
+    /// The controller counts as many new pods as there are to be, but they are not seen yet: what tells of pods can be behind.
+    pub(super) are_unseen: bool,
     /// The pods are there; a container without readiness probe has to run until then.
     pub(super) stable_at: Option<(SystemTime, Text)>,
     pub(super) remarks: Vec<String>,
@@ -57,7 +59,12 @@ impl Completion {
         if !is_full && !without_nodes && enough.is_none() {
             return completion;
         }
+        let is_seen =
+            view.sees_pods() && (object.kind != RolloutKind::Deployment || view.new_set.is_some());
         match stability(view, asked, is_full) {
+            _ if is_full && is_seen && count(view.new.len()) < view.target() => {
+                completion.are_unseen = true;
+            }
             Stability::Stable => completion.is_complete = true,
             Stability::At(moment, container) => {
                 completion.stable_at = Some((moment, Text::clone(container)));
@@ -182,8 +189,16 @@ fn remarks(view: &View<'_>) -> Vec<String> {
     if object.desired == 0 {
         remarks.push("not proven: it has 0 replicas, so no pod shows that the image starts".into());
     }
-    let kept = object.desired.saturating_sub(view.target());
-    if kept > 0 {
+    let kept = match view.sees_pods() {
+        true => count(view.old.len()),
+        false => object.desired.saturating_sub(view.target()),
+    };
+    if view.target() == 0 && object.desired > 0 {
+        remarks.push(
+            "not proven: the partition keeps all pods, so no pod shows that the image starts"
+                .into(),
+        );
+    } else if kept > 0 && object.partition > 0 {
         remarks.push(format!(
             "{kept} of {} pods stay on their revision because of the partition {}",
             object.desired, object.partition

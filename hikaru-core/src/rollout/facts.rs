@@ -127,6 +127,8 @@ pub struct ObjectFacts {
     pub containers: Vec<ContainerSpec>,
     /// The last change of its pod template's containers, by `metadata.managedFields`. `None`: they do not tell.
     pub changed: Option<TemplateChange>,
+    /// The last change of `spec.replicas`, or later: the time of the newest entry of `metadata.managedFields` that has it.
+    pub scaled: Option<SystemTime>,
 }
 
 impl ObjectFacts {
@@ -289,6 +291,8 @@ pub struct PodFacts {
     pub created: Option<SystemTime>,
     /// Whether it is being deleted.
     pub is_deleting: bool,
+    /// `metadata.deletionTimestamp`: when its grace is over. It lies ahead at first.
+    pub deleted: Option<SystemTime>,
     /// `spec.terminationGracePeriodSeconds`.
     pub grace: Duration,
     /// The node that it is bound to.

@@ -109,9 +109,11 @@ impl<'v, 'f> Judging<'v, 'f> {
             Rules::default()
         });
         let counts = view.counts();
-        let completion = Completion::of(view, counts, asked, rules.required_rollout);
+        let mut completion = Completion::of(view, counts, asked, rules.required_rollout);
         let reached = reached.advance(view, completion.is_complete);
         let limit = Limit::of(view, &reached, asked, rules.progress_deadline);
+        // By then the controller is right, and the pods are odd.
+        completion.is_complete |= completion.are_unseen && limit.is_over(view.now());
         let troubles = if completion.is_complete {
             Troubles::default()
         } else {

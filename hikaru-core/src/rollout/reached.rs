@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::{
     facts::{ContainerState, PodFacts},
     times::{between, later},
-    view::{View, condition, count, has_begun, is_ready},
+    view::{View, condition, count, has_begun},
 };
 use crate::Text;
 
@@ -101,23 +101,33 @@ impl Reached {
 }
 
 /// When something happened for the last time, as the objects tell. This is all that is known when a rollout is looked at for the
-/// first time; it may take what Kubernetes made again for progress.
+/// first time. It may have been complete for weeks until a pod was drained or the workload was scaled a moment ago, so whatever
+/// Kubernetes did again counts here, too.
 fn told(view: &View<'_>) -> SystemTime {
     let now = view.now();
-    let set = view.new_set.and_then(|set| set.created);
+    let set = view.new_set;
+    let refused = set.iter().flat_map(|set| &set.conditions);
+    let refused = refused.filter(|c| *c.kind == *"ReplicaFailure" && *c.status == *"True");
+    let deleted = view.deleting.iter().filter_map(|pod| pod.deleted);
     let moments = view.new.iter().flat_map(|pod| told_by(view, pod));
-    let moments = moments.chain(view.changed()).chain(set);
+    let moments = moments
+        .chain(deleted.map(|moment| moment.min(now)))
+        .chain(refused.filter_map(|c| c.since))
+        .chain(view.changed())
+        .chain(view.object().scaled)
+        .chain(set.and_then(|set| set.created));
     moments.max().unwrap_or(now).min(now)
 }
 
 fn told_by<'a>(view: &'a View<'_>, pod: &'a PodFacts) -> impl Iterator<Item = SystemTime> + 'a {
     let now = view.now();
     let by_node = move |moment| between(pod.created, moment, now);
-    let restarts = pod.containers.iter().any(|c| c.restarts > 0);
-    let ready = condition(pod, "Ready").filter(|_| !restarts || is_ready(pod));
+    let ready = condition(pod, "Ready");
     let ready = ready.and_then(|c| c.since).map(by_node);
-    let first_starts = pod.containers.iter().filter(|c| c.restarts == 0);
-    let first_starts = first_starts.filter_map(move |container| match container.state {
+    let ended = pod.containers.iter().filter_map(|c| c.last.as_ref());
+    let ended = ended.filter_map(|last| last.finished).map(by_node);
+    let starts = pod.containers.iter();
+    let starts = starts.filter_map(move |container| match container.state {
         ContainerState::Running { since: Some(since) } => {
             let since = by_node(since);
             // When its startup probe has passed nobody tells: at the end of its time at the latest.
@@ -130,5 +140,6 @@ fn told_by<'a>(view: &'a View<'_>, pod: &'a PodFacts) -> impl Iterator<Item = Sy
         }
         _ => None,
     });
-    pod.created.into_iter().chain(ready).chain(first_starts)
+    let moments = pod.created.into_iter().chain(ready);
+    moments.chain(ended).chain(starts)
 }

@@ -176,7 +176,7 @@ impl<'f> Troubles<'f> {
                     }
                 }
             }
-            for trouble in workload::troubles(view) {
+            for trouble in workload::troubles(view, idle_since) {
                 troubles.add(trouble);
             }
             if let Some(trouble) = refused::pods(view, idle_since) {

@@ -151,11 +151,18 @@ impl<'f> View<'f> {
             None if sees => object.available.min(ready),
             None => object.available.saturating_sub(not_updated).min(updated),
         };
+        // The pods of a paused template are still those of the one before; those beyond a partition may be new, too.
+        let most = if object.is_paused {
+            updated.min(self.target())
+        } else {
+            self.target().max(0)
+        };
+        let ready = ready.clamp(0, most);
         Counts {
             updated,
-            ready: ready.max(0),
-            available: available.clamp(0, ready.max(0)),
-            old: if sees {
+            ready,
+            available: available.clamp(0, ready),
+            old: if sees && !(object.is_paused && not_updated > 0) {
                 count(self.old.len() + self.old_deleting)
             } else {
                 not_updated

@@ -392,10 +392,13 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
                     "wait for {name} to end, which has a grace of {}",
                     Told(grace)
                 ),
-                format!(
-                    "its node or a finalizer holds it: {}",
-                    kubectl(id, "get pod", &format!("{name} --output yaml"))
-                ),
+                match trouble.pod.and_then(|pod| pod.deleted) {
+                    Some(end) if end > view.now() => "it may take so long".to_owned(),
+                    _ => format!(
+                        "its node or a finalizer holds it: {}",
+                        kubectl(id, "get pod", &format!("{name} --output yaml"))
+                    ),
+                },
             )
         }
         Code::NotCreated => words(

@@ -6,7 +6,7 @@ use super::{Trouble, image};
 use crate::rollout::{
     cause::CauseCode,
     facts::{ContainerFacts, ContainerState, PodFacts, Probe, Role, Terminated},
-    times::between,
+    times::{age, between},
     view::{View, condition},
 };
 
@@ -19,6 +19,8 @@ const BROKEN: Duration = Duration::from_secs(60);
 const CONFIG: Duration = Duration::from_secs(15);
 /// What a node may get over by itself.
 const NODE: Duration = Duration::from_secs(30);
+/// After running so long a container that ends is restarted as if for the first time: the kubelet's pauses begin anew.
+const STEADY: Duration = Duration::from_secs(600);
 /// Restarts of one container after which it has failed.
 const RESTARTS: u32 = 3;
 /// Restarts of all new pods after which they have failed.
@@ -106,8 +108,22 @@ fn waits<'f>(
         "RunContainerError" | "CreateContainerError" if message.contains("is reserved") => {
             trouble(CauseCode::CannotStart).after_if_all(since, NODE)
         }
+        // The node is slow, or short of something: it tries again.
+        "RunContainerError" | "CreateContainerError" if message.contains("deadline exceeded") => {
+            trouble(CauseCode::CannotStart)
+        }
         "RunContainerError" | "CreateContainerError" => {
-            trouble(CauseCode::CannotStart).after(since, at_once)
+            let ended = container
+                .last
+                .as_ref()
+                .filter(|ended| ended.exit_code == 128);
+            match ended {
+                Some(ended) if !is_of_template(message) => {
+                    let finished = ended.finished.unwrap_or(since).min(view.now());
+                    trouble(CauseCode::CannotStart).after_if_all(finished, NODE)
+                }
+                _ => trouble(CauseCode::CannotStart).after(since, at_once),
+            }
         }
         "PostStartHookError" | "PreCreateHookError" | "PreStartHookError" => {
             let grace = if container.restarts > 0 {
@@ -190,19 +206,19 @@ fn crashed<'f>(
     };
     let never_ran = matches!(&*ended.reason, "ContainerCannotRun" | "StartError")
         || matches!(ended.exit_code, 126 | 127);
-    let since = view.now();
-    if said.contains("exec format error") {
-        return ended_by(CauseCode::ImageWrongPlatform).after(since, Duration::ZERO);
+    let now = view.now();
+    // What runs again was only hindered for a moment.
+    if said.contains("exec format error") && is_down {
+        return ended_by(CauseCode::ImageWrongPlatform).after(now, Duration::ZERO);
     }
-    if never_ran {
-        // 128 may be the node's fault.
-        let grace = if ended.exit_code == 128 {
-            NODE
+    if never_ran && is_down {
+        let cannot_start = ended_by(CauseCode::CannotStart);
+        return if ended.exit_code == 128 && !is_of_template(said) {
+            let finished = ended.finished.or(pod.created).unwrap_or(now).min(now);
+            cannot_start.after_if_all(finished, NODE)
         } else {
-            Duration::ZERO
+            cannot_start.after(now, Duration::ZERO)
         };
-        let created = pod.created.unwrap_or(since).min(since);
-        return ended_by(CauseCode::CannotStart).after(created, grace);
     }
     let spec = view.object().spec(&container.name);
     let probed =
@@ -221,14 +237,30 @@ fn crashed<'f>(
         }
     } else if ended.exit_code == 0 {
         ended_by(CauseCode::ExitedEarly)
+    } else if never_ran {
+        ended_by(CauseCode::CannotStart)
     } else {
         ended_by(CauseCode::CrashLoop)
     };
-    if is_down {
+    let is_new_start = match (ended.started, ended.finished) {
+        (Some(started), Some(finished)) => age(started, finished) < STEADY,
+        _ => true,
+    };
+    if is_down && is_new_start {
         loops(trouble, view, container)
     } else {
         trouble
     }
+}
+
+/// Whether a container cannot be started because of what its pod template or its image says, on any node.
+fn is_of_template(said: &str) -> bool {
+    let texts = [
+        "no such file or directory",
+        "executable file not found",
+        "permission denied",
+    ];
+    texts.iter().any(|text| said.contains(text))
 }
 
 /// Once or twice it may have waited for something that was not there yet.

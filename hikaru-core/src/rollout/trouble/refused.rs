@@ -73,10 +73,12 @@ pub(super) fn replica_set<'f>(view: &View<'f>) -> Option<Trouble<'f>> {
         *c.kind == *"Progressing"
             && *c.status == *"False"
             && *c.reason == *"ReplicaSetCreateError"
-            && view.is_since_change(c.since)
+            && (!view.is_observed() || view.is_since_change(c.since))
     })?;
     let desired = view.object().desired;
-    let since = failure.since.unwrap_or(view.now()).min(view.now());
+    // Of the next template the controller keeps the times, if it is refused as well.
+    let since = failure.since.max(view.changed());
+    let since = since.unwrap_or(view.now()).min(view.now());
     let trouble = Trouble {
         named: kind_of(&failure.message).1,
         pods: desired,

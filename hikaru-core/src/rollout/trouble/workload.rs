@@ -1,9 +1,9 @@
 //! What is wrong with pods beside the new ones that run: those of older revisions that hold the new ones up, those that were evicted
 //! or refused by their nodes.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::Trouble;
+use super::{Trouble, pod};
 use crate::rollout::{
     cause::CauseCode,
     facts::{PodFacts, RolloutKind},
@@ -14,9 +14,9 @@ use crate::rollout::{
 /// A pod may be restarted, and be ready again.
 const BLOCKED: Duration = Duration::from_secs(30);
 
-pub(super) fn troubles<'f>(view: &View<'f>) -> Vec<Trouble<'f>> {
+pub(super) fn troubles<'f>(view: &View<'f>, idle_since: SystemTime) -> Vec<Trouble<'f>> {
     let mut troubles = Vec::new();
-    troubles.extend(blocked(view));
+    troubles.extend(blocked(view, idle_since));
     troubles.extend(view.ended.iter().filter_map(|pod| ended(view, pod)));
     troubles.extend(terminating(view));
     if let Some(event) =
@@ -28,7 +28,8 @@ pub(super) fn troubles<'f>(view: &View<'f>) -> Vec<Trouble<'f>> {
 }
 
 /// A StatefulSet that goes through its pods in order replaces none while one is not ready, be it the one that is to be replaced.
-fn blocked<'f>(view: &View<'f>) -> Option<Trouble<'f>> {
+/// One that only starts may get ready: it blocks for good only at the limit.
+fn blocked<'f>(view: &View<'f>, idle_since: SystemTime) -> Option<Trouble<'f>> {
     let object = view.object();
     let is_in_order = object.kind == RolloutKind::StatefulSet
         && !object.is_parallel
@@ -44,7 +45,12 @@ fn blocked<'f>(view: &View<'f>) -> Option<Trouble<'f>> {
         of: object.desired,
         ..Trouble::new(CauseCode::StatefulSetBlocked, "")
     };
-    Some(trouble.after(since.unwrap_or(view.now()).min(view.now()), BLOCKED))
+    match pod::trouble(view, pod, idle_since) {
+        Some(found) if !found.code.is_vague() => {
+            Some(trouble.after(since.unwrap_or(view.now()).min(view.now()), BLOCKED))
+        }
+        _ => Some(trouble),
+    }
 }
 
 /// A pod of the new revision that has ended: another one is made for it.

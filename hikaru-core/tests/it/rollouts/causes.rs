@@ -195,11 +195,27 @@ fn a_program_that_cannot_start() {
         "failed CannotStart: 1 of 1 new pods cannot start container web ({NEW}): it ends with 127; check its command and args \
          against what the image holds"
     ));
-    one(crashed(1, &ended(128, "StartError", "no")))
-        .at(30)
+    // The node may get over it; what the image lacks it does not.
+    one(crashed(1, &ended(128, "StartError", "no memory")))
+        .at(41)
         .gives("progressing CannotStart")
-        .at(31)
+        .at(42)
         .gives("failed CannotStart");
+    let lacks = ended(
+        128,
+        "StartError",
+        "exec: \"serve\": executable file not found in $PATH",
+    );
+    one(crashed(1, &lacks)).at(13).gives("failed CannotStart");
+    // What runs again by now has started.
+    let again = |pod: &mut PodFacts| {
+        crashed(1, &ended(127, "Error", ""))(pod);
+        pod.containers[0].state = ContainerState::Running { since: None };
+    };
+    one(again).at(30).gives("progressing CannotStart");
+    one(waits("CreateContainerError", "context deadline exceeded"))
+        .at(60)
+        .gives("progressing CannotStart");
     let reserved = || waits("CreateContainerError", "name \"web\" is reserved");
     one(reserved())
         .at(30)
@@ -346,7 +362,7 @@ fn an_init_container_that_fails() {
         "failed CrashLoop: 1 of 1 new pods crash: init container migrate ({NEW}) exits with 1, restarted 3 times: \"no table\"; see \
          its log: kubectl logs --namespace shop web-6f5b8c7d9-b5f2n --container migrate --previous"
     ));
-    one(init(ContainerState::Running { since: None }, 0)).at(604).is(&format!(
+    one(init(ContainerState::Running { since: None }, 0)).at(612).is(&format!(
         "failed NotReady: 1 of 1 new pods are not ready: init container migrate ({NEW}) has not ended; see its log: kubectl logs \
          --namespace shop web-6f5b8c7d9-b5f2n --container migrate"
     ));

@@ -302,7 +302,7 @@ fn a_sidecar_restarts_once() {
     starting
         .at(10)
         .gives("progressing CrashLoop")
-        .looks_again(Some(604));
+        .looks_again(Some(610));
     deployment(1).pod(sidecar(1)).at(10).gives("complete");
 }
 
@@ -407,7 +407,7 @@ fn a_quota_refuses_the_surge_pod_and_is_freed_by_an_old_one() {
         refused.at(at)
     };
     refused(300).gives("progressing QuotaExceeded");
-    refused(600).is(
+    refused(601).is(
         "failed QuotaExceeded: 1 of 1 new pods cannot be created: the quota compute is used up (requested: pods=1, used: pods=3, \
          limited: pods=3); raise it, or free some of it",
     );
@@ -501,9 +501,16 @@ fn a_replica_set_that_is_refused_keeps_the_generation_unobserved() {
          count/replicasets.apps=1, used: count/replicasets.apps=1, limited: count/replicasets.apps=1; change what refuses it, or \
          the pod template",
     );
-    // That of an earlier change is over.
-    refused(16)
-        .object(|object| object.changed = Some(TemplateChange::new("hikaru", second(10))))
+    // The controller keeps the times of the refusal before. Of the present change it has not said anything for long enough.
+    let again = |at| {
+        refused(at)
+            .object(|object| object.changed = Some(TemplateChange::new("hikaru", second(10))))
+    };
+    again(24).gives("progressing ReplicaSetCreateError");
+    again(25).gives("failed ReplicaSetCreateError");
+    // Once it has acted on the change the refusal before is over.
+    again(25)
+        .object(|object| object.observed = object.generation)
         .gives("progressing");
 }
 
@@ -554,7 +561,10 @@ fn a_crash_five_seconds_after_ready_without_a_readiness_probe() {
 
 #[test]
 fn a_stateful_set_is_stuck_on_a_broken_pod() {
-    let broken = |at| stateful_set(3).ready(2).old_pod(unready).at(at);
+    let broken = |at| {
+        let crashes = crashed(3, &ended(3, "Error", ""));
+        stateful_set(3).ready(2).old_pod(crashes).at(at)
+    };
     // Unready for long, but a corrected template is given its time.
     broken(29)
         .gives("progressing StatefulSetBlocked")
@@ -572,6 +582,71 @@ fn a_stateful_set_is_stuck_on_a_broken_pod() {
         pod.is_deleting = true;
     });
     terminating.at(60).gives("progressing");
+    // One that only starts slowly may get ready.
+    let starting = stateful_set(3).ready(2).old_pod(unready);
+    starting
+        .clone()
+        .at(60)
+        .gives("progressing StatefulSetBlocked");
+    starting.at(604).gives("failed StatefulSetBlocked");
+}
+
+/// It was complete for weeks before somebody asks for the first time.
+#[test]
+fn a_rollout_that_was_complete_is_disturbed() {
+    const DAY: u64 = 86_400;
+    // One container was restarted, and runs.
+    let mut restarted = deployment(2).ready(1).pod(|pod| {
+        unready(pod);
+        let web = &mut pod.containers[0];
+        (web.restarts, web.state) = (
+            1,
+            ContainerState::Running {
+                since: Some(second(DAY)),
+            },
+        );
+        web.last = Some(ended(1, "Error", ""));
+    });
+    restarted.clone().at(DAY + 5).gives("progressing CrashLoop");
+    // One that has run for hours is restarted as if for the first time.
+    restarted = deployment(2).ready(1).pod(|pod| {
+        let mut long = ended(1, "Error", "");
+        long.finished = Some(second(DAY));
+        crashed(5, &long)(pod);
+    });
+    restarted.at(DAY + 5).gives("progressing CrashLoop");
+    // A node is drained.
+    let drained = stateful_set(3).ready(2).pod(|pod| {
+        pod.is_deleting = true;
+        pod.deleted = Some(second(DAY + 30));
+    });
+    let drained = drained.counting(|object| {
+        (object.updated, object.ready, object.available) = (2, 2, 2);
+    });
+    drained.clone().at(DAY).gives("progressing");
+    drained.at(DAY + 700).gives("failed PodTerminating");
+    // It is scaled into a quota.
+    let message = "pods \"web-6f5b8c7d9-x2b4c\" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=2, limited: pods=2";
+    let scaled = deployment(3).ready(2).set(|set| {
+        let refused = condition(
+            "ReplicaFailure",
+            "True",
+            "FailedCreate",
+            message,
+            second(DAY),
+        );
+        set.conditions.push(refused);
+    });
+    scaled.at(DAY + 2).gives("progressing QuotaExceeded");
+}
+
+/// What tells of pods is behind what tells of the workload.
+#[test]
+fn the_controller_counts_pods_that_are_not_seen_yet() {
+    let mut behind = stateful_set(2).ready(2).counting(|_| ());
+    behind.facts.pods.clear();
+    behind.clone().at(60).gives("progressing");
+    behind.at(700).gives("complete");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! which one changed them last, and when. As an owner an entry that changed the image in another way is ignored, except for Argo
 //! CD's: it says nothing about what its manager will do next.
 
+use std::time::SystemTime;
+
 use hikaru_core::{
     Text,
     rollout::TemplateChange,
@@ -64,6 +66,19 @@ pub(in crate::live) fn last_change(managed_fields: &str, pod: &[Text]) -> Option
     Some(TemplateChange::new(last.manager, last.time?.0.into()))
 }
 
+/// The last change of `spec.replicas`, or later: of the newest entry that has it.
+pub(in crate::live) fn last_scaling(managed_fields: &str) -> Option<SystemTime> {
+    let scaled = entries(managed_fields).filter(|entry| {
+        let fields = entry.fields_v1.map(RawValue::get);
+        // The status counts replicas, too.
+        &*entry.subresource != "status" && fields.is_some_and(|f| f.contains("\"f:replicas\""))
+    });
+    scaled
+        .filter_map(|entry| entry.time)
+        .max()
+        .map(|time| time.0.into())
+}
+
 /// The first manager of such an entry that has fields of the pod's containers.
 fn writer(
     managed_fields: &str,
@@ -80,16 +95,20 @@ fn writers<'a>(
     pod: &[Text],
     wanted: impl Fn(&Entry<'_>) -> bool,
 ) -> impl Iterator<Item = Entry<'a>> {
-    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).unwrap_or_default();
-    let entries = entries.into_iter();
-    let entries = entries.filter_map(|entry| serde_json::from_str::<Entry<'a>>(entry.get()).ok());
-    entries.filter(move |entry| {
+    entries(managed_fields).filter(move |entry| {
         wanted(entry)
             && entry.subresource.is_empty()
             && entry
                 .fields_v1
                 .is_some_and(|fields| has_containers(fields.get(), pod))
     })
+}
+
+/// The entries that can be read.
+fn entries(managed_fields: &str) -> impl Iterator<Item = Entry<'_>> {
+    let entries: Vec<&RawValue> = serde_json::from_str(managed_fields).unwrap_or_default();
+    let entries = entries.into_iter();
+    entries.filter_map(|entry| serde_json::from_str::<Entry<'_>>(entry.get()).ok())
 }
 
 /// Whether a set of fields has one of a container: `f:spec`, …, `f:containers`, `k:{"name":"web"}`.
@@ -178,6 +197,32 @@ mod tests {
         ] {
             check(&nobody, None);
         }
+    }
+
+    #[test]
+    fn the_last_scaling() {
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let entry = |subresource: &str, time: &str, fields: &Value| {
+            json!({"manager": "m", "operation": "Update", "subresource": subresource,
+                "time": time, "fieldsV1": fields})
+        };
+        let fields = json!([
+            entry("", "2026-11-24T18:00:01Z", &replicas),
+            entry("scale", "2026-11-24T18:00:02Z", &replicas),
+            entry(
+                "status",
+                "2026-11-24T18:00:03Z",
+                &json!({"f:status": {"f:replicas": {}}})
+            ),
+            entry(
+                "",
+                "2026-11-24T18:00:04Z",
+                &json!({"f:spec": {"f:paused": {}}})
+            ),
+        ]);
+        let at: jiff::Timestamp = "2026-11-24T18:00:02Z".parse().expect("a time");
+        assert_eq!(last_scaling(&fields.to_string()), Some(at.into()));
+        assert_eq!(last_scaling("null"), None);
     }
 
     #[test]

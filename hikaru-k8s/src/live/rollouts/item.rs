@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hikaru_core::Text;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::{Selector, SelectorExt as _};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use crate::nullable::nullable;
 
@@ -34,7 +34,7 @@ pub(super) struct Metadata {
     #[serde(default)]
     pub(super) creation_timestamp: Option<Time>,
     #[serde(default)]
-    pub(super) deletion_timestamp: Option<IgnoredAny>,
+    pub(super) deletion_timestamp: Option<Time>,
     #[serde(default, deserialize_with = "nullable")]
     pub(super) labels: Labels,
     #[serde(default, deserialize_with = "nullable")]

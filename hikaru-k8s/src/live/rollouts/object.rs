@@ -122,6 +122,7 @@ pub(super) fn read(kind: &Kind, json: &str) -> Result<(ObjectFacts, Option<Selec
     facts.is_deleting = metadata.deletion_timestamp.is_some();
     let managed_fields = metadata.managed_fields.map_or("", RawValue::get);
     facts.changed = applier::last_change(managed_fields, &kind.pod);
+    facts.scaled = applier::last_scaling(managed_fields);
     facts.kind = match kind.rollout {
         Rollout::Deployment => RolloutKind::Deployment,
         Rollout::StatefulSet => RolloutKind::StatefulSet,

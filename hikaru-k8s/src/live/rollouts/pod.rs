@@ -105,7 +105,8 @@ impl Facts for PodFacts {
         facts.name = metadata.name.into();
         facts.uid = text(metadata.uid);
         facts.created = time(metadata.creation_timestamp);
-        facts.is_deleting = metadata.deletion_timestamp.is_some();
+        facts.deleted = time(metadata.deletion_timestamp);
+        facts.is_deleting = facts.deleted.is_some();
         let grace = spec.termination_grace_period_seconds.unwrap_or(GRACE);
         facts.grace = Duration::from_secs(grace.try_into().unwrap_or_default());
         let node = spec.node_name.filter(|node| !node.is_empty());

@@ -64,7 +64,10 @@ async fn the_first_list_meets_each_fault() {
             step.clone()
         })
         .await;
-        let view = WatchedCluster::start(stub.cluster().await, WatchSettings::default());
+        let view = WatchedCluster::start(
+            stub.cluster_with(row.settings()).await,
+            WatchSettings::default(),
+        );
         let all = Scope::new(Select::All);
         if asks_for_patience(&row) {
             // The view knows the reason once the refusal has come.

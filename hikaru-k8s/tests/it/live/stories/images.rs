@@ -77,9 +77,10 @@ async fn an_image_that_is_rate_limited() {
     assert!(!told.contains("acme-bot"), "the account is told: {told}");
 }
 
-/// What holds a pod up is over before hikaru gives up.
+/// What holds a pod up passes. On a busy machine that is seldom before its grace is over: the rule's own tests have the seconds.
 async fn comes_late(word: &str, shown: &str) {
     let mut story = Story::begin("Deployment", one_pod).await;
+    story.may_have_failed();
     story.upgrade(word).await;
     story.pods_show(WAITS, shown).await;
     story.annotate_pods("test.hikaru.dev/ready=now").await;

@@ -306,6 +306,11 @@ impl Story {
         self.rollouts.look(&self.name, &self.asked).await
     }
 
+    /// On the way to the next state it may have failed.
+    pub(super) fn may_have_failed(&mut self) {
+        self.was = Some(RolloutState::Failed);
+    }
+
     /// Looks until the rollout has this state. On the way there it may only go on, or still be in the state that was waited for
     /// before.
     pub(super) async fn until(&mut self, wanted: RolloutState) -> Seen {
