@@ -8,7 +8,7 @@ use hikaru_core::{
     upgrade::Shortfall,
     workload::WorkloadName,
 };
-use hikaru_http::wire::rollout::{Evidence, Rollout};
+use hikaru_http::wire::rollout::{Cause, Evidence, Rollout};
 
 use super::{End, Exit, Failure, json, report};
 use crate::{
@@ -38,7 +38,7 @@ pub(super) async fn run(args: &Args, settings: &Settings, ports: &Ports) -> Resu
         Output::Json => terminal::print(&json(&told))?,
         Output::Table => print(&told)?,
     }
-    Ok(end(&workload, answer.rollout.state, &told.sentence))
+    Ok(end(&workload, answer.rollout.state, &told))
 }
 
 /// The only workload that is there of these.
@@ -79,15 +79,19 @@ async fn only(
 }
 
 /// Only what a person has to mend is a failure.
-fn end(workload: &WorkloadName, state: RolloutState, sentence: &str) -> End {
+fn end(workload: &WorkloadName, state: RolloutState, told: &Rollout) -> End {
     match state {
         RolloutState::Complete
         | RolloutState::Progressing
         | RolloutState::Superseded
         | RolloutState::NotApplicable => End::Done,
         state => {
-            let sentence = without_name(sentence, &workload.to_string());
-            let why = format!("{workload}: {state}: {sentence}");
+            let why = match (&told.cause, state) {
+                // Its sentence stands in the answer.
+                (Some(cause), RolloutState::Failed) => &cause.code,
+                _ => without_name(&told.sentence, &workload.to_string()),
+            };
+            let why = format!("{workload}: {state}: {why}");
             End::Failed(Failure::new(Exit::Person, why))
         }
     }
@@ -135,13 +139,7 @@ fn print(rollout: &Rollout) -> Result<(), String> {
             .map(|remark| format!("remark: {remark}")),
     );
     if let Some(cause) = &rollout.cause {
-        lines.push(match cause.message == rollout.sentence {
-            true => format!("cause: {}", cause.code),
-            false => {
-                let message = without_name(&cause.message, &workload);
-                format!("cause: {}: {message}", cause.code)
-            }
-        });
+        lines.push(cause_line(cause, &rollout.sentence, &workload));
         let details = cause.details.iter();
         lines.extend(details.map(|(what, value)| format!("  {what}: {value}")));
     }
@@ -154,6 +152,15 @@ fn print(rollout: &Rollout) -> Result<(), String> {
     }
     let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
     terminal::print(&format!("\n{}", lines.join("\n")))
+}
+
+/// The code of a cause, with its message where that is not a part of the sentence on the rollout.
+fn cause_line(cause: &Cause, sentence: &str, workload: &str) -> String {
+    let message = without_name(&cause.message, workload);
+    match sentence.contains(message) {
+        true => format!("cause: {}", cause.code),
+        false => format!("cause: {}: {message}", cause.code),
+    }
 }
 
 /// A sentence without the workload's name before it, where that is told already.
@@ -184,4 +191,37 @@ fn evidence(evidence: &Evidence) -> Vec<String> {
         lines.extend(log.lines.iter().map(|line| format!("  {line}")));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_stands_in_the_sentence_is_not_told_again() {
+        let cause = Cause {
+            code: "CrashLoop".to_owned(),
+            message: "shop/Deployment/web: 1 of 2 new pods crash; see its log".to_owned(),
+            details: std::collections::BTreeMap::new(),
+            pod: None,
+            container: None,
+            count: 1,
+        };
+        for (sentence, expected) in [
+            (&*cause.message, "cause: CrashLoop"),
+            (
+                "shop/Deployment/web: 0 of 2 new pods are ready; so far 1 of 2 new pods crash; see its log",
+                "cause: CrashLoop",
+            ),
+            (
+                "shop/Deployment/web: nothing new for 10 min",
+                "cause: CrashLoop: 1 of 2 new pods crash; see its log",
+            ),
+        ] {
+            assert_eq!(
+                cause_line(&cause, sentence, "shop/Deployment/web"),
+                expected
+            );
+        }
+    }
 }

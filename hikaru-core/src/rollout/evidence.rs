@@ -10,9 +10,8 @@ use super::{
     cause::Cause,
     facts::{EventFacts, RolloutFacts, RolloutKind},
     view::{View, is_ready},
-    words::Quoted,
 };
-use crate::Text;
+use crate::{Text, text::excerpt::Quoted};
 
 /// How many groups of events are told.
 const GROUPS: usize = 20;

@@ -45,6 +45,18 @@ impl RolloutFacts {
             unseen: Vec::new(),
         }
     }
+
+    /// Takes away the termination messages that can be the end of a log.
+    pub(super) fn leave_out_logs(&mut self) {
+        for pod in &mut self.pods {
+            if pod.containers.iter().any(|c| c.ends_with_log) {
+                let containers = &mut Arc::make_mut(pod).containers;
+                for container in containers.iter_mut().filter(|c| c.ends_with_log) {
+                    container.leave_out_log();
+                }
+            }
+        }
+    }
 }
 
 /// Something that cannot be read. The rollout is judged without it.
@@ -321,6 +333,8 @@ pub struct ContainerFacts {
     pub image: Text,
     /// What it is in its pod.
     pub role: Role,
+    /// Whether its termination message can be the end of its log: `terminationMessagePolicy: FallbackToLogsOnError`.
+    pub ends_with_log: bool,
     /// Whether it is ready.
     pub is_ready: bool,
     /// Whether its startup probe has passed.
@@ -331,6 +345,21 @@ pub struct ContainerFacts {
     pub state: ContainerState,
     /// How it ended the last time.
     pub last: Option<Terminated>,
+}
+
+impl ContainerFacts {
+    fn leave_out_log(&mut self) {
+        let now = match &mut self.state {
+            ContainerState::Terminated(ended) => Some(ended),
+            _ => None,
+        };
+        for ended in now.into_iter().chain(&mut self.last) {
+            // One that never ran has no log: the message is the runtime's.
+            if !matches!(&*ended.reason, "ContainerCannotRun" | "StartError") {
+                ended.message = Text::default();
+            }
+        }
+    }
 }
 
 /// What a container does.
@@ -366,7 +395,7 @@ pub struct Terminated {
     pub signal: i32,
     /// One word: `OOMKilled`.
     pub reason: Text,
-    /// The end of its termination message.
+    /// The end of its termination message, which can be the end of its log: [`ContainerFacts::ends_with_log`].
     pub message: Text,
     /// When it had started.
     pub started: Option<SystemTime>,

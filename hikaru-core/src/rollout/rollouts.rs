@@ -201,6 +201,9 @@ impl Rollouts {
                 rollout,
             });
         };
+        if !self.shows_logs {
+            facts.leave_out_logs();
+        }
         let uid = facts.workload.uid.clone();
         let now = self.clock.elapsed();
         let revision = facts.object.revision.as_ref();
@@ -238,7 +241,8 @@ impl Rollouts {
             let uids = event_objects(facts);
             let namespace = &facts.workload.id.namespace;
             let events = port.events(namespace, &uids).await;
-            let events = events.map_err(|error| unseen("events", "list events", namespace, &error));
+            let right = || format!("list events in namespace {namespace}");
+            let events = events.map_err(|error| unseen("events", &right(), &error));
             known.events = Some(events);
             known.listed_at = self.clock.elapsed();
         }
@@ -255,8 +259,7 @@ impl Rollouts {
             Some(nodes) => nodes,
             None => {
                 let nodes = port.not_ready_nodes().await;
-                let why = |error| Unseen::new("nodes", format!("nodes are not seen: {error}"));
-                let nodes = nodes.map_err(why);
+                let nodes = nodes.map_err(|error| unseen("nodes", "list nodes", &error));
                 self.remembered
                     .put_nodes(nodes.clone(), self.clock.elapsed());
                 nodes
@@ -304,7 +307,8 @@ impl Rollouts {
         uids.extend(cause.pod_uid.clone());
         let events = port.events(namespace, &uids).await;
         let events = events.unwrap_or_else(|error| {
-            unseen_parts.push(unseen("events", "list events", namespace, &error).reason);
+            let right = format!("list events in namespace {namespace}");
+            unseen_parts.push(unseen("events", &right, &error).reason);
             Vec::new()
         });
         let mut evidence = Evidence::of(facts, &events, cause);
@@ -315,7 +319,8 @@ impl Rollouts {
             Some(wanted) => match log(port, namespace, wanted).await {
                 Ok(log) => evidence.log = Some(log),
                 Err(error) => {
-                    unseen_parts.push(unseen("logs", "get pods/log", namespace, &error).reason)
+                    let right = format!("get pods/log in namespace {namespace}");
+                    unseen_parts.push(unseen("logs", &right, &error).reason);
                 }
             },
             None => {}
@@ -347,12 +352,10 @@ async fn log(
     }
 }
 
-/// Why something of a namespace cannot be read, with the right that shows it if that is missing.
-fn unseen(what: &str, right: &str, namespace: &str, error: &ClusterError) -> Unseen {
+/// Why something cannot be read, with the right that shows it if that is missing.
+fn unseen(what: &str, right: &str, error: &ClusterError) -> Unseen {
     let why = match error {
-        ClusterError::Forbidden(_) => {
-            format!("the right to {right} in namespace {namespace} is missing")
-        }
+        ClusterError::Forbidden(_) => format!("the right to {right} is missing"),
         error => error.to_string(),
     };
     Unseen::new(what, format!("{what} are not seen: {why}"))

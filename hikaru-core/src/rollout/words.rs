@@ -4,7 +4,7 @@
 mod details;
 mod phrases;
 
-pub(super) use phrases::{Pods, PodsAre, Quoted, kind_and_name, kubectl};
+pub(super) use phrases::{Pods, PodsAre, kind_and_name, kubectl};
 
 use phrases::{Asks, Exit, Image, In, Node, Restarts, Said, last_line, pull_words};
 
@@ -441,7 +441,7 @@ fn of_pod(view: &View<'_>, trouble: &Trouble<'_>) -> Words {
                         Asks(Some(readiness))
                     )
                 }
-                _ => "runs, and is not called ready".to_owned(),
+                _ => "runs, but is not ready".to_owned(),
             };
             words(
                 format!(

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::text::escape::{Escaped, write_escaped};
+use crate::text::{
+    address::without_secrets,
+    escape::{Escaped, write_escaped},
+};
 
 /// The longest quotation, in characters.
 const LONGEST: usize = 40;
@@ -30,13 +33,23 @@ impl Excerpt {
     }
 }
 
-/// A text from outside in a sentence: cut after 200 characters, escaped as by [`Escaped`].
+/// A text from outside in a sentence: as [`Quoted`], cut after 200 characters.
 pub(crate) struct Cut<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.0.chars();
-        for c in chars.by_ref().take(LONGEST_CUT) {
+        Quoted(self.0, LONGEST_CUT).fmt(f)
+    }
+}
+
+/// A text from outside, cut after this many characters, escaped as by [`Escaped`]; what can be secret in an address is left out.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str, pub(crate) usize);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = without_secrets(self.0);
+        let mut chars = text.chars();
+        for c in chars.by_ref().take(self.1) {
             write_escaped(f, c)?;
         }
         match chars.next() {
@@ -46,12 +59,13 @@ impl fmt::Display for Cut<'_> {
     }
 }
 
-/// The end of a text from outside, this many characters at most, escaped as by [`Escaped`].
+/// The end of a text from outside, this many characters at most, escaped as by [`Escaped`]; what can be secret in an address is left
+/// out.
 pub(crate) struct Ending<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for Ending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(text, longest) = *self;
+        let (text, longest) = (without_secrets(self.0), self.1);
         let start = text.char_indices().rev().take(longest).last();
         let end = start.map_or("", |(at, _)| &text[at..]);
         if end.len() < text.len() {

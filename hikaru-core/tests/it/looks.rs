@@ -15,7 +15,8 @@ use hikaru_core::{
     port::{Clock, ClusterError, Confined, Freshness, RolloutPort, Scope, Select, WorkloadPort},
     rollout::{
         Asked, CauseCode, ContainerFacts, ContainerState, EventFacts, PodFacts, ReplicaSetFacts,
-        RolloutAnswer, RolloutFacts, RolloutKind, RolloutState, Rollouts, StatusRow, Terminated,
+        RolloutAnswer, RolloutFacts, RolloutKind, RolloutState, Rollouts, StatusRow,
+        TemplateChange, Terminated,
     },
     testing::{MemoryCluster, MockWorkloadPort, StillClock},
     workload::{Progress, WorkloadName},
@@ -435,6 +436,61 @@ async fn logs_are_left_out_where_they_are_not_to_be_shown() {
         "{left_out}"
     );
     assert_eq!(scene.port.logs(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_is_in_no_termination_message_either() {
+    for (ends_with_log, shows_logs, reason, is_told) in [
+        (true, false, "Error", false),
+        (true, false, "StartError", true),
+        (true, true, "Error", true),
+        (false, false, "Error", true),
+    ] {
+        let scene = scene(shows_logs);
+        let id = scene.put_crashing("web");
+        scene.cluster.tell_rollout(&id, |facts| {
+            for pod in &mut facts.pods {
+                let web = &mut Arc::make_mut(pod).containers[0];
+                web.ends_with_log = ends_with_log;
+                let last = web.last.as_mut().expect("it has ended");
+                (last.reason, last.message) = (reason.into(), "key hunter2".into());
+                web.state = ContainerState::Terminated(last.clone());
+            }
+        });
+        let answer = scene.look("web").await;
+        assert_eq!(answer.rollout.state, RolloutState::Failed);
+        assert_eq!(
+            format!("{answer:?}").contains("hunter2"),
+            is_told,
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_are_not_seen_name_the_right() {
+    let scene = scene(true);
+    let mut agent = workload("agent", Some(progress(1, 0)));
+    agent.id.kind = "DaemonSet".into();
+    let id = agent.id.clone();
+    scene.cluster.put(agent);
+    scene.cluster.tell_rollout(&id, |facts| {
+        facts.now = start() + Duration::from_secs(3_600);
+        facts.object.kind = RolloutKind::DaemonSet;
+        (facts.object.generation, facts.object.observed) = (2, 2);
+        facts.object.revision = Some("2".into());
+        (facts.object.desired, facts.object.updated) = (1, 1);
+        facts.object.changed = Some(TemplateChange::new("ci", start()));
+    });
+    scene.cluster.refuse_to_tell("nodes");
+    let name = "shop/DaemonSet/agent".parse().expect("a name");
+    let answer = scene.rollouts.look(&name, &Asked::default()).await;
+    let rollout = answer.expect("an answer").rollout;
+    assert_eq!(
+        rollout.unseen,
+        ["nodes are not seen: the right to list nodes is missing"],
+        "{rollout:?}"
+    );
 }
 
 #[tokio::test]

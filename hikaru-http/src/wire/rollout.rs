@@ -95,7 +95,6 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
     /// What could not be collected, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
 }
 
@@ -227,10 +226,8 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// What a person should know of its rollout although it is no failure.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
     /// What of its rollout cannot be read, and which right shows it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
     /// Whether it is opted out of upgrades.
     pub manual: bool,

@@ -146,6 +146,7 @@ async fn a_rollout_that_failed_says_why_and_what_shows_it() {
             "evidence": {
                 "events": [{"reason": "BackOff", "object": "Pod web-2-a", "message": r"restarting\u{7} web", "count": 7}],
                 "log": {"pod": "web-2-a", "container": "web", "previous": true, "lines": ["starting", r"\u{1b}[2Kno database"]},
+                "unseen": [],
             },
         })
     );
@@ -383,6 +384,7 @@ async fn a_status_says_what_runs_where() {
                 {"name": "proxy", "image": "proxy:2.0", "version": "2.0", "held": false},
             ],
             "ready": 3, "desired": 3, "state": "complete", "sentence": "blog/Deployment/web: complete, 3 of 3 pods are ready",
+            "remarks": [], "unseen": [],
             "manual": false, "held": true, "why": [held],
         })
     );

@@ -79,7 +79,7 @@ fn a_person_asks_for_rollouts_and_for_what_runs_where() {
     // Logs can hold secrets: the service leaves them out.
     assert!(failed["evidence"]["log"].is_null(), "{failed}");
     let ran = scene.hikaru(&["rollout", &web]).exits(1);
-    let ran = ran.tells(&[&format!("error: {web}: failed: ")]);
+    let ran = ran.tells(&[&format!("error: {web}: failed: CrashLoop\n")]);
     ran.prints(&["cause: CrashLoop\n", "events:", "log of web-"]);
     let row = scene.hikaru(&status).exits(0);
     let row = row.row(&web).to_owned();

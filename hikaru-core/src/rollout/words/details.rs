@@ -1,9 +1,6 @@
 //! What is told of a cause beside its sentence, by keys that a program can read.
 
-use super::{
-    phrases::{Quoted, signal},
-    spec,
-};
+use super::{phrases::signal, spec};
 use crate::{
     rollout::{
         cause::CauseCode,
@@ -11,7 +8,7 @@ use crate::{
         trouble::{Trouble, missing_object},
         view::View,
     },
-    text::excerpt::{Cut, Ending},
+    text::excerpt::{Cut, Ending, Quoted},
 };
 
 /// The longest text of the cluster among the details, in characters.

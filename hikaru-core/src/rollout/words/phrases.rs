@@ -1,6 +1,6 @@
 //! The phrases that the sentences on causes are made of. Whatever the cluster said is escaped and cut in them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::{
     rollout::{
@@ -8,8 +8,8 @@ use crate::{
         trouble::Trouble,
     },
     text::{
-        escape::{Escaped, write_escaped},
-        excerpt::Cut,
+        escape::Escaped,
+        excerpt::{Cut, Quoted},
     },
     workload::WorkloadId,
 };
@@ -168,37 +168,5 @@ impl fmt::Display for Said<'_> {
             "" => f.write_str("nothing tells why"),
             said => Quoted(said, 300).fmt(f),
         }
-    }
-}
-
-/// A text of the cluster, cut after so many characters, escaped; what comes after a `?` in an address is left out, as it can hold a
-/// signature.
-pub(in crate::rollout) struct Quoted<'a>(
-    pub(in crate::rollout) &'a str,
-    pub(in crate::rollout) usize,
-);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut is_address, mut is_query, mut shown) = (false, false, 0);
-        for (at, c) in self.0.char_indices() {
-            if shown == self.1 {
-                return f.write_char('…');
-            }
-            is_address |= self.0[at..].starts_with("://");
-            if c.is_whitespace() || matches!(c, '"' | '\'') {
-                (is_address, is_query) = (false, false);
-            }
-            if is_query {
-                continue;
-            }
-            write_escaped(f, c)?;
-            shown += 1;
-            if is_address && c == '?' {
-                is_query = true;
-                f.write_char('…')?;
-            }
-        }
-        Ok(())
     }
 }

@@ -129,11 +129,13 @@ fn what_events_say_is_escaped_cut_and_shows_no_account() {
     let long = format!("\u{1b}[31m{}", "x".repeat(2_000));
     let limited =
         "toomanyrequests: You have reached your pull rate limit as 'acme-bot': dckr_jti_1";
+    let account = "dial postgres://ann:hunter2@db/shop?sslkey=k: refused";
     let signed = "Get \"https://cdn.example/blob?X-Signature=abc\": EOF";
     let events = [
         event("pod-1", "A", &long, 5),
         event("pod-1", "B", limited, 5),
         event("pod-1", "C", signed, 5),
+        event("pod-1", "D", account, 5),
     ];
     let expected = format!("1 × Pod pod-1 A: \\u{{1b}}[31m{}…", "x".repeat(495));
     groups(
@@ -143,6 +145,7 @@ fn what_events_say_is_escaped_cut_and_shows_no_account() {
             &expected,
             "1 × Pod pod-1 B: toomanyrequests: You have reached your pull rate limit as …",
             "1 × Pod pod-1 C: Get \"https://cdn.example/blob?…\": EOF",
+            "1 × Pod pod-1 D: dial postgres://…@db/shop?… refused",
         ],
     );
 }

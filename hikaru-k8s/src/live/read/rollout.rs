@@ -17,6 +17,8 @@ pub(in crate::live) struct Spec {
     #[serde(default)]
     paused: Option<bool>,
     #[serde(default)]
+    min_ready_seconds: Option<i32>,
+    #[serde(default)]
     suspend: Option<bool>,
 }
 
@@ -94,8 +96,13 @@ pub(in crate::live) fn progress(
             } else {
                 status.replicas
             };
-            // kubectl waits until all pods are ready, of whatever revision: those that lack count against the updated.
-            let lacking = (replicas - status.ready_replicas).max(0);
+            // kubectl waits until all pods are ready, of whatever revision: those that lack count against the updated. It knows no
+            // minReadySeconds here; a rollout is not complete before they have passed.
+            let ready = match spec.min_ready_seconds {
+                Some(1..) => status.available_replicas,
+                _ => status.ready_replicas,
+            };
+            let lacking = (replicas - ready).max(0);
             progress.available = (progress.updated - lacking).max(0);
         }
         Rollout::DaemonSet => {
@@ -179,6 +186,11 @@ mod tests {
         check(Rollout::StatefulSet, spec.clone(), status(0, 3), false);
         check(Rollout::StatefulSet, spec.clone(), status(1, 2), false);
         check(Rollout::StatefulSet, spec, status(1, 3), true);
+        let spec = json!({"replicas": 3, "minReadySeconds": 5});
+        let mut status = status(3, 3);
+        check(Rollout::StatefulSet, spec.clone(), status.clone(), false);
+        status["availableReplicas"] = json!(3);
+        check(Rollout::StatefulSet, spec, status, true);
     }
 
     #[test]

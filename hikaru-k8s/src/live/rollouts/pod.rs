@@ -53,6 +53,8 @@ struct Container {
     image: Option<String>,
     #[serde(default)]
     restart_policy: Option<String>,
+    #[serde(default)]
+    termination_message_policy: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -152,6 +154,8 @@ fn container_facts(
     facts.name = container.name.into();
     facts.image = text(container.image);
     facts.role = role;
+    let policy = container.termination_message_policy;
+    facts.ends_with_log = policy.as_deref() == Some("FallbackToLogsOnError");
     if let Some(status) = status {
         facts.is_ready = status.ready;
         facts.is_started = status.started.unwrap_or_default();
@@ -222,7 +226,8 @@ mod tests {
             "spec": {"nodeName": "n1", "terminationGracePeriodSeconds": 60,
                 "readinessGates": [{"conditionType": "lb/ready"}],
                 "initContainers": [{"name": "migrate", "image": "m:1"}, {"name": "mesh", "image": "s:1", "restartPolicy": "Always"}],
-                "containers": [{"name": "web", "image": "w:1", "env": [{"name": "x"}]}, {"name": "log", "image": "l:1"},
+                "containers": [{"name": "web", "image": "w:1", "terminationMessagePolicy": "File", "env": [{"name": "x"}]}, {"name": "log", "image": "l:1",
+                        "terminationMessagePolicy": "FallbackToLogsOnError"},
                     {"name": "new", "image": "n:1"}]},
             "status": {"phase": "Running", "reason": "R", "message": "m",
                 "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "lastTransitionTime": time(3)}],
@@ -276,6 +281,7 @@ mod tests {
             message: "back-off".into(),
         };
         assert_eq!(log.state, waiting);
+        assert_eq!((log.ends_with_log, web.ends_with_log), (true, false));
         let last = log.last.as_ref().expect("it has ended before");
         assert_eq!(
             (last.exit_code, last.signal, &*last.reason),
