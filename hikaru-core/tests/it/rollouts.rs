@@ -1,7 +1,8 @@
-//! The rule of rollouts: stories, causes, evidence, and properties on any facts.
+//! The rule of rollouts: stories, causes, evidence, what must not fail, and properties on any facts.
 
 mod causes;
 mod completion;
+mod disturbed;
 mod docs;
 mod evidence;
 mod fates;

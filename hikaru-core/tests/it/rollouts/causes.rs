@@ -195,27 +195,6 @@ fn a_program_that_cannot_start() {
         "failed CannotStart: 1 of 1 new pods cannot start container web ({NEW}): it ends with 127; check its command and args \
          against what the image holds"
     ));
-    // The node may get over it; what the image lacks it does not.
-    one(crashed(1, &ended(128, "StartError", "no memory")))
-        .at(41)
-        .gives("progressing CannotStart")
-        .at(42)
-        .gives("failed CannotStart");
-    let lacks = ended(
-        128,
-        "StartError",
-        "exec: \"serve\": executable file not found in $PATH",
-    );
-    one(crashed(1, &lacks)).at(13).gives("failed CannotStart");
-    // What runs again by now has started.
-    let again = |pod: &mut PodFacts| {
-        crashed(1, &ended(127, "Error", ""))(pod);
-        pod.containers[0].state = ContainerState::Running { since: None };
-    };
-    one(again).at(30).gives("progressing CannotStart");
-    one(waits("CreateContainerError", "context deadline exceeded"))
-        .at(60)
-        .gives("progressing CannotStart");
     let reserved = || waits("CreateContainerError", "name \"web\" is reserved");
     one(reserved())
         .at(30)
