@@ -1,6 +1,10 @@
 //! The port to the Jobs of a cluster: plain verbs. Who may run what, replacing and waiting are in `jobs`.
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{error::ClusterError, workloads::Mode};
 use crate::jobs::{
@@ -72,6 +76,12 @@ pub trait JobPort: Send + Sync {
     /// # Errors
     /// When the pods cannot be listed.
     async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError>;
+
+    /// Tells at once, and then whenever the Job or its pods may have changed: whoever waits looks each time. By default it never
+    /// tells: then only the time passes.
+    fn changed(&self, _name: &JobName) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
 
     /// What the containers of a Job's pods have written, each at most the last megabyte, in the order of the pods' names.
     ///

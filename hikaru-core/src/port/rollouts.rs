@@ -57,9 +57,8 @@ pub trait RolloutPort: Send + Sync {
         lines: u32,
     ) -> Result<String, ClusterError>;
 
-    /// Tells whenever the ReplicaSets or pods of a workload may have changed, and at the beginning: whoever waits reads the
-    /// [`facts`](Self::facts) each time. Changes of the workload itself are told by [`Changes`](super::Changes). By default it
-    /// never tells: then only the time passes.
+    /// Tells at once, and then whenever the workload, its ReplicaSets or its pods may have changed: whoever waits reads the
+    /// [`facts`](Self::facts) each time. By default it never tells: then only the time passes.
     fn changed(&self, _workload: &WorkloadName) -> BoxStream<'static, ()> {
         stream::pending().boxed()
     }

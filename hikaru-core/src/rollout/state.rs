@@ -1,6 +1,9 @@
 //! The state of a rollout: what `judge` says, and what it needs to be told the next time.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use super::{cause::Cause, reached::Reached};
 use crate::Text;
@@ -140,4 +143,7 @@ pub struct Asked {
     /// When the question was first asked, by the clock of the API server: the limit counts from then for a workload that was
     /// not changed for this question. `None`: from the change.
     pub since: Option<SystemTime>,
+    /// How long each new pod has to have been ready, and each of its containers to have run, before the rollout is complete.
+    /// `None`: 10 s where a changed container has no readiness probe, else no time.
+    pub stable_for: Option<Duration>,
 }
