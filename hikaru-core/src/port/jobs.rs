@@ -77,10 +77,10 @@ pub trait JobPort: Send + Sync {
     /// When the pods cannot be listed.
     async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError>;
 
-    /// Tells at once, and then whenever the Job or its pods may have changed: whoever waits looks each time. By default it never
-    /// tells: then only the time passes.
+    /// Tells at once, and then whenever the Job or its pods may have changed: whoever waits looks each time. By default it tells
+    /// once: then only the time passes.
     fn changed(&self, _name: &JobName) -> BoxStream<'static, ()> {
-        stream::pending().boxed()
+        stream::once(async {}).chain(stream::pending()).boxed()
     }
 
     /// What the containers of a Job's pods have written, each at most the last megabyte, in the order of the pods' names.

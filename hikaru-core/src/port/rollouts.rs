@@ -58,8 +58,8 @@ pub trait RolloutPort: Send + Sync {
     ) -> Result<String, ClusterError>;
 
     /// Tells at once, and then whenever the workload, its ReplicaSets or its pods may have changed: whoever waits reads the
-    /// [`facts`](Self::facts) each time. By default it never tells: then only the time passes.
+    /// [`facts`](Self::facts) each time. By default it tells once: then only the time passes.
     fn changed(&self, _workload: &WorkloadName) -> BoxStream<'static, ()> {
-        stream::pending().boxed()
+        stream::once(async {}).chain(stream::pending()).boxed()
     }
 }

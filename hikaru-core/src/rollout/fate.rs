@@ -79,7 +79,7 @@ fn written_over(
 
 /// Whether a template has the image that was written. Something between may have added the digest, or written the repository in
 /// full.
-fn is_same(asked: &str, runs: &str) -> bool {
+pub(super) fn is_same(asked: &str, runs: &str) -> bool {
     asked == runs
         || matches!(
             (Reference::parse(asked), Reference::parse(runs)),

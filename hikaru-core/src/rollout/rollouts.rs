@@ -1,7 +1,11 @@
 //! The use cases: asks the ports how a rollout is, judges it, and collects what shows why it failed. What is kept from one question
 //! to the next is in `remembered`.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -25,12 +29,15 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 /// How rollouts are, for those who ask. It remembers what each one has reached, and the evidence of those that failed.
+///
+/// Cheap to clone; the clones remember together.
+#[derive(Clone)]
 pub struct Rollouts {
-    workloads: Arc<dyn WorkloadPort>,
+    pub(super) workloads: Arc<dyn WorkloadPort>,
     port: Option<Arc<dyn RolloutPort>>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     shows_logs: bool,
-    remembered: Remembered,
+    remembered: Arc<Remembered>,
 }
 
 impl fmt::Debug for Rollouts {
@@ -64,9 +71,11 @@ pub struct RolloutAnswer {
 }
 
 /// A rollout that was judged. Without facts the workload is gone.
-struct Looked {
-    facts: Option<RolloutFacts>,
-    rollout: Rollout,
+pub(super) struct Looked {
+    pub(super) facts: Option<RolloutFacts>,
+    pub(super) rollout: Rollout,
+    /// After which time its state can change although nothing happens in the cluster.
+    pub(super) look_again: Option<Duration>,
 }
 
 impl Rollouts {
@@ -83,7 +92,7 @@ impl Rollouts {
             port,
             clock,
             shows_logs,
-            remembered: Remembered::default(),
+            remembered: Arc::default(),
         }
     }
 
@@ -113,28 +122,27 @@ impl Rollouts {
     ) -> Result<RolloutAnswer, ClusterError> {
         let port = self.port()?;
         check_fresh(&*self.workloads)?;
-        let Looked { facts, rollout } = self.judged(&**port, workload, asked).await?;
-        let Some(facts) = facts else {
-            return match asked.uid.is_empty() {
-                true => Err(ClusterError::NotFound(workload.to_string())),
-                false => Ok(RolloutAnswer {
-                    workload: None,
-                    rollout,
-                    evidence: None,
-                }),
-            };
-        };
-        let evidence = match (&rollout.cause, rollout.state) {
-            (Some(cause), RolloutState::Failed) => {
-                Some(self.evidence(&**port, &facts, cause).await)
+        let looked = self.judged(&**port, workload, asked).await?;
+        if looked.facts.is_none() && asked.uid.is_empty() {
+            return Err(ClusterError::NotFound(workload.to_string()));
+        }
+        Ok(self.shown(&**port, looked).await)
+    }
+
+    /// An answer with what shows why the rollout failed.
+    pub(super) async fn shown(&self, port: &dyn RolloutPort, looked: Looked) -> RolloutAnswer {
+        let Looked { facts, rollout, .. } = looked;
+        let evidence = match (&facts, &rollout.cause, rollout.state) {
+            (Some(facts), Some(cause), RolloutState::Failed) => {
+                Some(self.evidence(port, facts, cause).await)
             }
             _ => None,
         };
-        Ok(RolloutAnswer {
-            workload: Some(facts.workload),
+        RolloutAnswer {
+            workload: facts.map(|facts| facts.workload),
             rollout,
             evidence,
-        })
+        }
     }
 
     /// What runs where: the workloads that the scope admits and that carry all three labels, sorted by their ids. A rollout that
@@ -157,7 +165,11 @@ impl Rollouts {
         Ok((rows, found.faults))
     }
 
-    fn port(&self) -> Result<&Arc<dyn RolloutPort>, ClusterError> {
+    /// The port to rollouts.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unsupported`] where nothing rolls out.
+    pub(super) fn port(&self) -> Result<&Arc<dyn RolloutPort>, ClusterError> {
         let unsupported = "looking at a rollout (in a folder of manifests nothing rolls out)";
         let port = self.port.as_ref();
         port.ok_or(ClusterError::Unsupported(unsupported))
@@ -187,7 +199,7 @@ impl Rollouts {
     }
 
     /// Asks how a rollout is and judges it. Events and nodes are asked for only where the judgement wants them.
-    async fn judged(
+    pub(super) async fn judged(
         &self,
         port: &dyn RolloutPort,
         name: &WorkloadName,
@@ -199,6 +211,7 @@ impl Rollouts {
             return Ok(Looked {
                 facts: None,
                 rollout,
+                look_again: None,
             });
         };
         if !self.shows_logs {
@@ -219,14 +232,19 @@ impl Rollouts {
             judged = judge(&known.reached, Some(&facts), asked);
         }
         let Judged {
-            rollout, reached, ..
+            rollout,
+            reached,
+            look_again,
+            ..
         } = judged;
         known.reached = reached;
         known.has_failed = rollout.state == RolloutState::Failed;
         self.remembered.put(&uid, known, now);
+        let look_again = look_again.map(|at| at.duration_since(facts.now).unwrap_or_default());
         Ok(Looked {
             facts: Some(facts),
             rollout,
+            look_again,
         })
     }
 
@@ -272,7 +290,7 @@ impl Rollouts {
     }
 
     /// What shows why a rollout failed: collected once for a cause of a revision.
-    async fn evidence(
+    pub(super) async fn evidence(
         &self,
         port: &dyn RolloutPort,
         facts: &RolloutFacts,
@@ -391,7 +409,7 @@ fn complete(id: &WorkloadId, progress: &Progress) -> Rollout {
     rollout
 }
 
-fn name_of(id: &WorkloadId) -> Result<WorkloadName, ClusterError> {
+pub(super) fn name_of(id: &WorkloadId) -> Result<WorkloadName, ClusterError> {
     let name = format!("{}/{}/{}", id.namespace, id.kind, id.name).parse();
     name.map_err(|error: crate::workload::NameError| ClusterError::Invalid(error.to_string()))
 }

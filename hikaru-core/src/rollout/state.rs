@@ -30,11 +30,13 @@ pub enum RolloutState {
     Deleted,
     /// It has no rollouts, such as a CronJob, or a status that nobody knows how to read.
     NotApplicable,
+    /// It is not set to the build that is waited for. Only of a [wait](crate::rollout::Rollouts::wait): a judgement knows no build.
+    NotDeployed,
 }
 
 impl RolloutState {
     /// Every state.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Progressing,
         Self::Complete,
         Self::Failed,
@@ -44,10 +46,11 @@ impl RolloutState {
         Self::Reverted,
         Self::Deleted,
         Self::NotApplicable,
+        Self::NotDeployed,
     ];
 
     /// `progressing`, `complete`, `failed`, `paused`, `waits-for-deletion`, `superseded`, `reverted`, `deleted`,
-    /// `not-applicable`.
+    /// `not-applicable`, `not-deployed`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Progressing => "progressing",
@@ -59,6 +62,7 @@ impl RolloutState {
             Self::Reverted => "reverted",
             Self::Deleted => "deleted",
             Self::NotApplicable => "not-applicable",
+            Self::NotDeployed => "not-deployed",
         }
     }
 }

@@ -1,13 +1,17 @@
 //! The rollouts of the cluster in memory: nothing rolls out by itself, a test says what the cluster tells.
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{collections::BTreeSet, future::ready, time::SystemTime};
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::{MemoryCluster, State};
 use crate::{
     Text,
-    port::{ClusterError, RolloutPort},
+    port::{Changed, Changes as _, ClusterError, RolloutPort},
     rollout::facts::{EventFacts, ObjectFacts, RolloutFacts},
     workload::{Workload, WorkloadId, name::WorkloadName},
 };
@@ -137,5 +141,17 @@ impl RolloutPort for MemoryCluster {
         let lines = usize::try_from(lines).unwrap_or(usize::MAX);
         let all: Vec<&str> = log.lines().collect();
         Ok(all[all.len().saturating_sub(lines)..].join("\n"))
+    }
+
+    fn changed(&self, workload: &WorkloadName) -> BoxStream<'static, ()> {
+        let workload = workload.clone();
+        let told = self.changes().filter_map(move |changed| {
+            let is_named = match changed {
+                Changed::Workloads(ids) => ids.iter().any(|id| workload.names(id)),
+                _ => true,
+            };
+            ready(is_named.then_some(()))
+        });
+        stream::once(ready(())).chain(told).boxed()
     }
 }

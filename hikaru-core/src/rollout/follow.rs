@@ -1,0 +1,299 @@
+//! Following one workload until its rollout has ended: when it is looked at again, and what the build that was posted has to do
+//! with it. How a rollout is judged is in `judge`, waiting for several is in `waiting`.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+    stream::{self, BoxStream},
+};
+
+use super::{
+    awaited::{Awaited, End, Expects, Followed, withheld},
+    facts::RolloutFacts,
+    fate,
+    rollouts::{Looked, RolloutAnswer, Rollouts, name_of},
+    state::{Asked, Rollout, RolloutState},
+};
+use crate::{
+    Workload,
+    policy::{Code, Entry, Request, plan},
+    port::{ClusterError, RolloutPort, Scope, Select},
+};
+
+/// After this time a workload is looked at although its port has told of no change.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// After this time it is looked at again when it could not be, or when what is told is older than the write.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A look is never repeated sooner: moments of a cluster are told in whole seconds.
+const SOONEST: Duration = Duration::from_millis(10);
+
+/// One workload that is waited for.
+pub(super) struct Follow {
+    rollouts: Rollouts,
+    awaited: Awaited,
+    changed: BoxStream<'static, ()>,
+    /// When it is looked at again at the latest.
+    look_in: Duration,
+    last: Option<Arc<Followed>>,
+}
+
+impl Follow {
+    pub(super) fn new(rollouts: Rollouts, awaited: Awaited) -> Self {
+        Self {
+            rollouts,
+            awaited,
+            changed: stream::pending().boxed(),
+            look_in: LOOK,
+            last: None,
+        }
+    }
+
+    /// How it is now.
+    pub(super) async fn look_once(mut self) -> Arc<Followed> {
+        Arc::new(self.look().await)
+    }
+
+    /// How it is at first, and each time that this has changed, until it has ended.
+    pub(super) fn all(mut self) -> impl futures_util::Stream<Item = Arc<Followed>> + Send {
+        if let (Ok(port), Ok(name)) = (self.rollouts.port(), name_of(&self.awaited.id)) {
+            self.changed = port.changed(&name);
+        }
+        stream::unfold(self, Self::next)
+    }
+
+    async fn next(mut self) -> Option<(Arc<Followed>, Self)> {
+        if self.last.as_ref().is_some_and(|last| last.end.is_some()) {
+            return None;
+        }
+        loop {
+            self.pause().await;
+            // A look is a large future, and most of the time there is none.
+            let followed = Arc::new(Box::pin(self.look()).await);
+            if self.last.as_ref() != Some(&followed) {
+                self.last = Some(followed.clone());
+                return Some((followed, self));
+            }
+        }
+    }
+
+    /// Waits until the workload may have changed, or its state may change by the time.
+    async fn pause(&mut self) {
+        let clock = self.rollouts.clock.clone();
+        let time = pin!(clock.sleep(self.look_in));
+        if let Either::Left((None, _)) = select(self.changed.next(), time).await {
+            self.changed = stream::pending().boxed();
+        }
+    }
+
+    async fn look(&mut self) -> Followed {
+        self.look_in = LOOK;
+        let id = &self.awaited.id;
+        if let Expects::Nothing(reason) = &self.awaited.expects {
+            return Followed::without_workload(id, RolloutState::NotDeployed, reason);
+        }
+        match self.looked().await {
+            Ok(followed) => followed,
+            Err(error) => {
+                self.look_in = AGAIN;
+                let words = format!("it cannot be looked at now: {error}");
+                let id = &self.awaited.id;
+                let mut followed =
+                    Followed::without_workload(id, RolloutState::Progressing, &words);
+                // What was answered once will be again: an API server that starts refuses what it will allow.
+                let was_seen = self.last.as_ref().is_some_and(|last| last.error.is_none());
+                if !error.is_retryable() && !was_seen {
+                    followed.end = Some(End::Unknown);
+                }
+                followed.error = Some(error);
+                followed
+            }
+        }
+    }
+
+    async fn looked(&mut self) -> Result<Followed, ClusterError> {
+        let (rollouts, id) = (self.rollouts.clone(), self.awaited.id.clone());
+        let name = name_of(&id)?;
+        let Ok(port) = rollouts.port() else {
+            return self.in_a_folder().await;
+        };
+        let looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
+        if let Some(facts) = &looked.facts {
+            let asked = &mut self.awaited.asked;
+            if asked.uid.is_empty() {
+                asked.uid = facts.workload.uid.clone();
+            }
+            if asked.since.is_none() && matches!(self.awaited.expects, Expects::Written(_)) {
+                // Whoever posts again has perhaps mended what held it up.
+                asked.since = Some(facts.now);
+            }
+        } else if self.awaited.asked.uid.is_empty() {
+            return Err(ClusterError::NotFound(id.to_string()));
+        }
+        match &self.awaited.expects {
+            Expects::AnyBuild | Expects::Nothing(_) => {}
+            Expects::Written(request) => {
+                let request = request.clone();
+                if let Some(followed) = self.written_over(&request, &looked).await? {
+                    return Ok(followed);
+                }
+            }
+            Expects::Build(request) => {
+                if let Some(facts) = &looked.facts
+                    && let Some(rollout) = not_deployed(request, &facts.workload)
+                {
+                    return Ok(Followed::of(&id, of_facts(facts, rollout)));
+                }
+            }
+        }
+        let look_again = looked.look_again.unwrap_or(LOOK);
+        self.look_in = look_again.clamp(SOONEST, LOOK);
+        Ok(Followed::of(&id, rollouts.shown(&**port, looked).await))
+    }
+
+    /// What became of a workload that does not have the images any more that were written. `None`: it has them.
+    async fn written_over(
+        &mut self,
+        request: &Arc<Request>,
+        looked: &Looked,
+    ) -> Result<Option<Followed>, ClusterError> {
+        let uid = &self.awaited.asked.uid;
+        let is_same = |facts: &RolloutFacts| facts.workload.uid == *uid;
+        let is_same = looked.facts.as_ref().is_some_and(is_same);
+        let mut rollout = looked.rollout.clone();
+        let is_over = match rollout.state {
+            RolloutState::Superseded | RolloutState::Reverted => true,
+            // It has a time of deletion, which is never taken back.
+            RolloutState::Deleted => !is_same,
+            _ => false,
+        };
+        if !is_over {
+            return Ok(None);
+        }
+        // What was told can be older than the write: a watch may be behind.
+        let id = self.awaited.id.clone();
+        let now = self.rollouts.workloads.read(&id).await?;
+        let now = now.filter(|now| now.uid == *uid);
+        if now.as_ref().is_some_and(|now| self.has_images(now)) {
+            self.look_in = AGAIN;
+            let words = "its change is not seen yet";
+            let followed = Followed::without_workload(&id, RolloutState::Progressing, words);
+            return Ok(Some(followed));
+        }
+        if let Some(now) = now
+            && is_same
+        {
+            let entry = judged(request, &now);
+            let is_obsolete = entry.is_some_and(|e| e.codes().any(|c| c == Code::Obsolete));
+            rollout.state = match is_obsolete {
+                true => RolloutState::Superseded,
+                false => RolloutState::Reverted,
+            };
+        }
+        let answer = RolloutAnswer {
+            workload: looked.facts.as_ref().map(|facts| facts.workload.clone()),
+            rollout,
+            evidence: None,
+        };
+        Ok(Some(Followed::of(&id, answer)))
+    }
+
+    fn has_images(&self, now: &Workload) -> bool {
+        let mut images = self.awaited.asked.images.iter();
+        images.all(|(name, image)| {
+            let container = now.container(name);
+            container.is_some_and(|container| fate::is_same(image, &container.image))
+        })
+    }
+
+    /// In a folder of manifests nothing rolls out, so only the image counts.
+    async fn in_a_folder(&mut self) -> Result<Followed, ClusterError> {
+        let id = &self.awaited.id;
+        let found = self
+            .rollouts
+            .workloads
+            .find(&Scope::new(Select::Named(vec![id.clone()])))
+            .await?;
+        let workload = found.workloads.into_iter().find(|w| w.id == *id);
+        let workload = workload.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
+        let not_deployed = match &self.awaited.expects {
+            Expects::Build(request) => not_deployed(request, &workload),
+            _ => None,
+        };
+        let rollout = not_deployed.unwrap_or_else(|| {
+            let words = format!("{id}: in a folder of manifests nothing rolls out");
+            Rollout::new(RolloutState::NotApplicable, words)
+        });
+        let answer = RolloutAnswer {
+            workload: Some(workload),
+            rollout,
+            evidence: None,
+        };
+        Ok(Followed::of(id, answer))
+    }
+}
+
+fn of_facts(facts: &RolloutFacts, rollout: Rollout) -> RolloutAnswer {
+    RolloutAnswer {
+        workload: Some(facts.workload.clone()),
+        rollout,
+        evidence: None,
+    }
+}
+
+/// The verdicts on a workload as it is now. `None`: the request does not mean it any more.
+fn judged(request: &Request, workload: &Workload) -> Option<Entry> {
+    let plan = plan(request.clone(), [workload.clone()]);
+    plan.entries.into_iter().next()
+}
+
+/// How a workload is that is not set to the build. `None`: it is.
+fn not_deployed(request: &Request, workload: &Workload) -> Option<Rollout> {
+    let id = &workload.id;
+    let not_deployed = |words: &str| {
+        let sentence = format!("{id}: {words}");
+        Some(Rollout::new(RolloutState::NotDeployed, sentence))
+    };
+    let Some(entry) = judged(request, workload) else {
+        return not_deployed(
+            "does not run the build: it was relabeled, or its image replaced, while it was waited for",
+        );
+    };
+    if let Some(reason) = withheld(&entry) {
+        return not_deployed(&reason);
+    }
+    let of = |code: Code| entry.containers.iter().find(|judged| judged.code == code);
+    if let Some(judged) = of(Code::Upgrade) {
+        let words = format!("{id}: the build is not written yet: {}", judged.reason);
+        return Some(Rollout::new(RolloutState::Progressing, words));
+    }
+    let obsolete = of(Code::Obsolete)?;
+    let words = format!("{id}: {}", obsolete.reason);
+    Some(Rollout::new(RolloutState::Superseded, words))
+}
+
+/// Adds what shows what holds a rollout up.
+pub(super) async fn with_evidence(
+    rollouts: &Rollouts,
+    asked: &Asked,
+    followed: Arc<Followed>,
+) -> Arc<Followed> {
+    let collected = async {
+        let name = name_of(&followed.id).ok()?;
+        let port: &Arc<dyn RolloutPort> = rollouts.port().ok()?;
+        let looked = rollouts.judged(&**port, &name, asked).await.ok()?;
+        let (facts, cause) = (looked.facts?, looked.rollout.cause?);
+        Some(rollouts.evidence(&**port, &facts, &cause).await)
+    };
+    match collected.await {
+        Some(evidence) => {
+            let mut shown = Followed::clone(&followed);
+            shown.answer.evidence = Some(evidence);
+            Arc::new(shown)
+        }
+        None => followed,
+    }
+}
