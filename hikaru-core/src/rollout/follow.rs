@@ -36,7 +36,9 @@ pub(super) struct Follow {
     rollouts: Rollouts,
     awaited: Awaited,
     changed: BoxStream<'static, ()>,
-    /// When it is looked at again at the latest.
+    /// When the wait is over, by the clock.
+    until: Duration,
+    /// After which time it is looked at again at the latest.
     look_in: Duration,
     last: Option<Arc<Followed>>,
 }
@@ -47,6 +49,7 @@ impl Follow {
             rollouts,
             awaited,
             changed: stream::pending().boxed(),
+            until: Duration::MAX,
             look_in: LOOK,
             last: None,
         }
@@ -57,11 +60,15 @@ impl Follow {
         Arc::new(self.look().await)
     }
 
-    /// How it is at first, and each time that this has changed, until it has ended.
-    pub(super) fn all(mut self) -> impl futures_util::Stream<Item = Arc<Followed>> + Send {
+    /// How it is at first, and each time that this has changed, until it has ended or the time is over.
+    pub(super) fn until(
+        mut self,
+        until: Duration,
+    ) -> impl futures_util::Stream<Item = Arc<Followed>> + Send {
         if let (Ok(port), Ok(name)) = (self.rollouts.port(), name_of(&self.awaited.id)) {
             self.changed = port.changed(&name);
         }
+        self.until = until;
         stream::unfold(self, Self::next)
     }
 
@@ -70,7 +77,10 @@ impl Follow {
             return None;
         }
         loop {
-            self.pause().await;
+            let left = self.pause().await;
+            if left.is_zero() && self.last.is_some() {
+                return None;
+            }
             // A look is a large future, and most of the time there is none.
             let followed = Arc::new(Box::pin(self.look()).await);
             if self.last.as_ref() != Some(&followed) {
@@ -80,13 +90,17 @@ impl Follow {
         }
     }
 
-    /// Waits until the workload may have changed, or its state may change by the time.
-    async fn pause(&mut self) {
+    /// Waits until the workload may have changed, its state may change by the time, or the wait is over. Gives the time that is
+    /// left.
+    async fn pause(&mut self) -> Duration {
         let clock = self.rollouts.clock.clone();
-        let time = pin!(clock.sleep(self.look_in));
+        let until = self.until;
+        let left = || until.saturating_sub(clock.elapsed());
+        let time = pin!(clock.sleep(self.look_in.min(left())));
         if let Either::Left((None, _)) = select(self.changed.next(), time).await {
             self.changed = stream::pending().boxed();
         }
+        left()
     }
 
     async fn look(&mut self) -> Followed {

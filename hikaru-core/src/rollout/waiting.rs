@@ -4,8 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, Either, select},
+    StreamExt as _,
     stream::{self, BoxStream, SelectAll},
 };
 
@@ -27,7 +26,7 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitTerms {
-    /// How long at most. Zero: each workload is looked at once.
+    /// How long at most, and as long as the cluster takes to answer besides. Zero: each workload is looked at once.
     pub within: Duration,
     /// As in [`Asked::stable_for`](super::Asked::stable_for).
     pub stable_for: Option<Duration>,
@@ -122,8 +121,6 @@ struct Wait {
     begun: Duration,
     /// Each with the place of its workload in `known`.
     following: SelectAll<BoxStream<'static, (usize, Arc<Followed>)>>,
-    /// When the time is over.
-    over: BoxFuture<'static, ()>,
     known: Vec<Arc<Followed>>,
     is_told: bool,
 }
@@ -139,8 +136,7 @@ impl Wait {
             .map(|one| Arc::new(Followed::untold(&one.id)));
         let known = known.collect();
         let follows = awaited.iter().cloned().enumerate();
-        let clock = rollouts.clock.clone();
-        let begun = clock.elapsed();
+        let begun = rollouts.clock.elapsed();
         let mut following = SelectAll::new();
         if terms.within.is_zero() {
             let looks = follows.map(|(place, one)| {
@@ -151,21 +147,17 @@ impl Wait {
             following.push(stream::iter(looks).buffer_unordered(AT_ONCE).boxed());
         } else {
             following.extend(follows.map(|(place, one)| {
-                let follow = Follow::new(rollouts.clone(), one).all();
+                let follow =
+                    Follow::new(rollouts.clone(), one).until(begun.saturating_add(terms.within));
                 follow.map(move |followed| (place, followed)).boxed()
             }));
         }
-        let over = match terms.within.is_zero() {
-            true => std::future::pending().boxed(),
-            false => async move { clock.sleep(terms.within).await }.boxed(),
-        };
         Self {
             rollouts,
             awaited,
             terms,
             begun,
             following,
-            over,
             known,
             is_told: false,
         }
@@ -179,13 +171,10 @@ impl Wait {
         let fails = self.terms.fail_fast && self.known.iter().any(|f| has_failed(f.end));
         // Where each is looked at once, all are.
         if !fails || self.terms.within.is_zero() {
-            match select(self.following.next(), &mut self.over).await {
-                Either::Left((Some((place, followed)), _)) => {
-                    self.known[place] = followed.clone();
-                    return Some((WaitEvent::Changed(followed), self));
-                }
-                // All have ended, or the time is over.
-                Either::Left((None, _)) | Either::Right(_) => {}
+            // Each is followed until it has ended or the time is over.
+            if let Some((place, followed)) = self.following.next().await {
+                self.known[place] = followed.clone();
+                return Some((WaitEvent::Changed(followed), self));
             }
         }
         self.following.clear();
