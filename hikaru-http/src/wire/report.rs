@@ -1,9 +1,13 @@
 //! The full report: for each workload and container what was done and why.
 
-use hikaru_core::{policy::Verdict, port::Severity, upgrade::Reported, workload::Progress};
+use std::sync::Arc;
+
+use hikaru_core::{
+    policy::Verdict, port::Severity, rollout::Followed, upgrade::Reported, workload::Progress,
+};
 use serde::Serialize;
 
-use super::{Build, Interface, reason};
+use super::{Build, Interface, reason, rollout::Rollout};
 
 /// What came of a request, or would come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,6 +63,9 @@ pub struct Entry {
     /// upgraded, where its kind has no rollouts, and where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
+    /// How its rollout is, where it was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// Its judged containers.
     pub containers: Vec<Container>,
 }
@@ -116,6 +123,27 @@ impl Report {
             faults: report.faults.iter().map(Fault::from).collect(),
         }
     }
+
+    /// With how the rollouts are that were waited for.
+    pub fn with_rollouts(mut self, rollouts: &[Arc<Followed>]) -> Self {
+        let lists = [
+            &mut self.upgrade,
+            &mut self.equal,
+            &mut self.obsolete,
+            &mut self.skipped,
+        ];
+        for entry in lists.into_iter().flatten() {
+            let is_its = |followed: &&Arc<Followed>| {
+                let id = &followed.id;
+                let names = [&*id.namespace, &*id.kind, &*id.name];
+                names == [&*entry.namespace, &*entry.kind, &*entry.name]
+                    && id.origin.as_deref() == entry.file.as_deref()
+            };
+            let followed = rollouts.iter().find(is_its);
+            entry.rollout = followed.map(|followed| Rollout::followed(followed));
+        }
+        self
+    }
 }
 
 impl From<&hikaru_core::port::Fault> for Fault {
@@ -160,6 +188,7 @@ fn entry(build: &hikaru_core::Build, reported: &Reported) -> Entry {
         retryable: error.as_ref().map(|_| reported.outcome.is_retryable()),
         error,
         complete: complete(entry),
+        rollout: None,
         containers: containers.collect(),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use hikaru_core::{
-    TagFormats, Workload,
+    TagFormats, Workload, WorkloadId,
     policy::{Rules, Standing, standing},
     rollout,
-    rollout::{RolloutAnswer, RolloutState, StatusRow},
+    rollout::{Followed, RolloutAnswer, RolloutState, StatusRow},
 };
 use serde::Serialize;
 
@@ -25,8 +25,8 @@ pub struct Rollout {
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// `progressing`, `complete`, `failed`, `paused`, `waits-for-deletion`, `superseded`, `reverted`, `deleted` or
-    /// `not-applicable`.
+    /// `progressing`, `complete`, `failed`, `paused`, `waits-for-deletion`, `superseded`, `reverted`, `deleted`,
+    /// `not-applicable` or `not-deployed`; `unknown` if it could not be looked at.
     pub state: String,
     /// The state in one sentence for a person: what is awaited, or why it failed.
     pub sentence: String,
@@ -128,16 +128,31 @@ impl Rollout {
     /// How a rollout was found. `None`: the workload is gone.
     pub fn new(answer: &RolloutAnswer) -> Option<Self> {
         let workload = answer.workload.as_ref()?;
+        let state = answer.rollout.state.as_str();
+        Some(Self::of(&workload.id, state, answer))
+    }
+
+    /// How a rollout is that is waited for. Of a workload that is gone, or that could not be looked at, there are no containers.
+    pub fn followed(followed: &Followed) -> Self {
+        let state = match &followed.error {
+            Some(_) => UNKNOWN,
+            None => followed.answer.rollout.state.as_str(),
+        };
+        Self::of(&followed.id, state, &followed.answer)
+    }
+
+    fn of(id: &WorkloadId, state: &str, answer: &RolloutAnswer) -> Self {
         let rollout = &answer.rollout;
         let container = |container: &hikaru_core::Container| Container {
             name: container.name.to_string(),
             image: container.image.to_string(),
         };
-        Some(Self {
-            namespace: workload.id.namespace.to_string(),
-            kind: workload.id.kind.to_string(),
-            name: workload.id.name.to_string(),
-            state: rollout.state.to_string(),
+        let containers = answer.workload.iter().flat_map(|w| &w.containers);
+        Self {
+            namespace: id.namespace.to_string(),
+            kind: id.kind.to_string(),
+            name: id.name.to_string(),
+            state: state.to_owned(),
             sentence: rollout.sentence.clone(),
             cause: rollout.cause.as_ref().map(Cause::from),
             desired: rollout.desired,
@@ -146,11 +161,11 @@ impl Rollout {
             available: rollout.available,
             old: rollout.old,
             pods: rollout.pods.iter().map(ToString::to_string).collect(),
-            containers: workload.containers.iter().map(container).collect(),
+            containers: containers.map(container).collect(),
             remarks: rollout.remarks.clone(),
             unseen: rollout.unseen.clone(),
             evidence: answer.evidence.as_deref().map(Evidence::from),
-        })
+        }
     }
 }
 
