@@ -41,6 +41,8 @@ pub(super) struct Follow {
     /// After which time it is looked at again at the latest.
     look_in: Duration,
     last: Option<Arc<Followed>>,
+    /// Whether it could be looked at.
+    was_seen: bool,
 }
 
 impl Follow {
@@ -52,6 +54,7 @@ impl Follow {
             until: Duration::MAX,
             look_in: LOOK,
             last: None,
+            was_seen: false,
         }
     }
 
@@ -110,7 +113,10 @@ impl Follow {
             return Followed::without_workload(id, RolloutState::NotDeployed, reason);
         }
         match self.looked().await {
-            Ok(followed) => followed,
+            Ok(followed) => {
+                self.was_seen = true;
+                followed
+            }
             Err(error) => {
                 self.look_in = AGAIN;
                 let words = format!("it cannot be looked at now: {error}");
@@ -118,8 +124,7 @@ impl Follow {
                 let mut followed =
                     Followed::without_workload(id, RolloutState::Progressing, &words);
                 // What was answered once will be again: an API server that starts refuses what it will allow.
-                let was_seen = self.last.as_ref().is_some_and(|last| last.error.is_none());
-                if !error.is_retryable() && !was_seen {
+                if !error.is_retryable() && !self.was_seen {
                     followed.end = Some(End::Unknown);
                 }
                 followed.error = Some(error);

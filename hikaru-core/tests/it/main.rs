@@ -23,4 +23,5 @@ mod settings;
 mod shortfalls;
 mod users;
 mod verdicts;
+mod waiting;
 mod workloads;

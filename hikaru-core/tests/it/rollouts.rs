@@ -8,5 +8,5 @@ mod evidence;
 mod fates;
 mod limits;
 mod properties;
-mod scene;
+pub(crate) mod scene;
 mod stories;

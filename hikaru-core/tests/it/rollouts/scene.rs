@@ -267,6 +267,21 @@ impl Scene {
         self
     }
 
+    /// The facts, of a workload that has this uid.
+    pub(crate) fn facts_of(self, uid: &Text) -> RolloutFacts {
+        let mut facts = self.counted().facts;
+        let is_workload = |owner: &Option<Text>| owner.as_deref() == Some("workload");
+        for set in facts.replica_sets.iter_mut().map(Arc::make_mut) {
+            set.owner = Some(uid.clone()).filter(|_| is_workload(&set.owner));
+        }
+        for pod in facts.pods.iter_mut().map(Arc::make_mut) {
+            if is_workload(&pod.owner) {
+                pod.owner = Some(uid.clone());
+            }
+        }
+        facts
+    }
+
     pub(crate) fn judge(&self) -> Judged {
         let scene = self.clone().counted();
         judge(&scene.reached, Some(&scene.facts), &scene.asked)
