@@ -3,8 +3,8 @@
 //! of which is followed in `follow`.
 //!
 //! Below `judge`: `view` finds the new pods, `fate` whether the template is still the one that was asked for, `completion` whether
-//! all is done, `reached` and `limit` how long nothing new was reached, `trouble` what is wrong and when that fails the rollout,
-//! `words` says it.
+//! all is done, `window` for how long that has to be so, `reached` and `limit` how long nothing new was reached, `trouble` what is wrong
+//! and when that fails the rollout, `words` says it.
 
 pub(crate) mod awaited;
 pub(crate) mod cause;
@@ -23,6 +23,7 @@ mod times;
 mod trouble;
 mod view;
 pub(crate) mod waiting;
+mod window;
 mod words;
 
 pub use awaited::{Awaited, End, Followed};

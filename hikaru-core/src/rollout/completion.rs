@@ -1,17 +1,15 @@
 //! Whether a rollout is complete: the equalities of `kubectl rollout status`, or the part that the workload's people ask for. Then
 //! what a person should know although it is complete.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeSet, time::SystemTime};
 
 use super::{
-    facts::{ContainerFacts, ContainerState, PodFacts, Role, RolloutKind},
+    facts::{PodFacts, RolloutKind},
     state::Asked,
-    times::{between, later},
+    times::Told,
     trouble::is_left_out,
     view::{Counts, View, count, is_ready},
+    window::Window,
     words::Pods,
 };
 use crate::{
@@ -20,79 +18,166 @@ use crate::{
     text::{escape::Escaped, excerpt::Cut},
 };
 
-/// How long a container has to run that nothing else tells to be ready: a program that ends at once is ready before.
-const STABLE: Duration = Duration::from_secs(10);
-
 /// Whether a rollout is complete.
 #[derive(Default)]
-pub(super) struct Completion {
-    pub(super) is_complete: bool,
+pub(super) struct Completion<'f> {
+    /// Which pods are there, by the counts of the controller. `None`: not as many as are required.
+    required: Option<Required<'f>>,
+    /// Whether they are seen to be there and ready, so that nothing but their window is left.
+    pub(super) are_ready: bool,
     /// The controller counts as many new pods as there are to be, but they are not seen yet: what tells of pods can be behind.
     pub(super) are_unseen: bool,
-    /// The pods are there; a container without readiness probe has to run until then.
-    pub(super) stable_at: Option<(SystemTime, Text)>,
+    pub(super) is_complete: bool,
+    /// What is still awaited, if nothing else is.
+    pub(super) window: Option<Window>,
     pub(super) remarks: Vec<String>,
 }
 
-impl Completion {
-    pub(super) fn of(
-        view: &View<'_>,
-        counts: Counts,
-        asked: &Asked,
-        required: RequiredRollout,
-    ) -> Self {
-        let mut completion = Self::default();
-        if !view.is_observed() {
-            return completion;
-        }
+/// Which pods are required.
+enum Required<'f> {
+    /// All.
+    All,
+    /// All but those of these nodes, which are not ready.
+    AllBut(BTreeSet<&'f Text>),
+    /// This percentage.
+    Part(u8),
+}
+
+impl<'f> Completion<'f> {
+    /// Which pods are there. `setting`: the workload's `hikaru.dev/required-rollout`.
+    pub(super) fn of(view: &View<'f>, counts: Counts, setting: RequiredRollout) -> Self {
         let object = view.object();
-        let is_full = is_full(view);
-        let left_out = left_out(view);
-        let without_nodes = !left_out.is_empty() && {
-            let there = view
-                .new
-                .iter()
-                .filter(|pod| is_ready(pod) && !is_left_out(view, pod));
-            count(there.count() + left_out.len()) >= object.desired
-        };
-        let enough = enough(view, counts, required);
-        if !is_full && !without_nodes && enough.is_none() {
+        let mut completion = Self::default();
+        // A paused rollout without pods may not have begun.
+        if !view.is_observed() || object.is_paused && object.desired <= 0 {
             return completion;
         }
-        let is_seen =
-            view.sees_pods() && (object.kind != RolloutKind::Deployment || view.new_set.is_some());
-        match stability(view, asked, is_full) {
-            _ if is_full && is_seen && count(view.new.len()) < view.target() => {
-                completion.are_unseen = true;
-            }
-            Stability::Stable => completion.is_complete = true,
-            Stability::At(moment, container) => {
-                completion.stable_at = Some((moment, Text::clone(container)));
-            }
-            Stability::Unstable => {}
-        }
-        // A paused rollout without pods may not have begun.
-        completion.is_complete &= !object.is_paused || object.desired > 0;
-        if completion.is_complete {
-            completion.remarks = remarks(view);
-            if let Some(percent) = enough.filter(|_| !is_full && !without_nodes) {
-                completion.remarks.push(format!(
-                    "{} are available, which is enough by hikaru.dev/required-rollout: {percent}%",
-                    Pods(counts.available, view.target())
-                ));
-            }
-            if !is_full && without_nodes {
-                let nodes: Vec<String> = left_out.iter().map(|n| Escaped(n).to_string()).collect();
-                completion.remarks.push(format!(
-                    "{} of {} pods are left out, because their nodes are not ready: {}",
-                    nodes.len(),
-                    object.desired,
-                    Cut(&nodes.join(", "))
-                ));
-            }
-        }
+        completion.required = required(view, counts, setting);
+        let Some(required) = &completion.required else {
+            return completion;
+        };
+        let is_full = matches!(required, Required::All);
+        completion.are_unseen = is_full && are_known(view) && count(view.new.len()) < view.target();
+        completion.are_ready = !are_known(view)
+            || required.of(view).count() >= required.number(view) && !completion.are_unseen;
         completion
     }
+
+    /// Whether their window is over. `idle_since`: since when nothing new was reached. `is_late`: that is too long ago.
+    pub(super) fn observe(
+        &mut self,
+        view: &View<'f>,
+        asked: &Asked,
+        idle_since: SystemTime,
+        is_late: bool,
+    ) {
+        let Some(required) = &self.required else {
+            return;
+        };
+        let window = if self.are_unseen && !is_late {
+            None
+        } else if self.are_unseen || !are_known(view) {
+            // By then the controller is right, and the pods are odd.
+            Window::unobserved(view, asked, idle_since)
+        } else {
+            let windows = required.of(view);
+            let windows = windows.filter_map(|pod| Window::of_pod(view, asked, pod));
+            let mut windows: Vec<Window> = windows.collect();
+            windows.sort_by_key(|window| window.ends);
+            match required.number(view) {
+                0 => Some(Window::over(view)),
+                number => windows.into_iter().nth(number - 1),
+            }
+        };
+        match window {
+            Some(window) if window.ends > view.now() => self.window = Some(window),
+            Some(_) => {
+                self.is_complete = true;
+                self.remarks = remarks(view);
+                self.remarks.extend(required.remark(view));
+                let length = asked.stable_for.filter(|length| !length.is_zero());
+                if let Some(length) = length
+                    && (self.are_unseen || !are_known(view))
+                {
+                    self.remarks.push(format!(
+                        "its pods are not seen, so a restart or an unready pod in the last {} would not be noticed",
+                        Told(length)
+                    ));
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl<'f> Required<'f> {
+    /// The pods that count.
+    fn of<'v>(&'v self, view: &'v View<'f>) -> impl Iterator<Item = &'f PodFacts> + 'v {
+        let counts = |pod: &&PodFacts| match self {
+            Self::AllBut(_) => is_ready(pod) && !is_left_out(view, pod),
+            Self::All | Self::Part(_) => is_ready(pod),
+        };
+        view.new.iter().copied().filter(counts)
+    }
+
+    /// How many of them there have to be.
+    fn number(&self, view: &View<'_>) -> usize {
+        let number = match self {
+            Self::All => view.target(),
+            Self::AllBut(nodes) => view.object().desired.saturating_sub(count(nodes.len())),
+            Self::Part(percent) => needed(view, *percent),
+        };
+        usize::try_from(number).unwrap_or_default()
+    }
+
+    /// What a person should know of those that are not there.
+    fn remark(&self, view: &View<'_>) -> Option<String> {
+        match self {
+            Self::All => None,
+            Self::AllBut(nodes) => {
+                let named: Vec<String> = nodes.iter().map(|n| Escaped(n).to_string()).collect();
+                Some(format!(
+                    "{} of {} pods are left out, because their nodes are not ready: {}",
+                    nodes.len(),
+                    view.object().desired,
+                    Cut(&named.join(", "))
+                ))
+            }
+            Self::Part(percent) => Some(format!(
+                "{} are available, which is enough by hikaru.dev/required-rollout: {percent}%",
+                Pods(view.counts().available, view.target())
+            )),
+        }
+    }
+}
+
+/// Which pods are there, by the counts of the controller.
+fn required<'f>(view: &View<'f>, counts: Counts, setting: RequiredRollout) -> Option<Required<'f>> {
+    if is_full(view) {
+        return Some(Required::All);
+    }
+    let nodes = left_out(view);
+    if !nodes.is_empty() {
+        let but = Required::AllBut(nodes);
+        if but.of(view).count() >= but.number(view) {
+            return Some(but);
+        }
+    }
+    let RequiredRollout::Percent(percent) = setting else {
+        return None;
+    };
+    (counts.available >= needed(view, percent)).then_some(Required::Part(percent))
+}
+
+/// How many new pods this percentage of them is, one at least.
+fn needed(view: &View<'_>, percent: u8) -> i32 {
+    let needed = (i64::from(view.target()) * i64::from(percent) + 99) / 100;
+    i32::try_from(needed).unwrap_or(i32::MAX).max(1)
+}
+
+/// Whether the new pods are known, and which they are.
+fn are_known(view: &View<'_>) -> bool {
+    view.sees_pods() && (view.object().kind != RolloutKind::Deployment || view.new_set.is_some())
 }
 
 /// In the order in which `kubectl rollout status` looks. It knows no `minReadySeconds` of a StatefulSet, and no `OnDelete`.
@@ -116,16 +201,6 @@ fn is_full(view: &View<'_>) -> bool {
     }
 }
 
-/// The percentage of new pods that is asked for, if it is there.
-fn enough(view: &View<'_>, counts: Counts, required: RequiredRollout) -> Option<u8> {
-    let RequiredRollout::Percent(percent) = required else {
-        return None;
-    };
-    let target = i64::from(view.target());
-    let needed = (target * i64::from(percent) + 99) / 100;
-    (i64::from(counts.available) >= needed.max(1)).then_some(percent)
-}
-
 /// The nodes that are not ready and have a pod that is not as it is to be.
 fn left_out<'f>(view: &View<'f>) -> BTreeSet<&'f Text> {
     let pods = [&view.new, &view.old, &view.deleting, &view.ended];
@@ -133,54 +208,6 @@ fn left_out<'f>(view: &View<'f>) -> BTreeSet<&'f Text> {
     pods.filter(|pod| is_left_out(view, pod))
         .filter_map(|pod| pod.node.as_ref())
         .collect()
-}
-
-enum Stability<'f> {
-    Stable,
-    /// Until then this container has to run.
-    At(SystemTime, &'f Text),
-    Unstable,
-}
-
-fn stability<'f>(view: &View<'f>, asked: &Asked, is_full: bool) -> Stability<'f> {
-    let mut latest = None;
-    // Of a part of the pods only those that are ready have to be so for long enough.
-    let pods = view.new.iter().filter(|pod| is_full || is_ready(pod));
-    for (pod, container) in pods.flat_map(|pod| pod.containers.iter().map(move |c| (pod, c))) {
-        if !is_unproven(view, asked, container) {
-            continue;
-        }
-        match &container.state {
-            ContainerState::Running { since: Some(since) } => {
-                let stable = later(began(pod, *since, view.now()), STABLE);
-                latest = latest.max(stable.map(|stable| (stable, &container.name)));
-            }
-            ContainerState::Waiting { .. } | ContainerState::Terminated(_) => {
-                return Stability::Unstable;
-            }
-            ContainerState::Running { since: None } | ContainerState::Unknown => {}
-        }
-    }
-    match latest {
-        Some((moment, container)) if moment > view.now() => Stability::At(moment, container),
-        _ => Stability::Stable,
-    }
-}
-
-/// Whether nothing but its running tells that a changed container works.
-fn is_unproven(view: &View<'_>, asked: &Asked, container: &ContainerFacts) -> bool {
-    let name = &container.name;
-    let is_changed = asked.images.is_empty() || asked.images.iter().any(|(c, _)| c == name);
-    let spec = view.object().spec(name);
-    is_changed && spec.is_some_and(|spec| spec.role != Role::Init && spec.readiness.is_none())
-}
-
-/// Since when a container runs. A node whose clock is ahead would have it wait for an hour, so then its pod's creation counts.
-fn began(pod: &PodFacts, since: SystemTime, now: SystemTime) -> SystemTime {
-    match pod.created {
-        Some(created) if since > now => created.min(now),
-        created => between(created, since, now),
-    }
 }
 
 fn remarks(view: &View<'_>) -> Vec<String> {

@@ -13,6 +13,7 @@ use super::{
     times::{Told, age, later, sooner},
     trouble::Troubles,
     view::{Counts, View, is_ready},
+    window::Window,
     words::{self, Pods, PodsAre, kind_and_name, kubectl},
 };
 use crate::{Text, policy::Rules, text::escape::Escaped};
@@ -94,7 +95,7 @@ impl Judged {
 struct Judging<'v, 'f> {
     view: &'v View<'f>,
     counts: Counts,
-    completion: Completion,
+    completion: Completion<'f>,
     reached: Reached,
     limit: Limit,
     troubles: Troubles<'f>,
@@ -109,15 +110,16 @@ impl<'v, 'f> Judging<'v, 'f> {
             Rules::default()
         });
         let counts = view.counts();
-        let mut completion = Completion::of(view, counts, asked, rules.required_rollout);
-        let reached = reached.advance(view, completion.is_complete);
+        let now = view.now();
+        let mut completion = Completion::of(view, counts, rules.required_rollout);
+        let reached = reached.advance(view, completion.are_ready);
         let limit = Limit::of(view, &reached, asked, rules.progress_deadline);
-        // By then the controller is right, and the pods are odd.
-        completion.is_complete |= completion.are_unseen && limit.is_over(view.now());
-        let troubles = if completion.is_complete {
+        completion.observe(view, asked, reached.since(now), limit.is_over(now));
+        // In the window of the pods that count, other pods may have any.
+        let troubles = if completion.is_complete || completion.window.is_some() {
             Troubles::default()
         } else {
-            Troubles::find(view, reached.since(view.now()))
+            Troubles::find(view, reached.since(now))
         };
         Self {
             view,
@@ -134,7 +136,9 @@ impl<'v, 'f> Judging<'v, 'f> {
         let (view, now) = (self.view, self.view.now());
         let (state, sentence, cause) = self.state();
         let goes_on = state == RolloutState::Progressing;
-        let is_open = !matches!(state, RolloutState::Complete | RolloutState::Paused);
+        let window_ends = self.completion.window.as_ref().map(|window| window.ends);
+        let is_open = !matches!(state, RolloutState::Complete | RolloutState::Paused)
+            && window_ends.is_none();
         let missing_at = self.missing_at().filter(|_| is_open);
         let is_idle = self.limit.idle >= MISSING;
         let asks = |what: &str, is_known: bool| is_open && !is_known && view.sees(what);
@@ -146,10 +150,9 @@ impl<'v, 'f> Judging<'v, 'f> {
         let wants_nodes = asks("nodes", view.facts.not_ready_nodes.is_some())
             && view.object().kind == RolloutKind::DaemonSet
             && is_idle;
-        let mut look_again = None;
-        if goes_on {
+        let mut look_again = window_ends;
+        if goes_on && window_ends.is_none() {
             look_again = sooner(self.limit.end, self.troubles.next(now));
-            look_again = sooner(look_again, self.completion.stable_at.as_ref().map(|s| s.0));
         } else if is_open {
             look_again = self
                 .troubles
@@ -196,6 +199,10 @@ impl<'v, 'f> Judging<'v, 'f> {
                 _ => format!("{id}: complete, {} are ready", self.pods()),
             };
             return (RolloutState::Complete, sentence, None);
+        }
+        // Neither a pause nor the limit on lack of progress matters to it.
+        if self.completion.window.is_some() {
+            return (RolloutState::Progressing, self.progress(None), None);
         }
         let so_far = || {
             let deepest = self.troubles.deepest();
@@ -319,6 +326,17 @@ impl<'v, 'f> Judging<'v, 'f> {
             );
         }
         let mut told = format!("{} are ready", self.pods());
+        if let Some(Window { ends, unproven }) = &self.completion.window {
+            let left = Told(age(view.now(), *ends) + Duration::from_millis(999));
+            told.push_str(&match unproven {
+                Some(container) => format!(
+                    "; container {} has no readiness probe, so it has to run for {left} more",
+                    Escaped(container)
+                ),
+                None => format!("; it stays under observation for {left} more"),
+            });
+            return told;
+        }
         let starting = view.new.iter().filter(|pod| !is_ready(pod));
         let starting = starting.min_by_key(|pod| (pod.created, &pod.name));
         let (_, missing) = view.missing();
@@ -337,12 +355,6 @@ impl<'v, 'f> Judging<'v, 'f> {
             let stays = Told(view.object().min_ready);
             told.push_str(&format!(
                 "; each has to stay ready for {stays} (minReadySeconds)"
-            ));
-        } else if let Some((at, container)) = &self.completion.stable_at {
-            let left = Told(age(view.now(), *at) + Duration::from_millis(999));
-            told.push_str(&format!(
-                "; container {} has no readiness probe, so it has to run for {left} more",
-                Escaped(container)
             ));
         } else if counts.old > 0 {
             told.push_str(&format!(

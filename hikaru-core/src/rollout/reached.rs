@@ -16,8 +16,9 @@ pub struct Reached {
     /// Of which revision: another one begins anew.
     revision: Option<Text>,
     most: Most,
-    /// Whether it was complete the last time: if it is not any more, that is when its time begins anew.
-    was_complete: bool,
+    /// Whether all pods that are required were ready the last time, whatever their window: if they are not any more, that is when
+    /// its time begins anew.
+    was_ready: bool,
     /// When something was reached for the last time, by the clock of the API server.
     at: Option<SystemTime>,
     /// Since when the controller has not looked at the template, if so.
@@ -68,8 +69,8 @@ impl Most {
 }
 
 impl Reached {
-    /// What is reached now.
-    pub(super) fn advance(&self, view: &View<'_>, is_complete: bool) -> Self {
+    /// What is reached now. `are_ready`: whether all pods that are required are.
+    pub(super) fn advance(&self, view: &View<'_>, are_ready: bool) -> Self {
         let now = view.now();
         if !view.is_observed() {
             return Self {
@@ -80,7 +81,7 @@ impl Reached {
         let most = Most::of(view);
         let is_known = self.at.is_some() && self.revision == view.object().revision;
         let (most, at) = match self.at {
-            Some(_) if is_known && self.was_complete && !is_complete => (most, Some(now)),
+            Some(_) if is_known && self.was_ready && !are_ready => (most, Some(now)),
             Some(at) if is_known && self.most.or(most) == self.most => (self.most, Some(at)),
             Some(at) if is_known => (self.most.or(most), Some(at.max(now))),
             _ => (most, Some(told(view))),
@@ -88,7 +89,7 @@ impl Reached {
         Self {
             revision: view.object().revision.clone(),
             most,
-            was_complete: is_complete,
+            was_ready: are_ready,
             at,
             unobserved: None,
         }

@@ -10,3 +10,4 @@ mod limits;
 mod properties;
 pub(crate) mod scene;
 mod stories;
+mod window;

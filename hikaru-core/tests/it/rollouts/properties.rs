@@ -256,6 +256,25 @@ proptest! {
         }
     }
 
+    /// Whoever asks with a window leaves behind what somebody who asks without one does.
+    #[test]
+    fn what_was_reached_does_not_depend_on_the_window(
+        steps in prop::collection::vec((facts(), prop::option::of(length())), 1..4),
+    ) {
+        let (mut one, mut other) = (Reached::default(), Reached::default());
+        for (facts, window) in &steps {
+            let mut asked = deployment(0).asked;
+            one = judge(&one, Some(facts), &asked).reached;
+            asked.stable_for = *window;
+            let judged = judge(&other, Some(facts), &asked);
+            let again = judge(&judged.reached, Some(facts), &asked);
+            prop_assert_eq!(&again.rollout, &judged.rollout);
+            prop_assert!(judged.look_again.is_none_or(|at| at > facts.now));
+            other = judged.reached;
+            prop_assert_eq!(&one, &other);
+        }
+    }
+
     /// Whatever conditions and events of the past still say.
     #[test]
     fn what_is_complete_has_not_failed(scene in complete(), conditions in conditions(), at in 0_u64..100_000) {
