@@ -46,7 +46,10 @@ impl Awaited {
         });
         let awaited = entries.map(|reported| {
             let entry = &reported.entry;
-            let mut asked = of_uid(entry);
+            let mut asked = Asked {
+                uid: entry.workload.uid.clone(),
+                ..Asked::default()
+            };
             let runs = entry.containers.iter().filter(|c| runs_it(c.code));
             asked.images = runs
                 .filter_map(|judged| {
@@ -74,7 +77,7 @@ impl Awaited {
         let entries = plan.entries.iter().map(|reported| &reported.entry);
         let awaited = entries.map(|entry| Self {
             id: entry.workload.id.clone(),
-            asked: of_uid(entry),
+            asked: Asked::default(),
             expects: match withheld(entry) {
                 Some(reason) => Expects::Nothing(reason),
                 None => Expects::Build(request.clone()),
@@ -99,13 +102,6 @@ impl Awaited {
     /// The workload.
     pub fn id(&self) -> &WorkloadId {
         &self.id
-    }
-}
-
-fn of_uid(entry: &Entry) -> Asked {
-    Asked {
-        uid: entry.workload.uid.clone(),
-        ..Asked::default()
     }
 }
 

@@ -25,7 +25,8 @@ use crate::{
 /// After this time a workload is looked at although its port has told of no change.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// After this time it is looked at again when it could not be, or when what is told is older than the write.
+/// After this time it is looked at again when it could not be, and twice as long after each further failure; or when what is told
+/// is older than what was read before.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A look is never repeated sooner: moments of a cluster are told in whole seconds.
@@ -43,6 +44,8 @@ pub(super) struct Follow {
     last: Option<Arc<Followed>>,
     /// Whether it could be looked at.
     was_seen: bool,
+    /// How many looks have failed one after the other.
+    failures: u32,
 }
 
 impl Follow {
@@ -55,6 +58,7 @@ impl Follow {
             look_in: LOOK,
             last: None,
             was_seen: false,
+            failures: 0,
         }
     }
 
@@ -115,10 +119,13 @@ impl Follow {
         match self.looked().await {
             Ok(followed) => {
                 self.was_seen = true;
+                self.failures = 0;
                 followed
             }
             Err(error) => {
-                self.look_in = AGAIN;
+                let longer = 2_u32.saturating_pow(self.failures);
+                self.look_in = AGAIN.saturating_mul(longer).min(LOOK);
+                self.failures += 1;
                 let words = format!("it cannot be looked at now: {error}");
                 let id = &self.awaited.id;
                 let mut followed =
@@ -140,18 +147,38 @@ impl Follow {
             return self.in_a_folder().await;
         };
         let looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
-        if let Some(facts) = &looked.facts {
-            let asked = &mut self.awaited.asked;
-            if asked.uid.is_empty() {
-                asked.uid = facts.workload.uid.clone();
+        let uid = self.awaited.asked.uid.clone();
+        let seen = looked
+            .facts
+            .as_ref()
+            .filter(|facts| uid.is_empty() || facts.workload.uid == uid);
+        match seen {
+            Some(facts) => {
+                let asked = &mut self.awaited.asked;
+                // A name may be written in several ways.
+                self.awaited.id = facts.workload.id.clone();
+                match self.awaited.expects {
+                    // Another workload of this name can run the build as well.
+                    Expects::Build(_) => {}
+                    // Whoever posts again has perhaps mended what held it up.
+                    Expects::Written(_) => asked.since = asked.since.or(Some(facts.now)),
+                    Expects::AnyBuild | Expects::Nothing(_) => {
+                        asked.uid = facts.workload.uid.clone();
+                    }
+                }
             }
-            if asked.since.is_none() && matches!(self.awaited.expects, Expects::Written(_)) {
-                // Whoever posts again has perhaps mended what held it up.
-                asked.since = Some(facts.now);
+            // What is told may be older than what was read before: a watch may be behind.
+            None => {
+                let now = self.rollouts.workloads.read(&id).await?;
+                if now.is_some_and(|now| uid.is_empty() || now.uid == uid) {
+                    return Ok(self.not_seen_yet());
+                }
+                if matches!(self.awaited.expects, Expects::AnyBuild) && uid.is_empty() {
+                    return Err(ClusterError::NotFound(id.to_string()));
+                }
             }
-        } else if self.awaited.asked.uid.is_empty() {
-            return Err(ClusterError::NotFound(id.to_string()));
         }
+        let id = self.awaited.id.clone();
         match &self.awaited.expects {
             Expects::AnyBuild | Expects::Nothing(_) => {}
             Expects::Written(request) => {
@@ -179,32 +206,20 @@ impl Follow {
         request: &Arc<Request>,
         looked: &Looked,
     ) -> Result<Option<Followed>, ClusterError> {
-        let uid = &self.awaited.asked.uid;
-        let is_same = |facts: &RolloutFacts| facts.workload.uid == *uid;
-        let is_same = looked.facts.as_ref().is_some_and(is_same);
         let mut rollout = looked.rollout.clone();
-        let is_over = match rollout.state {
-            RolloutState::Superseded | RolloutState::Reverted => true,
-            // It has a time of deletion, which is never taken back.
-            RolloutState::Deleted => !is_same,
-            _ => false,
-        };
-        if !is_over {
+        if !matches!(
+            rollout.state,
+            RolloutState::Superseded | RolloutState::Reverted
+        ) {
             return Ok(None);
         }
-        // What was told can be older than the write: a watch may be behind.
+        // What was told can be older than the write.
         let id = self.awaited.id.clone();
         let now = self.rollouts.workloads.read(&id).await?;
-        let now = now.filter(|now| now.uid == *uid);
-        if now.as_ref().is_some_and(|now| self.has_images(now)) {
-            self.look_in = AGAIN;
-            let words = "its change is not seen yet";
-            let followed = Followed::without_workload(&id, RolloutState::Progressing, words);
-            return Ok(Some(followed));
-        }
-        if let Some(now) = now
-            && is_same
-        {
+        if let Some(now) = now.filter(|now| now.uid == self.awaited.asked.uid) {
+            if self.has_images(&now) {
+                return Ok(Some(self.not_seen_yet()));
+            }
             let entry = judged(request, &now);
             let is_obsolete = entry.is_some_and(|e| e.codes().any(|c| c == Code::Obsolete));
             rollout.state = match is_obsolete {
@@ -218,6 +233,13 @@ impl Follow {
             evidence: None,
         };
         Ok(Some(Followed::of(&id, answer)))
+    }
+
+    /// What is told is older than what was read before.
+    fn not_seen_yet(&mut self) -> Followed {
+        self.look_in = AGAIN;
+        let words = "what was changed is not seen yet";
+        Followed::without_workload(&self.awaited.id, RolloutState::Progressing, words)
     }
 
     fn has_images(&self, now: &Workload) -> bool {

@@ -385,6 +385,44 @@ async fn a_build_that_is_not_written_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_workload_that_is_made_anew_is_verified_too() {
+    let recreated: Act = Box::new(|cluster| {
+        let now = cluster.get(&web()).expect("a workload");
+        cluster.remove(&web());
+        cluster.put(now);
+        tell(cluster, &web(), done());
+        Ok(())
+    });
+    let again = scene(NEW, [told(starting()), recreated]);
+    let (_, waited) = again.verified(terms()).await;
+    assert_eq!(waited.outcome, WaitOutcome::Succeeded);
+    let deleted: Act = Box::new(|cluster| {
+        cluster.remove(&web());
+        Ok(())
+    });
+    let gone = scene(NEW, [deleted]);
+    let (_, waited) = gone.verified(terms()).await;
+    assert_eq!(
+        waited.rollouts[0].answer.rollout.state,
+        RolloutState::Deleted
+    );
+    assert_eq!(waited.outcome, WaitOutcome::Failed);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let scene = scene(NEW, []);
+    let other: WorkloadName = "shop/deploy/other".parse().expect("a name");
+    let (_, waited) = scene.waited(vec![Awaited::workload(&other)], terms()).await;
+    assert_eq!(waited.outcome, WaitOutcome::Unknown);
+    let error = waited.rollouts[0].error.as_ref();
+    assert!(
+        matches!(error, Some(ClusterError::NotFound(_))),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_build_that_policy_keeps_back_is_not_run() {
     let manual: fn(&mut Workload) = |web| {
         web.settings
