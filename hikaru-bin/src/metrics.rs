@@ -249,7 +249,7 @@ impl View {
         let rollout_watches_behind = Gauge::default();
         registry.register(
             "rollout_watches",
-            "Watches on pods and ReplicaSets that are open, because somebody asked about rollouts",
+            "Watches that are open because somebody waits for rollouts or Jobs",
             rollout_watches.clone(),
         );
         registry.register_with_unit(

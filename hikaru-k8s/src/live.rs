@@ -67,7 +67,7 @@ pub struct LiveSettings {
     pub kinds: Vec<AddedKind>,
     /// Only these namespaces are read, so rights in them are enough. Empty: all namespaces.
     pub namespaces: Vec<Text>,
-    /// How long the pods of a workload are watched after the last question about its rollout.
+    /// How long what somebody waited for is watched after the last wait, at least; twice as long at most.
     pub rollout_idle: Duration,
 }
 
@@ -103,8 +103,8 @@ impl fmt::Debug for LiveSettings {
 /// - A write is one JSON patch that tests all that the verdict read and changes images, high-water marks,
 ///   `hikaru.dev/last-upgrade` and `kubernetes.io/change-cause`, nothing else.
 /// - A kind that the server lacks or forbids, and an object that cannot be read, are faults; the others go on.
-/// - The pods of a rollout are listed; they are watched while somebody asks about it again and again. Dropping the last clone
-///   ends that.
+/// - A workload, its ReplicaSets and its pods are read for each question about its rollout; they are watched while somebody waits
+///   for it. Dropping the last clone ends that.
 ///
 /// Cheap to clone.
 #[derive(Clone)]

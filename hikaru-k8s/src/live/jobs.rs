@@ -7,6 +7,7 @@ mod list;
 mod log;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use hikaru_core::{
     Mode,
     jobs::{
@@ -197,6 +198,10 @@ impl JobPort for LiveCluster {
             found: troubles(&pods.read),
             warnings: warnings.collect(),
         })
+    }
+
+    fn changed(&self, name: &JobName) -> BoxStream<'static, ()> {
+        self.job_changed(name)
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {

@@ -1,138 +1,237 @@
-//! Tells those who wait for a rollout that its pods or ReplicaSets may have changed. What they wait for they read themselves.
+//! Tells those who wait that a workload or a Job, its ReplicaSets or its pods may have changed. What they wait for they read
+//! themselves, from the same watches.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{
-    StreamExt as _,
+    FutureExt as _, StreamExt as _,
     stream::{self, BoxStream},
 };
 use hikaru_core::{
     Text,
-    rollout::{PodFacts, ReplicaSetFacts, RolloutKind},
+    jobs::JobName,
+    rollout::{PodFacts, ReplicaSetFacts},
     workload::WorkloadName,
 };
-use kube::core::Selector;
 use tokio::{
-    sync::watch::{Receiver, error::RecvError},
-    time::sleep,
+    sync::{Mutex, Notify},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
-    item::Facts,
-    object,
+    Pools,
+    owner::Owner,
     pool::Pool,
+    wanted::{Source, Which},
     watch::{Known, Progress},
 };
 use crate::live::LiveCluster;
 
-/// Changes within this time are told as one. A controller writes the status of the workload a moment after that of its pods.
-const TOGETHER: Duration = Duration::from_millis(500);
-
-/// How often it is looked whether there still is a watch. What is not watched may have changed.
+/// After this time it is looked whether something is not watched, which then may have changed. Nothing is sent for it.
 const LOOK: Duration = Duration::from_secs(5);
 
-struct Waiter {
+/// The time between two who are told of what is not watched, because each then asks the API server: 20 in a second.
+const PACE: Duration = Duration::from_millis(50);
+
+/// How long somebody who waits is not told because a watch begins.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The turns of those who wait for what is not watched: they come first in, first out.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<Option<Instant>>);
+
+impl Turns {
+    async fn next(&self) {
+        let mut last = self.0.lock().await;
+        if let Some(last) = *last {
+            sleep_until(last + PACE).await;
+        }
+        *last = Some(Instant::now());
+    }
+}
+
+/// The watch that tells of some objects.
+enum Subscription<T> {
+    /// There is nothing to tell of.
+    Unneeded,
+    /// There is no place for a watch.
+    Unwatched,
+    Watched(Arc<Known<T>>, Which),
+}
+
+impl<T: Send + Sync + 'static> Subscription<T> {
+    /// Makes sure that there is a watch, if there can be one.
+    async fn renew(
+        &mut self,
+        pool: &Pool<T>,
+        source: Option<Source<T>>,
+        which: Which,
+        told: &Arc<Notify>,
+    ) {
+        while !self.is_of(&which) {
+            let source = source.as_ref();
+            let Some(known) = source.and_then(|source| pool.watch(source, &which)) else {
+                *self = Self::Unwatched;
+                return;
+            };
+            known.tell(&which, told);
+            known.has_begun(PATIENCE).await;
+            *self = Self::Watched(known, which.clone());
+        }
+    }
+
+    /// Whether there is a watch on these objects that has not ended.
+    fn is_of(&self, which: &Which) -> bool {
+        match self {
+            Self::Watched(known, of) => of == which && known.progress() != Progress::Ended,
+            _ => false,
+        }
+    }
+
+    fn is_followed(&self) -> bool {
+        match self {
+            Self::Unneeded => true,
+            Self::Unwatched => false,
+            Self::Watched(known, _) => known.progress() == Progress::Follows,
+        }
+    }
+
+    /// The one object that is watched, as far as it is known.
+    fn read(&self) -> Option<Arc<T>> {
+        match self {
+            Self::Watched(known, which) => known.matched(which)?.read.pop(),
+            _ => None,
+        }
+    }
+}
+
+/// Where the object is. `None`: that is not known yet.
+type Place<T> = dyn Fn(&LiveCluster) -> Option<Source<Owner<T>>> + Send + Sync;
+
+/// Somebody who waits for an object with pods.
+struct Waiter<T> {
     live: LiveCluster,
-    workload: WorkloadName,
-    /// What its pods match, once it is known.
-    selected: Option<(RolloutKind, Selector)>,
+    namespace: Text,
+    name: Text,
+    source: Box<Place<T>>,
+    pool: fn(&Pools) -> &Pool<Owner<T>>,
+    owner: Subscription<Owner<T>>,
     pods: Subscription<PodFacts>,
     replica_sets: Subscription<ReplicaSetFacts>,
+    told: Arc<Notify>,
     is_first: bool,
 }
 
-/// The watch that tells of changes, if there is one.
-struct Subscription<T>(Option<(Arc<Known<T>>, Receiver<()>)>);
-
-impl<T: Facts> Subscription<T> {
-    /// Asks for the watch again. Whether something may have been missed: it is another one, or none, or it is broken.
-    fn renew(&mut self, pool: &Pool<T>, namespace: &Text, selector: &Selector) -> bool {
-        let Some(known) = pool.watch(namespace, selector, true) else {
-            self.0 = None;
-            return true;
+impl<T: Send + Sync + 'static> Waiter<T> {
+    fn all(self) -> BoxStream<'static, ()> {
+        let next = |mut waiter: Self| async move {
+            waiter.next().await;
+            Some(((), waiter))
         };
-        if let Some((old, _)) = &self.0
-            && Arc::ptr_eq(old, &known)
-        {
-            return known.progress() == Progress::Broken;
-        }
-        let changes = known.changes(selector);
-        self.0 = Some((known, changes));
-        true
-    }
-
-    /// Waits for a change.
-    async fn changed(&mut self) {
-        match &mut self.0 {
-            Some((_, changes)) => {
-                let changed: Result<(), RecvError> = changes.changed().await;
-                if changed.is_err() {
-                    self.0 = None;
-                }
-            }
-            None => std::future::pending().await,
-        }
-    }
-}
-
-impl Waiter {
-    async fn renew(&mut self) -> bool {
-        if self.selected.is_none() {
-            self.selected = self.live.selected_by(&self.workload).await;
-        }
-        let Some((kind, selector)) = &self.selected else {
-            return true;
-        };
-        let (pools, namespace) = (&self.live.inner.rollouts, self.workload.namespace());
-        let pods = self.pods.renew(&pools.pods, namespace, selector);
-        let replica_sets = *kind == RolloutKind::Deployment
-            && self
-                .replica_sets
-                .renew(&pools.replica_sets, namespace, selector);
-        pods || replica_sets
+        stream::unfold(self, next).boxed()
     }
 
     async fn next(&mut self) {
-        if std::mem::take(&mut self.is_first) {
-            self.renew().await;
-            return;
-        }
-        loop {
+        if !mem::take(&mut self.is_first) {
             tokio::select! {
-                () = self.pods.changed() => return sleep(TOGETHER).await,
-                () = self.replica_sets.changed() => return sleep(TOGETHER).await,
-                () = sleep(LOOK) => {}
+                () = self.told.notified() => {}
+                () = self.is_not_followed() => {}
             }
-            if self.renew().await {
+        }
+        // It is a large future, and most of the time there is none.
+        Box::pin(self.subscribe()).await;
+        let mut turn = pin!(self.live.inner.rollouts.turns.next());
+        while !self.is_followed() {
+            tokio::select! {
+                () = &mut turn => return,
+                () = self.told.notified() => {}
+            }
+        }
+    }
+
+    /// Makes sure that everything is watched that can be.
+    async fn subscribe(&mut self) {
+        let pools = &self.live.inner.rollouts;
+        let told = &self.told;
+        let source = (self.source)(&self.live);
+        let which = Which::Named(self.name.clone());
+        let owner = self.owner.renew((self.pool)(pools), source, which, told);
+        owner.await;
+        if let Some(owner) = self.owner.read()
+            && let Some(selector) = &owner.selector
+        {
+            let which = Which::Labeled(selector.clone());
+            let source = Some(Source::of(&self.namespace));
+            let pods = self.pods.renew(&pools.pods, source, which.clone(), told);
+            let replica_sets = async {
+                if owner.has_replica_sets {
+                    let source = Some(Source::of(&self.namespace));
+                    let sets = &mut self.replica_sets;
+                    sets.renew(&pools.replica_sets, source, which, told).await;
+                }
+            };
+            tokio::join!(pods, replica_sets);
+        }
+        // What was told up to now is seen by whoever reads from now on.
+        let _ = self.told.notified().now_or_never();
+    }
+
+    fn is_followed(&self) -> bool {
+        self.owner.is_followed() && self.pods.is_followed() && self.replica_sets.is_followed()
+    }
+
+    /// Waits until something is not followed for long.
+    async fn is_not_followed(&self) {
+        loop {
+            sleep(LOOK).await;
+            if !self.is_followed() {
                 return;
             }
         }
     }
 }
 
-/// Tells at once, and from then on whenever something may have changed.
-pub(super) fn changed(live: LiveCluster, workload: WorkloadName) -> BoxStream<'static, ()> {
-    let waiter = Waiter {
-        live,
-        workload,
-        selected: None,
-        pods: Subscription(None),
-        replica_sets: Subscription(None),
-        is_first: true,
-    };
-    let next = |mut waiter: Waiter| async move {
-        waiter.next().await;
-        Some(((), waiter))
-    };
-    stream::unfold(waiter, next).boxed()
-}
-
 impl LiveCluster {
-    /// What the pods of a workload match. `None`: that cannot be read now, or it has no rollouts.
-    async fn selected_by(&self, workload: &WorkloadName) -> Option<(RolloutKind, Selector)> {
-        let (kind, id) = self.kind_and_id(workload)?;
-        let text = self.get_text(kind, &id).await.ok()?;
-        let (object, selector) = object::read(kind, &text).ok()?;
-        Some((object.kind, selector?))
+    /// Tells of changes of a workload, its ReplicaSets and its pods.
+    pub(super) fn workload_changed(&self, workload: &WorkloadName) -> BoxStream<'static, ()> {
+        let (of, namespace) = (workload.clone(), workload.namespace().clone());
+        let source = move |live: &LiveCluster| {
+            let kind = live.inner.kinds.named(of.kind())?;
+            // Of an added kind that nobody has read yet, it is known after the first reading.
+            live.workloads(kind, of.namespace())
+        };
+        let name = workload.name().clone();
+        self.waiter(namespace, name, Box::new(source), |pools| &pools.workloads)
+    }
+
+    /// Tells of changes of a Job and its pods.
+    pub(in crate::live) fn job_changed(&self, name: &JobName) -> BoxStream<'static, ()> {
+        let namespace = name.namespace().clone();
+        let source = Self::jobs_of(&namespace);
+        let source = move |_: &LiveCluster| Some(source.clone());
+        let name = name.name().clone();
+        self.waiter(namespace, name, Box::new(source), |pools| &pools.jobs)
+    }
+
+    fn waiter<T: Send + Sync + 'static>(
+        &self,
+        namespace: Text,
+        name: Text,
+        source: Box<Place<T>>,
+        pool: fn(&Pools) -> &Pool<Owner<T>>,
+    ) -> BoxStream<'static, ()> {
+        let waiter = Waiter {
+            live: self.clone(),
+            namespace,
+            name,
+            source,
+            pool,
+            owner: Subscription::Unwatched,
+            pods: Subscription::Unneeded,
+            replica_sets: Subscription::Unneeded,
+            told: Arc::default(),
+            is_first: true,
+        };
+        waiter.all()
     }
 }

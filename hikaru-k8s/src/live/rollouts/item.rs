@@ -1,16 +1,15 @@
-//! An object that belongs to a workload: a pod (`pod`) or a ReplicaSet (`replica_set`), with the labels that selectors match. How
-//! such objects are kept up to date is in `watch`.
+//! An object that belongs to another one: a pod (`pod`) or a ReplicaSet (`replica_set`), and what is kept of any object with the
+//! labels that selectors match. How objects are kept up to date is in `watch`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hikaru_core::Text;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 
 use crate::nullable::nullable;
 
-/// What is read of objects of one kind.
+/// What is read of an object that belongs to another one.
 pub(super) trait Facts: Sized + Send + Sync + 'static {
     /// The name of the collection, in paths and in rights.
     const PLURAL: &'static str;
@@ -71,31 +70,7 @@ impl Metadata {
 pub(super) struct Item<T> {
     pub(super) facts: Result<Arc<T>, String>,
     /// `None`: they cannot be read.
-    labels: Option<Labels>,
-}
-
-impl<T: Facts> Item<T> {
-    pub(super) fn read(json: &str) -> Self {
-        match T::read(json) {
-            Ok((labels, facts)) => Self {
-                facts: Ok(Arc::new(facts)),
-                labels: Some(labels),
-            },
-            Err(error) => {
-                let name = name_of(json).unwrap_or_else(|| "?".to_owned());
-                Self {
-                    facts: Err(format!("{}/{name} cannot be read: {error}", T::PLURAL)),
-                    labels: None,
-                }
-            }
-        }
-    }
-
-    /// Whether a selector matches it. One whose labels cannot be read may be meant by any.
-    pub(super) fn is_matched_by(&self, selector: &Selector) -> bool {
-        let labels = self.labels.as_ref();
-        labels.is_none_or(|labels| selector.matches(labels))
-    }
+    pub(super) labels: Option<Labels>,
 }
 
 /// The name of an object, whatever else it is.

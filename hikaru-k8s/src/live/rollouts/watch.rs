@@ -1,5 +1,5 @@
-//! One watch of pods or ReplicaSets: it lists them, follows them, and knows whether what it has is up to date. Which watches there
-//! are, and when one is let go, is decided in `pool`.
+//! One watch: it lists the objects, follows them, knows whether what it has is up to date, and tells those who wait. Which watches
+//! there are is decided in `pool`.
 //!
 //! Much simpler than a source of the view: after a break all is listed anew, because there are few objects, and meanwhile
 //! nothing is answered from here.
@@ -7,18 +7,20 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use hikaru_core::Text;
-use kube::core::{Request as Resource, Selector, params::WatchParams};
+use kube::core::{Request as Resource, params::WatchParams};
 use tokio::{
-    sync::watch::{Receiver, Sender},
+    sync::{Notify, watch::Sender},
     time::{sleep, timeout},
 };
 
-use super::item::{Facts, Item, name_of};
+use super::{
+    item::{Item, name_of},
+    wanted::{Source, Which},
+};
 use crate::live::{
     client::{ApiClient, Lines},
     clock::now,
@@ -45,6 +47,7 @@ const FORBIDDEN: Duration = Duration::from_secs(30);
 
 /// What a watch knows.
 pub(super) struct Known<T> {
+    source: Source<T>,
     state: Mutex<State<T>>,
     progress: Sender<Progress>,
     pub(super) begun: Instant,
@@ -53,10 +56,8 @@ pub(super) struct Known<T> {
 struct State<T> {
     /// By name: a name is used once at a time in a namespace.
     items: HashMap<String, Item<T>>,
-    /// Those who wait for a change of what a selector matches, by its text.
-    waiting: HashMap<String, (Selector, Sender<()>)>,
-    /// When somebody asked for the last time.
-    asked: Instant,
+    /// Those who wait, and for what.
+    waiting: Vec<(Which, Weak<Notify>)>,
 }
 
 /// How far a watch is.
@@ -66,17 +67,39 @@ pub(super) enum Progress {
     Begins,
     /// What is known is up to date.
     Follows,
-    /// The watch broke, is forbidden, or has ended.
+    /// It broke or is forbidden, and begins again.
     Broken,
+    /// It is over.
+    Ended,
 }
 
-impl<T: Facts> Known<T> {
-    pub(super) fn new() -> Self {
+/// The objects that somebody asked for.
+pub(super) struct Matched<T> {
+    pub(super) read: Vec<Arc<T>>,
+    /// The names of those that cannot be read, and why.
+    pub(super) odd: Vec<(String, String)>,
+}
+
+impl<'a, T: 'a> FromIterator<(&'a str, &'a Item<T>)> for Matched<T> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a Item<T>)>>(items: I) -> Self {
+        let (mut read, mut odd) = (Vec::new(), Vec::new());
+        for (name, item) in items {
+            match &item.facts {
+                Ok(facts) => read.push(facts.clone()),
+                Err(why) => odd.push((name.to_owned(), why.clone())),
+            }
+        }
+        Self { read, odd }
+    }
+}
+
+impl<T> Known<T> {
+    pub(super) fn new(source: Source<T>) -> Self {
         Self {
+            source,
             state: Mutex::new(State {
                 items: HashMap::new(),
-                waiting: HashMap::new(),
-                asked: now(),
+                waiting: Vec::new(),
             }),
             progress: Sender::new(Progress::Begins),
             begun: now(),
@@ -85,11 +108,6 @@ impl<T: Facts> Known<T> {
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that somebody asks.
-    pub(super) fn ask(&self) {
-        self.state().asked = now();
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -104,66 +122,82 @@ impl<T: Facts> Known<T> {
         drop(timeout(longest, begun).await);
     }
 
-    /// What a selector matches, if that is up to date.
-    pub(super) fn matched<U>(
-        &self,
-        selector: &Selector,
-        read: impl FnMut(&Item<T>) -> U,
-    ) -> Option<Vec<U>> {
+    /// These objects, if what is known is up to date.
+    pub(super) fn matched(&self, which: &Which) -> Option<Matched<T>> {
         let state = self.state();
-        (self.progress() == Progress::Follows).then(|| {
-            let items = state.items.values();
-            let matched = items.filter(|item| item.is_matched_by(selector));
-            matched.map(read).collect()
+        if self.progress() != Progress::Follows {
+            return None;
+        }
+        Some(match which {
+            Which::Named(name) => {
+                let item = state.items.get(&**name);
+                item.map(|item| (&**name, item)).into_iter().collect()
+            }
+            Which::Labeled(_) => {
+                let items = state.items.iter().map(|(name, item)| (&**name, item));
+                items.filter(|(name, item)| which.is(name, item)).collect()
+            }
         })
     }
 
-    /// Tells when something that a selector matches may have changed.
-    pub(super) fn changes(&self, selector: &Selector) -> Receiver<()> {
+    /// From now on tells somebody when one of these objects may have changed, until that one is dropped.
+    pub(super) fn tell(&self, which: &Which, told: &Arc<Notify>) {
         let mut state = self.state();
-        state.waiting.retain(|_, (_, told)| !told.is_closed());
-        let waiting = state.waiting.entry(selector.to_string());
-        let (_, told) = waiting.or_insert_with(|| (selector.clone(), Sender::new(())));
-        told.subscribe()
+        state.forget_gone();
+        state.waiting.push((which.clone(), Arc::downgrade(told)));
     }
 
     /// Changes one item; `None`: it is gone.
     fn put(&self, name: String, item: Option<Item<T>>) {
         let mut state = self.state();
-        let State { items, waiting, .. } = &mut *state;
+        let State { items, waiting } = &mut *state;
         // A label that has changed concerns those who knew the old one, too.
         let old = match item {
             Some(item) => items.insert(name.clone(), item),
             None => items.remove(&name),
         };
         let new = items.get(&name);
-        for (selector, told) in waiting.values() {
+        let is_of = |which: &Which| {
             let mut both = old.iter().chain(new);
-            if both.any(|item| item.is_matched_by(selector)) {
-                told.send_replace(());
-            }
+            both.any(|item| which.is(&name, item))
+        };
+        tell(waiting.iter().filter(|(which, _)| is_of(which)));
+    }
+
+    /// What is known is up to date from now on: everything may have changed.
+    fn follows(&self) {
+        if self.progress.send_replace(Progress::Follows) != Progress::Follows {
+            tell(&self.state().waiting);
         }
     }
 
-    /// Replaces all items and tells everybody.
-    fn replace(&self, items: HashMap<String, Item<T>>) {
-        let mut state = self.state();
-        let old = mem::replace(&mut state.items, items);
-        for (_, told) in state.waiting.values() {
-            told.send_replace(());
-        }
-        drop(state);
-        // There can be many.
-        drop(old);
-    }
-
-    /// It is over: nothing is kept any more.
+    /// It is over: nothing is kept any more, and those who wait look for another watch.
     pub(super) fn end(&self) {
-        self.progress.send_replace(Progress::Broken);
-        self.replace(HashMap::new());
+        self.progress.send_replace(Progress::Ended);
+        let mut state = self.state();
+        let items = mem::take(&mut state.items);
+        tell(&mem::take(&mut state.waiting));
+        drop(state);
+        // Dropping many objects takes a while, and others wait for the lock.
+        drop(items);
     }
+}
 
-    /// Follows the objects until nobody has asked for them for some time.
+impl<T> State<T> {
+    fn forget_gone(&mut self) {
+        self.waiting.retain(|(_, told)| told.strong_count() > 0);
+    }
+}
+
+fn tell<'a>(waiting: impl IntoIterator<Item = &'a (Which, Weak<Notify>)>) {
+    let waiting = waiting.into_iter();
+    let there = waiting.filter_map(|(_, told)| told.upgrade());
+    // What somebody has not taken note of yet is told once.
+    there.for_each(|told| told.notify_one());
+}
+
+impl<T: Send + Sync + 'static> Known<T> {
+    /// Follows the objects until nobody has waited for them for some time.
     pub(super) async fn run(&self, api: &ApiClient, collection: Collection, idle: Duration) {
         tokio::select! {
             () = self.follow(api, &collection) => {}
@@ -172,14 +206,18 @@ impl<T: Facts> Known<T> {
         self.end();
     }
 
+    /// Waits until nobody waits any more: since one idle time at least, and two at most.
     async fn is_idle(&self, idle: Duration) {
+        let mut was_idle = false;
         loop {
-            let asked = self.state().asked;
-            let left = idle.saturating_sub(now().saturating_duration_since(asked));
-            if left.is_zero() {
+            sleep(idle).await;
+            let mut state = self.state();
+            state.forget_gone();
+            let is_idle = state.waiting.is_empty();
+            if was_idle && is_idle {
                 return;
             }
-            sleep(left).await;
+            was_idle = is_idle;
         }
     }
 
@@ -209,16 +247,13 @@ impl<T: Facts> Known<T> {
 
     /// Lists everything, and gives the version that a watch goes on from.
     async fn list(&self, api: &ApiClient, collection: &Collection) -> Result<String, RequestError> {
-        let (items, version) = list(api, collection, |json| {
-            let name = name_of(json).unwrap_or_default();
-            (name, Item::<T>::read(json))
-        })
-        .await?;
+        let (items, version) = list(api, collection, |json| self.source.read(json)).await?;
         if version.is_empty() {
             let words = "a list without a version, which no watch can go on from";
             return Err(RequestError::Unreadable(words.to_owned()));
         }
-        self.replace(items.into_iter().collect());
+        let old = mem::replace(&mut self.state().items, items.into_iter().collect());
+        drop(old);
         Ok(version)
     }
 
@@ -235,6 +270,9 @@ impl<T: Facts> Known<T> {
             if !collection.selector.is_empty() {
                 params = params.labels(&collection.selector);
             }
+            if !collection.fields.is_empty() {
+                params = params.fields(&collection.fields);
+            }
             let request = Resource::new(&collection.path).watch(&params, &version);
             let request = match request {
                 Ok(request) => request,
@@ -245,7 +283,7 @@ impl<T: Facts> Known<T> {
                 Ok(lines) => lines,
                 Err(error) => return error,
             };
-            self.progress.send_replace(Progress::Follows);
+            self.follows();
             match timeout(asked + LATE, self.events(&mut lines, &mut version)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return error,
@@ -262,10 +300,8 @@ impl<T: Facts> Known<T> {
         while let Some(line) = lines.next().await? {
             let object = match Line::read(&line, lines).map_err(RequestError::Lost)? {
                 Line::Put(object) => {
-                    self.put(
-                        name_of(object).unwrap_or_default(),
-                        Some(Item::read(object)),
-                    );
+                    let (name, item) = self.source.read(object);
+                    self.put(name, Some(item));
                     object
                 }
                 Line::Deleted(object) => {
@@ -308,13 +344,4 @@ pub(super) async fn list<U>(
         }
     }
     Ok((all, version))
-}
-
-/// The objects of a kind in a namespace that a selector matches; an empty one matches all.
-pub(super) fn collection<T: Facts>(namespace: &Text, selector: &str) -> Collection {
-    Collection {
-        path: format!("{}/namespaces/{namespace}/{}", T::ROOT, T::PLURAL),
-        selector: selector.to_owned(),
-        ..Collection::default()
-    }
 }

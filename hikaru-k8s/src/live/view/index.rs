@@ -33,7 +33,7 @@ pub(super) struct Index {
     objects: Objects,
 }
 
-/// How far a source is known. The task that lists and watches it is `watch::source`.
+/// How far a source is known. The task that lists and watches it is `watch::follow`.
 #[derive(Debug)]
 struct SourceState {
     kind: Arc<Kind>,

@@ -1,5 +1,5 @@
 //! A live cluster that is watched: `find` answers from the index; reading and writing one workload always ask the API server. How
-//! the index is fed, and how a watch proves that it has caught up, is in `source`; whether all of it is up to date, in `index`.
+//! the index is fed, and how a watch proves that it has caught up, is in `follow`; whether all of it is up to date, in `index`.
 
 use std::{
     fmt,
@@ -40,9 +40,9 @@ use crate::live::{
     write::Removed,
 };
 
-mod source;
+mod follow;
 
-use source::Source;
+use follow::Source;
 
 /// How long a watch runs before it is opened anew: its end is a sign of life. Bookmarks are none, with gaps of up to two
 /// minutes on healthy watches; one of 25 s ends at 25.0 s.

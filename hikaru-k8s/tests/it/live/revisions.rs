@@ -124,7 +124,7 @@ async fn a_watch_tells_of_new_pods() {
     let mut changes = live.changed(&name);
     assert_eq!(changes.next().await, Some(()));
     until(&live, &name, is_complete).await;
-    assert_eq!(live.rollout_vitals().watches, 2);
+    assert_eq!(live.rollout_vitals().watches, 3);
     let args = [
         "scale",
         "deployment/web",

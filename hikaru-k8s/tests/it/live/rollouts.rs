@@ -2,16 +2,17 @@
 //! faults of the server are in `faults`, events and logs in `evidence`, what is told of pods that fail in `causes`.
 
 mod causes;
+mod changes;
 mod evidence;
 mod faults;
+mod shop;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
 use hikaru_core::{
     Mode,
     port::{RolloutPort as _, Scope, Select, WorkloadPort as _},
@@ -22,73 +23,8 @@ use hikaru_core::{
 use hikaru_k8s::{LiveCluster, LiveSettings, WatchSettings, WatchedCluster};
 use serde_json::{Value, json};
 
-use super::stub::{
-    Asked, Step, Stub, build, deployment, empty, event, list, post, settings, status,
-};
-
-/// What a server has: the items of each path. Lists are narrowed by `app=…`; watches say nothing.
-#[derive(Clone, Default)]
-struct Shop(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
-
-impl Shop {
-    /// Deployments with these names, each with a pod and a ReplicaSet.
-    fn of(names: &[&str]) -> Self {
-        let shop = Self::default();
-        for name in names {
-            shop.put(PODS, pod(&format!("{name}-1"), name));
-            shop.put(REPLICA_SETS, replica_set(name));
-        }
-        shop
-    }
-
-    fn put(&self, path: &str, item: Value) {
-        let mut items = self.0.lock().expect("no panic");
-        items.entry(path.to_owned()).or_default().push(item);
-    }
-
-    fn answer(&self, asked: &Asked) -> Step {
-        if asked.is_watch() {
-            return Step::Hanging(vec![]);
-        }
-        if let Some((path, name)) = asked.path.rsplit_once('/')
-            && path.ends_with("/deployments")
-        {
-            return Step::Answer(200, workload(name));
-        }
-        let wanted = asked.parameter("labelSelector").strip_prefix("app=");
-        let items = self.0.lock().expect("no panic");
-        let items = items.get(&asked.path).into_iter().flatten();
-        let items =
-            items.filter(|item| wanted.is_none_or(|app| item["metadata"]["labels"]["app"] == app));
-        let items: Vec<Value> = items.cloned().collect();
-        Step::Answer(200, list(&items, 7))
-    }
-
-    async fn serve(&self) -> Stub {
-        let shop = self.clone();
-        Stub::start(move |asked, _| shop.answer(asked)).await
-    }
-}
-
-const PODS: &str = "/api/v1/namespaces/shop/pods";
-const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
-
-/// A Deployment whose pods have the label `app` with its name.
-fn workload(name: &str) -> Value {
-    let mut object = deployment(name, 1, 1);
-    object["spec"]["selector"] = json!({"matchLabels": {"app": name}});
-    object
-}
-
-fn pod(name: &str, app: &str) -> Value {
-    json!({"metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": "8",
-        "labels": {"app": app}}, "spec": {"containers": [{"name": "web", "image": "w:1"}]}, "status": {"phase": "Running"}})
-}
-
-fn replica_set(app: &str) -> Value {
-    json!({"metadata": {"name": format!("{app}-7c9f"), "namespace": "shop", "uid": format!("uid-{app}-7c9f"),
-        "labels": {"app": app}}, "spec": {"replicas": 1}})
-}
+use super::stub::{Step, Stub, build, deployment, empty, event, list, post, settings, status};
+use shop::{DEPLOYMENTS, PODS, REPLICA_SETS, Shop, pod, workload};
 
 fn name(name: &str) -> WorkloadName {
     let name = format!("shop/deployment/{name}");
@@ -109,6 +45,13 @@ fn patient() -> LiveSettings {
 async fn facts(cluster: &LiveCluster, of: &str) -> RolloutFacts {
     let facts = cluster.facts(&name(of)).await.expect("an answer");
     facts.expect("it is there")
+}
+
+/// Somebody who waits, and was told for the first time: everything is watched that can be.
+async fn waits_for(cluster: &LiveCluster, of: &str) -> BoxStream<'static, ()> {
+    let mut changes = cluster.changed(&name(of));
+    assert_eq!(changes.next().await, Some(()));
+    changes
 }
 
 fn pods_of(facts: &RolloutFacts) -> Vec<&str> {
@@ -164,35 +107,56 @@ async fn whoever_asks_once_gets_lists_and_no_watch() {
         .map(|asked| (&*asked.path, asked.parameter("labelSelector")))
         .collect();
     paths.sort_unstable();
-    let object = "/apis/apps/v1/namespaces/shop/deployments/web";
+    let object = format!("{DEPLOYMENTS}/web");
     assert_eq!(
         paths,
-        [(PODS, "app=web"), (object, ""), (REPLICA_SETS, "app=web")]
+        [(PODS, "app=web"), (&*object, ""), (REPLICA_SETS, "app=web")]
     );
     assert_eq!(cluster.rollout_vitals().watches, 0);
 }
 
+/// However often: watches are for those who wait.
 #[tokio::test]
-async fn questions_about_the_same_workload_share_one_watch() {
+async fn whoever_asks_again_and_does_not_wait_begins_no_watch() {
+    let names = ["a", "b", "c", "d"];
+    let stub = Shop::of(&names).serve().await;
+    let cluster = connected(&stub).await;
+    for of in names.iter().cycle().take(12) {
+        assert_eq!(pods_of(&facts(&cluster, of).await), [format!("{of}-1")]);
+    }
+    assert_eq!((stub.asked().len(), asked_for(&stub, PODS)), (36, (12, 0)));
+    assert_eq!(cluster.rollout_vitals().watches, 0);
+}
+
+#[tokio::test]
+async fn those_who_wait_for_the_same_workload_share_its_watches() {
     let stub = Shop::of(&["web"]).serve().await;
     let cluster = connected(&stub).await;
-    facts(&cluster, "web").await;
+    let _waiters = join_all((0..20).map(|_| waits_for(&cluster, "web"))).await;
     for answer in join_all((0..20).map(|_| facts(&cluster, "web"))).await {
         assert_eq!(pods_of(&answer), ["web-1"]);
         assert_eq!(answer.replica_sets.len(), 1);
+        assert_eq!(&*answer.workload.uid, "uid-web");
     }
-    // One list for the first question, one for the watch.
-    for path in [PODS, REPLICA_SETS] {
-        assert_eq!(asked_for(&stub, path), (2, 1), "{path}");
+    // The watches list first, and nothing else is sent.
+    for path in [DEPLOYMENTS, PODS, REPLICA_SETS] {
+        assert_eq!(asked_for(&stub, path), (1, 1), "{path}");
     }
-    for asked in stub.asked().iter().filter(|asked| asked.is_watch()) {
-        assert_eq!(asked.parameter("labelSelector"), "app=web");
-        assert_eq!(asked.parameter("resourceVersion"), "7");
-        assert_eq!(asked.parameter("allowWatchBookmarks"), "true");
-        assert_eq!(asked.parameter("timeoutSeconds"), "25");
+    assert_eq!(stub.asked().len(), 6);
+    for asked in stub.asked() {
+        let narrowed = ["labelSelector", "fieldSelector"].map(|name| asked.parameter(name));
+        match &*asked.path {
+            DEPLOYMENTS => assert_eq!(narrowed, ["", "metadata.name=web"]),
+            _ => assert_eq!(narrowed, ["app=web", ""]),
+        }
+        if asked.is_watch() {
+            assert_eq!(asked.parameter("resourceVersion"), "7");
+            assert_eq!(asked.parameter("allowWatchBookmarks"), "true");
+            assert_eq!(asked.parameter("timeoutSeconds"), "25");
+        }
     }
     let vitals = cluster.rollout_vitals();
-    assert_eq!((vitals.watches, vitals.behind), (2, 0));
+    assert_eq!((vitals.watches, vitals.behind), (3, 0));
 }
 
 #[tokio::test]
@@ -204,13 +168,16 @@ async fn the_third_workload_of_a_namespace_is_served_by_one_watch_for_all() {
     shop.put(PODS, pod("z", "ab"));
     let stub = shop.serve().await;
     let cluster = connected(&stub).await;
-    for _ in 0..2 {
-        facts(&cluster, "a").await;
-        facts(&cluster, "b").await;
+    let mut waiters = Vec::new();
+    for of in ["a", "b"] {
+        waiters.push(waits_for(&cluster, of).await);
     }
-    follows(&cluster, 4).await;
+    follows(&cluster, 6).await;
     let before = stub.asked().len();
-    for of in names.iter().cycle().skip(2).take(12) {
+    for of in ["c", "d"] {
+        waiters.push(waits_for(&cluster, of).await);
+    }
+    for of in names.iter().cycle().take(12) {
         let facts = facts(&cluster, of).await;
         let mut expected = vec![format!("{of}-1")];
         if *of == "a" {
@@ -219,20 +186,30 @@ async fn the_third_workload_of_a_namespace_is_served_by_one_watch_for_all() {
         let mut found = pods_of(&facts);
         found.sort_by_key(|name| *name == "foreign");
         assert_eq!(found, expected);
+        assert_eq!(&*facts.workload.id.name, *of);
         assert_eq!(&*facts.replica_sets[0].name, format!("{of}-7c9f"));
     }
     let after = stub.asked().split_off(before);
-    for path in [PODS, REPLICA_SETS] {
+    for path in [DEPLOYMENTS, PODS, REPLICA_SETS] {
         let of_path: Vec<_> = after.iter().filter(|asked| asked.path == path).collect();
         assert_eq!(of_path.len(), 2, "{of_path:?}");
-        assert!(
+        let narrowed = |name| {
             of_path
                 .iter()
-                .all(|asked| asked.parameter("labelSelector").is_empty())
-        );
+                .any(|asked| !asked.parameter(name).is_empty())
+        };
+        assert!(!narrowed("labelSelector") && !narrowed("fieldSelector"));
     }
-    // The watches by selector are let go.
-    follows(&cluster, 2).await;
+    assert_eq!(after.len(), 6);
+    // The narrow watches are let go, and those who waited by them are told by the new ones.
+    follows(&cluster, 3).await;
+    for waiter in &mut waiters[..2] {
+        assert_eq!(waiter.next().await, Some(()));
+    }
+    shop.put(PODS, pod("b-2", "b"));
+    assert_eq!(waiters[1].next().await, Some(()));
+    assert_eq!(pods_of(&facts(&cluster, "b").await), ["b-1", "b-2"]);
+    assert_eq!(stub.asked().len(), before + 6);
 }
 
 #[tokio::test]
@@ -259,6 +236,7 @@ async fn what_a_watch_tells_is_shown() {
     })
     .await;
     let cluster = connected(&stub).await;
+    let _waiter = waits_for(&cluster, "web").await;
     eventually(
         "it is told",
         || facts(&cluster, "web"),
@@ -279,43 +257,23 @@ async fn what_a_watch_tells_is_shown() {
 }
 
 #[tokio::test]
-async fn what_nobody_asks_about_any_more_is_let_go() {
+async fn what_nobody_waits_for_any_more_is_let_go() {
     let stub = Shop::of(&["web"]).serve().await;
     let mut settings = patient();
-    settings.rollout_idle = Duration::from_secs(1);
+    let idle = Duration::from_millis(500);
+    settings.rollout_idle = idle;
     let cluster = stub.cluster_with(settings).await;
-    let ask = || async {
-        facts(&cluster, "web").await;
-        cluster.rollout_vitals().watches
-    };
-    eventually("there are watches", ask, |watches| *watches == 2).await;
+    let waiter = waits_for(&cluster, "web").await;
     let watches = || async { cluster.rollout_vitals().watches };
+    assert_eq!(watches().await, 3);
+    // It lasts for some idle times, and goes on because somebody waits.
+    tokio::time::sleep(idle * 4).await;
+    assert_eq!(watches().await, 3);
+    drop(waiter);
     eventually("they are let go", watches, |watches| *watches == 0).await;
-    let (lists, _) = asked_for(&stub, PODS);
+    let before = stub.asked().len();
     assert_eq!(pods_of(&facts(&cluster, "web").await), ["web-1"]);
-    assert_eq!(asked_for(&stub, PODS).0, lists + 1);
-}
-
-/// What has no place is listed.
-#[tokio::test]
-async fn there_are_only_so_many_watches() {
-    let stub = Stub::start(|asked, _| match asked.path.rsplit('/').next() {
-        Some("web") => Step::Answer(200, workload("web")),
-        Some("pods") if !asked.is_watch() => Step::Answer(200, list(&[pod("web-1", "web")], 7)),
-        _ if asked.is_watch() => Step::Hanging(vec![]),
-        _ => empty(),
-    })
-    .await;
-    let cluster = connected(&stub).await;
-    let names = (0..50).map(|number| format!("shop-{number}/deployment/web"));
-    let names: Vec<WorkloadName> = names.map(|name| name.parse().expect("a name")).collect();
-    for _ in 0..3 {
-        for answer in join_all(names.iter().map(|name| cluster.facts(name))).await {
-            let facts = answer.expect("an answer").expect("it is there");
-            assert_eq!(pods_of(&facts), ["web-1"]);
-        }
-    }
-    assert_eq!(cluster.rollout_vitals().watches, 64);
+    assert_eq!(stub.asked().len(), before + 3);
 }
 
 /// Upgrades, candidates and the view of a service need no pods.
@@ -398,31 +356,4 @@ async fn the_time_is_the_servers() {
     // Without the header it is that of the settings.
     let settings = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045);
     assert_eq!(facts_of(&shop.serve().await).await, settings);
-}
-
-#[tokio::test]
-async fn whoever_waits_is_told_of_changes() {
-    let shop = Shop::of(&["web", "other"]);
-    let script = shop.clone();
-    let stub = Stub::start(
-        move |asked, _| match asked.is_watch() && asked.path == PODS {
-            true => Step::Trickle(vec![
-                (100, event("ADDED", &pod("web-2", "web"))),
-                (1_000, event("ADDED", &pod("web-3", "web"))),
-            ]),
-            false => script.answer(asked),
-        },
-    )
-    .await;
-    let cluster = connected(&stub).await;
-    let mut changes = cluster.changed(&name("web"));
-    // Whoever reads the facts each time misses nothing.
-    let mut seen = 0;
-    while seen < 3 {
-        let told = tokio::time::timeout(Duration::from_secs(60), changes.next()).await;
-        assert_eq!(told, Ok(Some(())));
-        seen = facts(&cluster, "web").await.pods.len();
-    }
-    // As long as somebody waits it is watched.
-    follows(&cluster, 2).await;
 }

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::mpsc::UnboundedReceiver,
     task::JoinHandle,
 };
 
@@ -94,6 +95,18 @@ pub(super) enum Step {
     Trickle(Vec<(u64, Value)>),
     /// Sends lines and half of another one, and cuts the connection.
     Broken(Vec<Value>),
+    /// Sends lines as they come, and cuts the connection when no more can come.
+    Fed(Fed),
+}
+
+/// Lines that a test sends while the server plays.
+#[derive(Clone, Debug)]
+pub(super) struct Fed(Arc<tokio::sync::Mutex<UnboundedReceiver<Value>>>);
+
+impl Fed {
+    pub(super) fn new(lines: UnboundedReceiver<Value>) -> Self {
+        Self(Arc::new(tokio::sync::Mutex::new(lines)))
+    }
 }
 
 type Script = dyn Fn(&Asked, usize) -> Step + Send + Sync;
@@ -298,6 +311,14 @@ async fn serve(
                     drop(stream.write_all(chunk(&line).as_bytes()).await);
                 }
                 return std::future::pending().await;
+            }
+            Step::Fed(Fed(lines)) => {
+                send_lines(&mut stream, &[]).await;
+                let mut lines = lines.lock().await;
+                while let Some(line) = lines.recv().await {
+                    drop(stream.write_all(chunk(&line).as_bytes()).await);
+                }
+                return;
             }
             Step::Broken(lines) => {
                 send_lines(&mut stream, &lines).await;

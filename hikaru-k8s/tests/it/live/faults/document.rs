@@ -14,6 +14,7 @@ fn source(file: &str) -> &'static str {
         "faults_jobs.rs" => include_str!("../faults_jobs.rs"),
         "faults_jobs/lists.rs" => include_str!("../faults_jobs/lists.rs"),
         "faults_watch.rs" => include_str!("../faults_watch.rs"),
+        "rollouts/changes.rs" => include_str!("../rollouts/changes.rs"),
         "rollouts/evidence.rs" => include_str!("../rollouts/evidence.rs"),
         "rollouts/faults.rs" => include_str!("../rollouts/faults.rs"),
         "scripted.rs" => include_str!("../scripted.rs"),

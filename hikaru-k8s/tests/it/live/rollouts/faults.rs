@@ -32,14 +32,15 @@ async fn a_watch_that_cannot_be_opened_is_replaced_by_lists() {
         let shop = Shop::of(&["web"]);
         let stub = with_watch(&shop, move || step.clone()).await;
         let cluster = connected(&stub).await;
+        let _waiter = waits_for(&cluster, "web").await;
         for number in 1..6 {
             let names: Vec<String> = (1..=number).map(|n| format!("web-{n}")).collect();
             assert_eq!(pods_of(&facts(&cluster, "web").await), names, "{case}");
             shop.put(PODS, pod(&format!("web-{}", number + 1), "web"));
         }
-        // That of ReplicaSets goes on.
+        // Those of the object and of ReplicaSets go on.
         let vitals = cluster.rollout_vitals();
-        assert_eq!((vitals.watches, vitals.behind), (2, 1), "{case}");
+        assert_eq!((vitals.watches, vitals.behind), (3, 1), "{case}");
     });
     join_all(checks).await;
 }
@@ -63,6 +64,7 @@ async fn after_a_break_everything_is_listed_anew() {
         let shop = Shop::of(&["web"]);
         let stub = with_watch(&shop, move || step.clone()).await;
         let cluster = connected(&stub).await;
+        let _waiter = waits_for(&cluster, "web").await;
         for number in 1..4 {
             let ask = || facts(&cluster, "web");
             eventually(case, ask, |facts| facts.pods.len() == number).await;
@@ -149,7 +151,8 @@ async fn odd_objects_hide_no_others() {
     let stub = shop.serve().await;
     let cluster = connected(&stub).await;
     // From a list, from a watch.
-    for _ in 0..3 {
+    let mut waiters = Vec::new();
+    for _ in 0..2 {
         let facts = facts(&cluster, "web").await;
         assert_eq!(pods_of(&facts), ["bare", "web-1"]);
         assert_eq!(&*facts.pods[0].phase, "");
@@ -161,6 +164,7 @@ async fn odd_objects_hide_no_others() {
             "{unseen:?}"
         );
         assert_eq!(unseen.len(), 1);
+        waiters.push(waits_for(&cluster, "web").await);
     }
 }
 
