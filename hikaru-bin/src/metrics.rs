@@ -11,6 +11,7 @@ use hikaru_core::{
     Mode, Text, Workload, WorkloadId,
     policy::Change,
     port::{ClusterError, Event, Found, Freshness, Happening, Observer, Scope, WorkloadPort},
+    rollout::{End, Followed, RolloutState},
     upgrade::Report,
     workload::WorkloadName,
 };
@@ -30,7 +31,7 @@ const SECONDS: [f64; 17] = [
     120.0, 300.0,
 ];
 
-/// Upper bounds of how long callers waited for Jobs, in seconds.
+/// Upper bounds of how long callers waited for rollouts and Jobs, in seconds.
 const WAIT_SECONDS: [f64; 10] = [
     1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
 ];
@@ -61,7 +62,7 @@ struct Written {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Told {
+struct Ended {
     state: &'static str,
     cause: &'static str,
 }
@@ -83,7 +84,9 @@ pub(crate) struct Figures {
     wait_seconds: Family<OfRoute, Histogram>,
     writes: Family<Written, Counter>,
     jobs: Family<Written, Counter>,
-    rollouts: Family<Told, Counter>,
+    rollouts: Family<Ended, Counter>,
+    rollout_seconds: Histogram,
+    waits: Gauge,
     write_seconds: Histogram,
     in_flight: Gauge,
     view: Option<View>,
@@ -123,7 +126,8 @@ impl Figures {
         let wait_seconds = Family::<OfRoute, Histogram>::new_with_constructor(waits);
         let writes = Family::<Written, Counter>::default();
         let jobs = Family::<Written, Counter>::default();
-        let rollouts = Family::<Told, Counter>::default();
+        let rollouts = Family::<Ended, Counter>::default();
+        let (rollout_seconds, waits_in_flight) = (waits(), Gauge::default());
         let (write_seconds, in_flight) = (latencies(), Gauge::default());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
@@ -139,13 +143,13 @@ impl Figures {
         );
         registry.register_with_unit(
             "http_request_duration",
-            "How long they took, but for those that waited for a Job",
+            "How long they took, but for those that waited for rollouts or a Job",
             Unit::Seconds,
             answer_seconds.clone(),
         );
         registry.register_with_unit(
             "http_wait_duration",
-            "How long requests took that waited for a Job",
+            "How long requests took that waited for rollouts or a Job",
             Unit::Seconds,
             wait_seconds.clone(),
         );
@@ -172,8 +176,19 @@ impl Figures {
         );
         registry.register(
             "rollouts",
-            "Rollouts that were asked for, by state and cause",
+            "Rollouts that were waited for, by their state at the end of the wait and its cause",
             rollouts.clone(),
+        );
+        registry.register_with_unit(
+            "rollout_duration",
+            "How long rollouts were waited for that are complete",
+            Unit::Seconds,
+            rollout_seconds.clone(),
+        );
+        registry.register(
+            "waits_in_flight",
+            "Requests that wait for rollouts or Jobs to end",
+            waits_in_flight.clone(),
         );
         let view = seen.map(|(cluster, live)| View::new(cluster, live, registry));
         Self {
@@ -185,6 +200,8 @@ impl Figures {
             writes,
             jobs,
             rollouts,
+            rollout_seconds,
+            waits: waits_in_flight,
             write_seconds,
             in_flight,
             view,
@@ -205,6 +222,24 @@ impl Figures {
                 dry_run: dry_run(mode),
             };
             self.decisions.get_or_create(&decided).inc();
+        }
+    }
+
+    fn ended(&self, followed: &Followed, took: Duration) {
+        let rollout = &followed.answer.rollout;
+        let ended = Ended {
+            state: match followed.end {
+                Some(End::Unknown) => "unknown",
+                _ => rollout.state.as_str(),
+            },
+            cause: match &rollout.cause {
+                Some(cause) => cause.code.as_str(),
+                None => "none",
+            },
+        };
+        self.rollouts.get_or_create(&ended).inc();
+        if rollout.state == RolloutState::Complete {
+            self.rollout_seconds.observe(took.as_secs_f64());
         }
     }
 
@@ -338,16 +373,7 @@ impl Observer for Figures {
                 let asked = Written { outcome, dry_run };
                 self.jobs.get_or_create(&asked).inc();
             }
-            Happening::RolloutTold { rollout } => {
-                let told = Told {
-                    state: rollout.state.as_str(),
-                    cause: match &rollout.cause {
-                        Some(cause) => cause.code.as_str(),
-                        None => "none",
-                    },
-                };
-                self.rollouts.get_or_create(&told).inc();
-            }
+            Happening::RolloutEnded { followed, took } => self.ended(followed, took),
             _ => {}
         }
     }
@@ -364,6 +390,11 @@ impl Metrics for Figures {
         };
         let seconds = seconds.get_or_create(&OfRoute { route });
         seconds.observe(took.as_secs_f64());
+    }
+
+    fn waits(&self, in_flight: usize) {
+        let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
+        self.waits.set(in_flight);
     }
 
     fn text(&self, format: MetricsFormat) -> String {

@@ -74,7 +74,7 @@ pub(crate) struct AccessLog {
     status: Option<StatusCode>,
     /// Bytes of the request may still come, so its connection cannot be used for another one.
     pub(crate) unread: bool,
-    /// It was answered only when a Job had ended, or the time for it was over.
+    /// It was answered only when rollouts or a Job had ended, or the time for that was over.
     pub(crate) waited: bool,
     metrics: Option<Arc<dyn Metrics>>,
 }

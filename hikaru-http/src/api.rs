@@ -15,6 +15,8 @@ mod query;
 mod rollout;
 mod routes;
 mod upgrade;
+mod verify;
+mod waiting;
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -174,7 +176,10 @@ impl Api {
     }
 
     /// Does what only reads: it ends with its client, its time or its own panic.
-    async fn within(&self, work: impl Future<Output = Outcome>) -> Outcome {
+    async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, Box<Refusal>>>,
+    ) -> Result<T, Box<Refusal>> {
         match timeout(self.limits.answer, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(internal()),
@@ -200,6 +205,7 @@ pub(crate) async fn answer(api: Arc<Api>, origin: Origin, request: Request<Incom
         Operation::Upgrade => upgrade::answer(api, line, call).await,
         Operation::Candidates => image::candidates(api, line, call).await,
         Operation::Find => image::find(api, line, call).await,
+        Operation::Verify => verify::answer(api, line, call).await,
         Operation::RunJob => job::run(api, line, call).await,
         Operation::RunFromCronJob => job::run_from_cron_job(api, line, call).await,
         Operation::ListJobs => job::list(api, line, call).await,

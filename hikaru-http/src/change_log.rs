@@ -1,12 +1,15 @@
 //! The lines of the log for what hikaru changes: one for each container that is upgraded or could not be, for each high-water
-//! mark that is removed, for each Job that is deleted, and for each warning; at debug level, one for each refusal. The line of the
+//! mark that is removed, for each Job that is deleted, for each rollout that was waited for, and for each warning; at debug level, one for each refusal. The line of the
 //! request itself is in `access_log`.
+
+use std::time::Duration;
 
 use hikaru_core::{
     Mode, Text,
     jobs::JobName,
     policy::Code,
     port::{Event, Happening, Observer},
+    rollout::{End, Followed},
     upgrade::{Outcome, Report, Reported},
     workload::WorkloadName,
 };
@@ -35,6 +38,7 @@ impl Observer for ChangeLog {
             Happening::MarksRemoved { workload, removed } => {
                 marks_removed(event, workload, removed)
             }
+            Happening::RolloutEnded { followed, took } => rollout_ended(event, followed, took),
             Happening::JobDeleted { job } => job_deleted(event, job),
             // Its reason can quote what a caller has sent.
             Happening::Refused { problem, .. } => {
@@ -156,6 +160,39 @@ fn marks_removed(event: &Event<'_>, workload: &WorkloadName, removed: &[(Text, T
             outcome = "unheld",
             "the high-water mark {mark} of the container {container} of {workload} was removed"
         );
+    }
+}
+
+fn rollout_ended(event: &Event<'_>, followed: &Followed, took: Duration) {
+    let id = &followed.id;
+    let rollout = &followed.answer.rollout;
+    let outcome = match followed.end {
+        Some(End::Succeeded) => "succeeded",
+        Some(End::Failed) => "failed",
+        Some(End::Unknown) => "unknown",
+        None => "unfinished",
+    };
+    let sentence = quoted(&rollout.sentence, LONGEST_SENTENCE);
+    // An event's level is part of its callsite.
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = event.request_id,
+                caller = caller(event),
+                namespace = &*id.namespace,
+                kind = &*id.kind,
+                name = &*id.name,
+                state = rollout.state.as_str(),
+                cause = rollout.cause.as_ref().map(|cause| cause.code.as_str()),
+                outcome,
+                seconds = took.as_secs(),
+                "{sentence}"
+            )
+        };
+    }
+    match followed.end {
+        Some(End::Failed | End::Unknown) => line!(warn),
+        Some(End::Succeeded) | None => line!(info),
     }
 }
 

@@ -44,8 +44,8 @@ pub struct Limits {
     /// least 1.
     pub job_logs: usize,
     /// How long a request may take until it is answered; then the answer is 504, while an upgrade that was begun goes on.
-    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. A caller that waits for a Job to end
-    /// has the time that it asked for besides.
+    /// Default 5 min: an upgrade of thousands of workloads takes that long on a slow API server. A caller that waits for a rollout or
+    /// a Job to end has the time that it asked for besides.
     pub answer: Duration,
     /// How long a client may take until it has a whole answer; then its connection is closed. Default 60 s: an answer of a
     /// megabyte in that time is a slow line.
@@ -69,6 +69,9 @@ pub struct Limits {
     /// How many requests look at rollouts at once, for `/api/rollout` and `/api/status`; more wait their turn. They take no permit
     /// of an upgrade. Default 16: a status of a whole cluster holds a row for each workload. At least 1.
     pub rollouts: usize,
+    /// How many requests wait for rollouts or Jobs to end at once; one more is 503 with `Retry-After` before it has done anything.
+    /// Each holds a connection, so this should be a quarter of those at most. Default 256. At least 1.
+    pub waits: usize,
     /// How many upgrades run at once; more wait their turn, in the order of their arrival. Default 8: they outlive their
     /// connections, so the limit on those does not bound them, and one of 2,000 workloads holds 5 MiB. At least 1.
     pub upgrades: usize,
@@ -96,6 +99,7 @@ impl Default for Limits {
             probe_connections: 64,
             reads: 16,
             rollouts: 16,
+            waits: 256,
             upgrades: 8,
             drain_delay: Duration::ZERO,
         }

@@ -1,5 +1,5 @@
 //! What a server tells the keeper of its figures, and in which format they are asked for. The registry, and what is measured
-//! elsewhere, belong to the keeper. Decisions and Jobs are told by the port `Observer` of hikaru-core.
+//! elsewhere, belong to the keeper. Decisions, rollouts and Jobs are told by the port `Observer` of hikaru-core.
 
 use std::time::Duration;
 
@@ -8,8 +8,11 @@ use hyper::{HeaderMap, header::ACCEPT};
 /// Keeps the figures of a server, and gives the text of `/metrics`. Called on the way of each request: it must not block.
 pub trait Metrics: Send + Sync {
     /// A request was answered. The route is its pattern, such as `/api/image/{image}`, or `none`: of a bounded number.
-    /// `waited`: it was answered only when a Job had ended, or the caller's time for it was over.
+    /// `waited`: it was answered only when rollouts or a Job had ended, or the caller's time for it was over.
     fn answered(&self, route: &'static str, status: u16, took: Duration, waited: bool);
+
+    /// So many requests wait for rollouts or Jobs now. Told each time before the figures are read.
+    fn waits(&self, in_flight: usize);
 
     /// All figures in this format.
     fn text(&self, format: MetricsFormat) -> String;

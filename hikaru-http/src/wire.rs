@@ -16,4 +16,4 @@ pub use image::{Build, Image, Reading, Unreadable, Users, users};
 pub use interface::{Interface, cluster_error, job_refused, reason};
 pub use problem::{Health, Members, Problem};
 pub use report::{Container, Entry, Fault, Report, complete};
-pub use upgraded::{Failed, Replaced, Upgraded, failed, upgraded};
+pub use upgraded::{Failed, Replaced, Upgraded, awaited, failed, upgraded};

@@ -63,6 +63,7 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     let descriptors = getrlimit(Resource::Nofile).current;
     limits.connections = share(descriptors, 2, limits.connections);
     limits.probe_connections = share(descriptors, 8, limits.probe_connections);
+    limits.waits = limits.waits.min(limits.connections / 4).max(1);
     info!(
         descriptors,
         connections = limits.connections,

@@ -1,11 +1,13 @@
 //! The port for subscribers: they are told what hikaru does. Logs and figures subscribe now, notifications and histories later.
 
+use std::time::Duration;
+
 use super::{error::ClusterError, workloads::Mode};
 use crate::{
     Text,
     caller::Caller,
     jobs::{definition::JobCreated, name::JobName},
-    rollout::state::Rollout,
+    rollout::awaited::Followed,
     upgrade::report::Report,
     workload::name::WorkloadName,
 };
@@ -79,10 +81,12 @@ pub enum Happening<'e> {
         /// The Job.
         job: &'e JobName,
     },
-    /// How a rollout is was told. Nothing was changed.
-    RolloutTold {
-        /// How it is.
-        rollout: &'e Rollout,
+    /// The wait for a rollout is over: it has ended, or the time for it has.
+    RolloutEnded {
+        /// What is known of it at last.
+        followed: &'e Followed,
+        /// How long was waited for it.
+        took: Duration,
     },
     /// A call was refused, or could not be done.
     Refused {

@@ -165,6 +165,11 @@ impl Rollouts {
         Ok((rows, found.faults))
     }
 
+    /// Whether anything rolls out here.
+    pub fn has_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// The port to rollouts.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ pub(super) fn metrics(api: &Api, headers: &HeaderMap) -> Outcome {
     let Some(metrics) = &api.metrics else {
         return Err(Refusal::new(Kind::UnknownRoute, routes::expected(|_| true)));
     };
+    metrics.waits(api.permits.waiting());
     let format = MetricsFormat::of(headers);
     Ok(of_bytes(format.media(), metrics.text(format).into()))
 }

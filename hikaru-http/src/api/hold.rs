@@ -24,10 +24,13 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     line.workload = Some(workload.clone());
     let server = api.clone();
     let late = "the marks are still being removed: repeating the call later is safe";
-    in_task::run(api, line, late, move |line| {
+    let done = in_task::run(api.clone(), line, late, Ok, move |line| {
         async move { unhold(&server, line, &workload, container).await }.boxed()
-    })
-    .await
+    });
+    match done.await {
+        Ok((line, outcome)) => api.finish(line, outcome),
+        Err(answer) => answer,
+    }
 }
 
 /// The workload, and the container whose mark is to be removed; `None`: the marks of all.

@@ -114,7 +114,9 @@ pub(super) fn noted(mut answer: Answer, report: &Report) -> Answer {
 }
 
 /// The wait is part of the time until an answer, which bounds it.
-async fn read_permit(api: &Api) -> Result<tokio::sync::OwnedSemaphorePermit, Box<Refusal>> {
+pub(super) async fn read_permit(
+    api: &Api,
+) -> Result<tokio::sync::OwnedSemaphorePermit, Box<Refusal>> {
     let busy = "too many calls read the cluster";
     acquire(&api.permits.reads, Duration::MAX, busy).await
 }

@@ -1,4 +1,5 @@
-//! Permits: how many calls of a kind are worked on at once. The others wait.
+//! Permits: how many calls of a kind are worked on at once. The others wait for one, but for those that are to wait for a rollout
+//! or a Job to end: these are refused.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,9 @@ pub(crate) struct Permits {
     pub(crate) reads: Arc<Semaphore>,
     /// To look at rollouts: a permit of their own, so that those who ask never keep an upgrade waiting.
     pub(crate) rollouts: Arc<Semaphore>,
+    /// To wait for rollouts or a Job to end.
+    waits: Arc<Semaphore>,
+    most_waits: usize,
     /// To hold an answer with logs.
     pub(crate) job_logs: Arc<Semaphore>,
 }
@@ -32,8 +36,26 @@ impl Permits {
             jobs: permits(limits.jobs),
             reads: permits(limits.reads),
             rollouts: permits(limits.rollouts),
+            waits: permits(limits.waits),
+            most_waits: limits.waits.max(1),
             job_logs: permits(limits.job_logs),
         }
+    }
+
+    /// A permit to wait, without waiting for it. Who waits takes it before anything is written.
+    ///
+    /// # Errors
+    /// There is none now: `busy`.
+    pub(crate) fn wait(&self) -> Result<OwnedSemaphorePermit, Box<Refusal>> {
+        let busy = "too many calls wait for rollouts or Jobs to end: nothing was done";
+        let permit = self.waits.clone().try_acquire_owned();
+        permit.map_err(|_| Refusal::new(Kind::Busy, busy))
+    }
+
+    /// How many calls wait for rollouts or a Job to end.
+    pub(crate) fn waiting(&self) -> usize {
+        let free = self.waits.available_permits();
+        self.most_waits.saturating_sub(free)
     }
 }
 

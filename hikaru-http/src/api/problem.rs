@@ -37,6 +37,7 @@ pub(crate) enum Kind {
     Strict,
     JobExists,
     JobFailed,
+    RolloutFailed,
     BodyTooLarge,
     UnsupportedMedia,
     NoBuild,
@@ -53,11 +54,12 @@ pub(crate) enum Kind {
     Stopping,
     Timeout,
     JobUnfinished,
+    RolloutUnfinished,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -78,6 +80,7 @@ impl Kind {
         Self::Strict,
         Self::JobExists,
         Self::JobFailed,
+        Self::RolloutFailed,
         Self::BodyTooLarge,
         Self::UnsupportedMedia,
         Self::NoBuild,
@@ -94,6 +97,7 @@ impl Kind {
         Self::Stopping,
         Self::Timeout,
         Self::JobUnfinished,
+        Self::RolloutUnfinished,
     ];
 
     /// Its name after `urn:hikaru:problem:`, its status, its title.
@@ -130,6 +134,7 @@ impl Kind {
             Self::Strict => ("strict", S::CONFLICT, "Not as strict asks"),
             Self::JobExists => ("job-exists", S::CONFLICT, "There is such a Job"),
             Self::JobFailed => ("job-failed", S::CONFLICT, "The Job failed"),
+            Self::RolloutFailed => ("rollout-failed", S::CONFLICT, "A rollout failed"),
             Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "Body too large"),
             Self::UnsupportedMedia => (
                 "unsupported-media-type",
@@ -158,6 +163,11 @@ impl Kind {
             Self::Stopping => ("stopping", S::SERVICE_UNAVAILABLE, "hikaru is stopping"),
             Self::Timeout => ("timeout", S::GATEWAY_TIMEOUT, "Not answered in time"),
             Self::JobUnfinished => ("job-unfinished", S::GATEWAY_TIMEOUT, "The Job goes on"),
+            Self::RolloutUnfinished => (
+                "rollout-unfinished",
+                S::GATEWAY_TIMEOUT,
+                "The rollout goes on",
+            ),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Query parameters: each route says which it takes, everything else is refused by name. Lists may be repeated or
 //! separated by commas; what has one value may be given once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use hikaru_core::{
     Build, IdentityLabels, Request, Text,
     policy::Force,
     port::{Scope, Select},
+    rollout::WaitTerms,
     text::Excerpt,
     workload::{WorkloadName, check_namespace},
 };
@@ -28,6 +29,10 @@ pub(crate) enum Takes {
     Upgrade,
     /// Which workloads a status is of.
     Status,
+    /// Whether all that an image is meant for run it.
+    Verify,
+    /// How one rollout is.
+    Rollout,
 }
 
 impl Takes {
@@ -35,14 +40,17 @@ impl Takes {
     fn names(self) -> Vec<&'static str> {
         match self {
             Self::Nothing => Vec::new(),
-            Self::Plan => PLAN.to_vec(),
-            Self::Upgrade => [&UPGRADE[..], &PLAN].concat(),
+            Self::Plan => [&["force"][..], &NARROWED].concat(),
+            Self::Upgrade => [&UPGRADE[..], &WAIT, &["failFast", "force"], &NARROWED].concat(),
             Self::Status => STATUS.to_vec(),
+            Self::Verify => [&["allowNone"][..], &WAIT, &["failFast"], &NARROWED].concat(),
+            Self::Rollout => WAIT.to_vec(),
         }
     }
 }
 
-const PLAN: [&str; 6] = ["force", "namespace", "workload", "owner", "repo", "branch"];
+const NARROWED: [&str; 5] = ["namespace", "workload", "owner", "repo", "branch"];
+const WAIT: [&str; 2] = ["wait", "stableFor"];
 const STATUS: [&str; 4] = ["owner", "repo", "branch", "namespace"];
 const UPGRADE: [&str; 4] = ["dryRun", "report", "strict", "allowNone"];
 
@@ -59,6 +67,9 @@ pub(crate) struct Parameters {
     full: Option<bool>,
     strict: Option<bool>,
     allow_none: Option<bool>,
+    wait: Option<Patience>,
+    stable_for: Option<Duration>,
+    fail_fast: Option<bool>,
 }
 
 impl Parameters {
@@ -71,11 +82,36 @@ impl Parameters {
             false => Err(unknown(name, takes)),
         };
         each(query, known, |name, value| parameters.set(name, value))?;
-        Ok(parameters)
+        match parameters.contradiction() {
+            Some(detail) => Err(Refusal::new(Kind::BadQuery, detail)),
+            None => Ok(parameters),
+        }
+    }
+
+    /// Why two of the parameters do not go together.
+    fn contradiction(&self) -> Option<String> {
+        let Some(wait) = self.wait else {
+            let beside_wait = [
+                ("stableFor", self.stable_for.is_some()),
+                ("failFast", self.fail_fast.is_some()),
+            ];
+            let (name, _) = beside_wait.into_iter().find(|(_, is_given)| *is_given)?;
+            return Some(format!(
+                "{name}: expected wait beside it: without it nothing is waited for"
+            ));
+        };
+        if self.dry_run() {
+            return Some("expected dryRun or wait: a dry run makes nothing to wait for".into());
+        }
+        let is_longer = self.stable_for.is_some_and(|stable| stable > wait.get());
+        is_longer.then(|| format!("stableFor: expected at most the time of wait, {wait}"))
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
+            "wait" => once(&mut self.wait, value.parse().map_err(text)?),
+            "stableFor" => once(&mut self.stable_for, stable_for(value)?),
+            "failFast" => once(&mut self.fail_fast, truth(value)?),
             "force" => once(&mut self.force, value.parse::<Force>().map_err(text)?),
             "namespace" => {
                 for item in value.split(',').map(str::trim) {
@@ -127,6 +163,14 @@ impl Parameters {
     /// Whether that nothing matched is no failure for a strict caller.
     pub(crate) fn allow_none(&self) -> bool {
         self.allow_none.unwrap_or_default()
+    }
+
+    /// How long, and in which way, the answer waits. `None`: it does not.
+    pub(crate) fn wait(&self) -> Option<WaitTerms> {
+        let mut terms = WaitTerms::new(self.wait?.get());
+        terms.stable_for = self.stable_for;
+        terms.fail_fast = self.fail_fast.unwrap_or(true);
+        Some(terms)
     }
 
     /// The workloads that a status is asked for.
@@ -255,9 +299,6 @@ fn each(
 fn unknown(name: &str, takes: Takes) -> String {
     let found = Excerpt::of(name);
     match &*takes.names() {
-        _ if name == "wait" && takes == Takes::Upgrade => {
-            "this version does not know wait: it answers once the upgrade is written".into()
-        }
         [] => format!("this route takes no parameters, found {found}"),
         names => format!("expected one of {}, found {found}", names.join(", ")),
     }
@@ -279,6 +320,17 @@ fn truth(value: &str) -> Result<bool, String> {
             Excerpt::of(value)
         )),
     }
+}
+
+fn stable_for(value: &str) -> Result<Duration, String> {
+    if value == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    let time = value.parse::<Patience>();
+    time.map(Patience::get).map_err(|_| {
+        let found = Excerpt::of(value);
+        format!("expected 0s or a time such as 90s, 10m or 1h30m, up to 24h, found {found}")
+    })
 }
 
 fn label(value: &str) -> Result<Text, String> {
@@ -381,12 +433,8 @@ mod tests {
             (
                 "dryrun=true",
                 Upgrade,
-                "expected one of dryRun, report, strict, allowNone, force, namespace, workload, owner, repo, branch, found `dryrun`",
-            ),
-            (
-                "wait=5m",
-                Upgrade,
-                "this version does not know wait: it answers once the upgrade is written",
+                "expected one of dryRun, report, strict, allowNone, wait, stableFor, failFast, force, namespace, workload, owner, \
+                 repo, branch, found `dryrun`",
             ),
             (
                 "dryRun",

@@ -1,8 +1,12 @@
-//! The calls about rollouts: how one is, and what runs where. They only read. What a rollout's state is, is decided in hikaru-core.
+//! The calls about rollouts: how one is, now or at its end, and what runs where. They only read. What a rollout's state is, is decided in hikaru-core.
 
 use std::{sync::Arc, time::Duration};
 
-use hikaru_core::{port::Happening, rollout::Asked, upgrade::Shortfall};
+use hikaru_core::{
+    rollout::{Asked, Awaited},
+    upgrade::Shortfall,
+    workload::WorkloadName,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -12,44 +16,75 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    waiting::{End, ToWait, Waiting},
 };
 use crate::{access_log::AccessLog, wire};
 
-/// Says how the rollout of one workload is.
+/// Says how the rollout of one workload is, perhaps once it has ended.
 pub(super) async fn rollout(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
-    let told = api.within(looked(&api, &call, &mut line)).await;
-    api.finish(line, told)
+    let begun = begin(&api, &call, &mut line).await;
+    drop(call);
+    let (told, waiting) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => return api.finish(line, Err(refusal)),
+    };
+    let Some(waiting) = waiting else {
+        return api.finish(line, json(&told));
+    };
+    let see = format!(
+        "GET /api/rollout/{}/{}/{}",
+        told.namespace, told.kind, told.name
+    );
+    let tell = move |end: End| waited(&end, &see);
+    waiting.answer(&api, line, Box::new(tell)).await
 }
 
-async fn looked(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Outcome {
-    Parameters::read(call.query(), Takes::Nothing)?;
+/// How the rollout is now, and the wait for it if the call asks for one.
+async fn begin(
+    api: &Api,
+    call: &Call<'_>,
+    line: &mut AccessLog,
+) -> Result<(wire::rollout::Rollout, Option<Waiting>), Box<Refusal>> {
+    let parameters = Parameters::read(call.query(), Takes::Rollout)?;
     let workload = call.workload(&api.kinds)?;
     line.workload = Some(workload.clone());
+    let to_wait = ToWait::read(api, &parameters)?;
+    let told = api.within(look(api, &workload)).await?;
+    let waiting = to_wait.map(|wait| wait.begin(api, vec![Awaited::workload(&workload)]));
+    Ok((told, waiting.transpose()?))
+}
+
+async fn look(api: &Api, workload: &WorkloadName) -> Result<wire::rollout::Rollout, Box<Refusal>> {
     let rollouts = api.rollouts()?;
     let _permit = permit(api).await?;
-    let answer = rollouts.look(&workload, &Asked::default()).await;
+    let answer = rollouts.look(workload, &Asked::default()).await;
     let answer = answer.map_err(Refusal::of_workload)?;
     let gone = || Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"));
-    let told = wire::rollout::Rollout::new(&answer).ok_or_else(gone)?;
-    let rollout = &answer.rollout;
-    api.tell(line, Happening::RolloutTold { rollout });
-    json(&told)
+    wire::rollout::Rollout::new(&answer).ok_or_else(gone)
+}
+
+/// The answer at the end of a wait for one rollout.
+fn waited(end: &End, see: &str) -> Outcome {
+    match (end.problem(see), end.told()) {
+        (Some((kind, detail)), rollouts) => Err(Refusal::new(kind, detail).with(wire::Members {
+            rollouts,
+            ..wire::Members::default()
+        })),
+        (None, rollouts) => json(&rollouts.and_then(|all| all.into_iter().next())),
+    }
 }
 
 /// Says what runs where.
 pub(super) async fn status(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) -> Answer {
-    let told = api.within(rows(&api, &call, &line)).await;
+    let told = api.within(rows(&api, &call)).await;
     api.finish(line, told)
 }
 
-async fn rows(api: &Api, call: &Call<'_>, line: &AccessLog) -> Outcome {
+async fn rows(api: &Api, call: &Call<'_>) -> Outcome {
     let parameters = Parameters::read(call.query(), Takes::Status)?;
     let rollouts = api.rollouts()?;
     let _permit = permit(api).await?;
     let (rows, faults) = rollouts.status(&parameters.scope()).await?;
-    for rollout in rows.iter().filter_map(|row| row.rollout.as_ref().ok()) {
-        api.tell(line, Happening::RolloutTold { rollout });
-    }
     let row = |row| wire::rollout::Status::new(row, &api.formats);
     let told: Vec<_> = rows.iter().map(row).collect();
     match Shortfall::unread(&faults) {
@@ -66,7 +101,7 @@ async fn rows(api: &Api, call: &Call<'_>, line: &AccessLog) -> Outcome {
 }
 
 /// The wait is part of the time until an answer, which bounds it.
-async fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Box<Refusal>> {
+pub(super) async fn permit(api: &Api) -> Result<OwnedSemaphorePermit, Box<Refusal>> {
     let busy = "too many calls look at rollouts";
     acquire(&api.permits.rollouts, Duration::MAX, busy).await
 }

@@ -9,6 +9,7 @@ pub(crate) enum Operation {
     Upgrade,
     Candidates,
     Find,
+    Verify,
     RunJob,
     RunFromCronJob,
     ListJobs,
@@ -53,7 +54,7 @@ pub(crate) struct Route {
 }
 
 /// All routes. Of two that a method and a path fit, the first one counts.
-pub(crate) const ROUTES: [Route; 15] = {
+pub(crate) const ROUTES: [Route; 16] = {
     use Access::{Callers, Metrics, Probes};
     use Verb::{Delete, Get, Post};
     const fn route(
@@ -78,6 +79,7 @@ pub(crate) const ROUTES: [Route; 15] = {
             Operation::Candidates,
             Callers,
         ),
+        route(Get, "/api/verify/{image}", Operation::Verify, Callers),
         route(Post, "/api/job", Operation::RunJob, Callers),
         route(Get, "/api/job/{namespace}", Operation::ListJobs, Callers),
         route(
@@ -227,7 +229,7 @@ mod tests {
     fn paths_have_their_routes_and_parts() {
         use Operation::{
             Candidates, Find, JobLog, JobStatus, ListJobs, Live, RemoveMarks, Rollout,
-            RunFromCronJob, RunJob, Status,
+            RunFromCronJob, RunJob, Status, Verify,
         };
         for (path, expected) in [
             ("/livez", Some((Live, &[][..]))),
@@ -250,6 +252,7 @@ mod tests {
                 "/api/candidates/../image/web",
                 Some((Candidates, &["../image/web"])),
             ),
+            ("/api/verify/a/b:c", Some((Verify, &["a/b:c"]))),
             ("/%61pi/image/web", None),
             ("/api/job", Some((RunJob, &[]))),
             ("/api/jobs", None),
@@ -329,7 +332,7 @@ mod tests {
     fn the_sentence_of_an_unknown_path_names_each_route_once() {
         assert_eq!(
             expected(|_| true),
-            "expected /api/image/{image}, /api/candidates/{image}, /api/job, /api/job/{namespace}, \
+            "expected /api/image/{image}, /api/candidates/{image}, /api/verify/{image}, /api/job, /api/job/{namespace}, \
              /api/job/{namespace}/{name}, /api/job/{namespace}/from/{cronjob}, /api/job/{namespace}/{name}/log, \
              /api/hold/{namespace}/{kind}/{name}, /api/rollout/{namespace}/{kind}/{name}, /api/status, /livez, /readyz or \
              /metrics"

@@ -1,10 +1,12 @@
-//! The call that upgrades: its permit, its task, which outlives its client, and its result as an answer.
+//! The call that upgrades: its permit, its task, which outlives its client, and its result as an answer, perhaps after a wait for the
+//! rollouts.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use hikaru_core::{
     Mode, Request,
+    rollout::Awaited,
     upgrade::{Report, ShortfallKind, Terms},
 };
 
@@ -17,41 +19,57 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    waiting::{self, End, ToWait},
 };
 use crate::{
     access_log::AccessLog,
     wire::{self, Interface},
 };
 
-/// Upgrades, in a task of its own (see [`in_task`]). While the call waits for a permit nothing has begun, and it ends with its
-/// client.
+/// Upgrades, in a task of its own (see [`in_task`]), and waits for the rollouts if the call asks for it. While the call waits for a
+/// permit nothing has begun, and it ends with its client.
 pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
     let read = read(&api, &call, &mut line);
     // The body is not read: hyper takes no more of it.
     drop(call);
-    let (request, ask) = match read {
-        Ok(read) => read,
-        Err(refusal) => return api.finish(line, Err(refusal)),
+    let permits = async {
+        let (request, ask, to_wait) = read?;
+        let busy = "too many upgrades are under way: nothing was done";
+        let permit = acquire(&api.permits.upgrades, api.limits.answer, busy).await?;
+        Ok((request, ask, to_wait, permit))
     };
-    let busy = "too many upgrades are under way: nothing was done";
-    let permit = match acquire(&api.permits.upgrades, api.limits.answer, busy).await {
-        Ok(permit) => permit,
+    let (request, ask, to_wait, permit) = match permits.await {
+        Ok(taken) => taken,
         Err(refusal) => return api.finish(line, Err(refusal)),
     };
     let server = api.clone();
     let late =
         "the upgrade is still under way and will be finished: repeating the call later is safe";
-    in_task::run(api, line, late, move |line| {
+    let unawaited = move |report| answer_of(&report, ask, None);
+    let done = in_task::run(api.clone(), line, late, unawaited, move |line| {
         async move {
             let _permit = permit;
             let (cluster, clock) = (&*server.cluster, &*server.clock);
             let report = hikaru_core::upgrade(cluster, clock, request, ask.mode).await?;
             came_to(&server, line, &report, ask.mode);
-            answer_of(&report, ask)
+            Ok(report)
         }
         .boxed()
-    })
-    .await
+    });
+    let (line, report) = match done.await {
+        Ok((line, Ok(report))) => (line, report),
+        Ok((line, Err(refusal))) => return api.finish(line, Err(refusal)),
+        Err(answer) => return answer,
+    };
+    let awaited = to_wait.and_then(|wait| Some((awaited(&report, ask, &wait)?, wait)));
+    match awaited.map(|(awaited, wait)| wait.begin(&api, awaited)) {
+        None => api.finish(line, unawaited(report)),
+        Some(Err(refusal)) => api.finish(line, Err(refusal)),
+        Some(Ok(waiting)) => {
+            let tell = move |end: End| answer_of(&report, ask, Some(&end));
+            waiting.answer(&api, line, Box::new(tell)).await
+        }
+    }
 }
 
 /// How an upgrade is asked for.
@@ -63,7 +81,11 @@ struct Ask {
     mode: Mode,
 }
 
-fn read(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Result<(Request, Ask), Box<Refusal>> {
+fn read(
+    api: &Api,
+    call: &Call<'_>,
+    line: &mut AccessLog,
+) -> Result<(Request, Ask, Option<ToWait>), Box<Refusal>> {
     let parameters = Parameters::read(call.query(), Takes::Upgrade)?;
     parameters.check_kinds(&api.kinds)?;
     let build = build(api, call, line)?;
@@ -76,29 +98,48 @@ fn read(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Result<(Request, As
             false => Mode::Commit,
         },
     };
+    let to_wait = ToWait::read(api, &parameters)?;
     let mut request = parameters.request(build);
     // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;
-    Ok((request, ask))
+    Ok((request, ask, to_wait))
 }
 
-fn answer_of(report: &Report, ask: Ask) -> Outcome {
+/// The rollouts of an upgrade that is written. `None`: there are none, or a failed write has decided the answer.
+fn awaited(report: &Report, ask: Ask, wait: &ToWait) -> Option<Vec<Awaited>> {
+    let shortfall = shortfall(report, ask);
+    let has_failed = shortfall.is_some_and(|(kind, _)| kind != Kind::Strict);
+    let awaited = Awaited::upgraded(report);
+    let is_over = awaited.is_empty() || (wait.terms.fail_fast && has_failed);
+    (!is_over).then_some(awaited)
+}
+
+/// Why an upgrade is no success, whatever becomes of its rollouts.
+fn shortfall(report: &Report, ask: Ask) -> Option<(Kind, String)> {
     let terms = match ask.strict {
         true => Terms::Strict,
         false => Terms::Lenient,
     };
-    let full = || wire::Report::new(report, Interface::Http);
-    if let Some(shortfall) = report.shortfall(terms, ask.allow_none) {
-        let (kind, see) = match shortfall.kind {
-            ShortfallKind::Refused => (Kind::Refused, ""),
-            ShortfallKind::NothingMatched if !report.near_misses.is_empty() => {
-                (Kind::Strict, ": see nearMisses of the report")
-            }
-            ShortfallKind::NothingMatched | ShortfallKind::StaysBehind => (Kind::Strict, ""),
-            // Repeating can help.
-            _ => (Kind::Incomplete, ""),
-        };
-        let detail = format!("{}{see}", shortfall.sentence);
+    let shortfall = report.shortfall(terms, ask.allow_none)?;
+    let (kind, see) = match shortfall.kind {
+        ShortfallKind::Refused => (Kind::Refused, ""),
+        ShortfallKind::NothingMatched if !report.near_misses.is_empty() => {
+            (Kind::Strict, ": see nearMisses of the report")
+        }
+        ShortfallKind::NothingMatched | ShortfallKind::StaysBehind => (Kind::Strict, ""),
+        // Repeating can help.
+        _ => (Kind::Incomplete, ""),
+    };
+    Some((kind, format!("{}{see}", shortfall.sentence)))
+}
+
+/// The answer to an upgrade that is written, and to the wait for its rollouts if there was one.
+fn answer_of(report: &Report, ask: Ask, end: Option<&End>) -> Outcome {
+    let rollouts = end.and_then(End::rollouts).unwrap_or_default();
+    let full = || wire::Report::new(report, Interface::Http).with_rollouts(rollouts);
+    let see = format!("GET /api/verify/{}", report.build().image());
+    let unended = end.and_then(|end| end.problem(&see));
+    if let Some((kind, detail)) = waiting::first([shortfall(report, ask), unended]) {
         let members = match kind {
             Kind::Strict => wire::Members::default(),
             _ => wire::Members {
@@ -110,12 +151,14 @@ fn answer_of(report: &Report, ask: Ask) -> Outcome {
         };
         return Err(Refusal::new(kind, detail).with(wire::Members {
             report: (ask.full || ask.strict).then(full),
+            rollouts: end.and_then(End::told),
             ..members
         }));
     }
-    let answer = match ask.full {
-        true => json(&full()),
-        false => json(&wire::upgraded(report)),
+    let answer = match (ask.full, end) {
+        (true, _) => json(&full()),
+        (false, None) => json(&wire::upgraded(report)),
+        (false, Some(_)) => json(&wire::awaited(report, rollouts)),
     };
     answer.map(|answer| noted(answer, report))
 }

@@ -39,6 +39,9 @@ pub struct Members {
     /// What runs where, as far as it could be found out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<rollout::Status>>,
+    /// The rollouts that were waited for or looked at, sorted by namespace, kind and name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollouts: Option<Vec<rollout::Rollout>>,
     /// What could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<Fault>>,

@@ -1,6 +1,6 @@
 //! Rollouts on the wire: how one is, why it failed and what shows it; and what runs where.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hikaru_core::{
     TagFormats, Workload, WorkloadId,
@@ -25,6 +25,9 @@ pub struct Rollout {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// In a folder of manifests: the file and the document in it, `web.yaml#1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// `progressing`, `complete`, `failed`, `paused`, `waits-for-deletion`, `superseded`, `reverted`, `deleted`,
     /// `not-applicable` or `not-deployed`; `unknown` if it could not be looked at.
     pub state: String,
@@ -141,6 +144,17 @@ impl Rollout {
         Self::of(&followed.id, state, &followed.answer)
     }
 
+    /// All rollouts that were waited for.
+    pub fn all(rollouts: &[Arc<Followed>]) -> Vec<Self> {
+        rollouts.iter().map(|one| Self::followed(one)).collect()
+    }
+
+    /// How the rollout of this workload is, among those that were waited for, which are sorted by their ids.
+    pub(super) fn among(rollouts: &[Arc<Followed>], id: &WorkloadId) -> Option<Self> {
+        let at = rollouts.binary_search_by(|followed| followed.id.cmp(id));
+        Some(Self::followed(rollouts.get(at.ok()?)?))
+    }
+
     fn of(id: &WorkloadId, state: &str, answer: &RolloutAnswer) -> Self {
         let rollout = &answer.rollout;
         let container = |container: &hikaru_core::Container| Container {
@@ -152,6 +166,7 @@ impl Rollout {
             namespace: id.namespace.to_string(),
             kind: id.kind.to_string(),
             name: id.name.to_string(),
+            file: id.origin.as_ref().map(ToString::to_string),
             state: state.to_owned(),
             sentence: rollout.sentence.clone(),
             cause: rollout.cause.as_ref().map(Cause::from),

@@ -1,10 +1,15 @@
 //! The short answer to an upgrade: the workloads that receive a rolling update, and those that should have.
 
+use std::sync::Arc;
+
 use hikaru_core::{
     policy::Code,
+    rollout::Followed,
     upgrade::{Outcome, Reported},
 };
 use serde::Serialize;
+
+use super::rollout::Rollout;
 
 /// A workload that receives a rolling update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +28,9 @@ pub struct Upgraded {
     /// What else is to be said of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// How its rollout is, where it was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 }
 
 /// A container that gets the posted image.
@@ -57,6 +65,19 @@ pub fn upgraded(report: &hikaru_core::upgrade::Report) -> Vec<Upgraded> {
         .collect()
 }
 
+/// The workloads of a report whose rollouts were waited for, in the same order: those that were upgraded, and those that run the
+/// build already, without containers.
+pub fn awaited(report: &hikaru_core::upgrade::Report, rollouts: &[Arc<Followed>]) -> Vec<Upgraded> {
+    let entries = report.entries.iter();
+    let awaited = entries.filter_map(|reported| {
+        let id = &reported.entry.workload.id;
+        let mut told = workload(report, reported);
+        told.rollout = Some(Rollout::among(rollouts, id)?);
+        Some(told)
+    });
+    awaited.collect()
+}
+
 /// The workloads of a report whose upgrade failed, in the same order.
 pub fn failed(report: &hikaru_core::upgrade::Report) -> Vec<Failed> {
     let failed = |reported: &Reported| {
@@ -87,6 +108,7 @@ fn workload(report: &hikaru_core::upgrade::Report, reported: &Reported) -> Upgra
         kind: id.kind.to_string(),
         file: id.origin.as_ref().map(ToString::to_string),
         containers: containers.collect(),
+        rollout: None,
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
     }
 }

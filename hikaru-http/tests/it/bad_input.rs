@@ -105,7 +105,6 @@ async fn unknown_parameters_are_refused_by_name() {
             "dryRun: expected once",
         ),
         ("POST", POST, "force=everything", "found `everything`"),
-        ("POST", POST, "wait=5m", "this version does not know wait"),
         (
             "POST",
             POST,

@@ -229,7 +229,7 @@ impl Answer {
             let text = |member: &str| json[member].as_str().is_some_and(|text| !text.is_empty());
             assert!(text("title") && text("detail") && text("type"), "{json}");
         }
-        if self.status == 503 && json["type"] == "urn:hikaru:problem:stopping" {
+        if self.status == 503 && json["job"].is_object() {
             assert!(self.headers.contains_key("location"));
         } else if self.status == 503 {
             let after = self.header("retry-after").expect("Retry-After");

@@ -16,4 +16,5 @@ mod notes;
 mod refusals;
 mod rollouts;
 mod tokens;
+mod waits;
 mod wire;

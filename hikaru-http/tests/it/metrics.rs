@@ -38,6 +38,12 @@ impl Metrics for Told {
         self.tell(format!("{route} {status}{waited}"));
     }
 
+    fn waits(&self, in_flight: usize) {
+        if in_flight > 0 {
+            self.tell(format!("{in_flight} wait"));
+        }
+    }
+
     fn text(&self, format: MetricsFormat) -> String {
         format!("{format:?}")
     }
@@ -59,7 +65,6 @@ impl Observer for Told {
                 Err(error) => format!("{mode:?} no job: {error}"),
             },
             Happening::JobDeleted { job } => format!("deleted {job}"),
-            Happening::RolloutTold { rollout } => format!("rollout {}", rollout.state),
             Happening::Refused { problem, .. } => format!("refused: {problem}"),
             _ => "something else".to_owned(),
         };

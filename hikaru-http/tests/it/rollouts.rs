@@ -1,18 +1,11 @@
 //! `GET /api/rollout/…` and `GET /api/status`: the JSON, what is refused, and that they keep no upgrade waiting.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hikaru_core::{
     Text, Workload, WorkloadId,
-    port::{
-        ClusterError, Event, Fault, Found, Freshness, Happening, Observer, RolloutPort, Severity,
-        WorkloadPort,
-    },
+    port::{ClusterError, Fault, Found, Freshness, RolloutPort, Severity, WorkloadPort},
     rollout::{
         ContainerFacts, ContainerState, EventFacts, PodFacts, ReplicaSetFacts, RolloutFacts,
         RolloutKind, Rollouts, Terminated,
@@ -30,7 +23,7 @@ use crate::{
 };
 
 /// A server with rollouts on this port, if there is one.
-async fn serve_with(
+pub(crate) async fn serve_with(
     workloads: Arc<dyn WorkloadPort>,
     port: Option<Arc<dyn RolloutPort>>,
     limits: Limits,
@@ -62,7 +55,7 @@ fn progress(desired: i32, available: i32) -> Progress {
 }
 
 /// A Deployment of one pod that crashes; what it and the kubelet say has control characters.
-fn put_crashing(cluster: &MemoryCluster) {
+pub(crate) fn put_crashing(cluster: &MemoryCluster) {
     let mut web = workload("shop", "Deployment", "web", &[("web", POSTED)]);
     web.progress = Some(progress(1, 0));
     cluster.put(web.clone());
@@ -204,10 +197,10 @@ async fn what_is_no_question_about_a_rollout() {
             "not a name: expected two hex digits",
         ),
         (
-            "/api/rollout/shop/deploy/web?wait=5m",
+            "/api/rollout/shop/deploy/web?force=held",
             400,
             "bad-query",
-            "this route takes no parameters, found `wait`",
+            "expected one of wait, stableFor, found `force`",
         ),
         (
             "/api/rollout/shop/web",
@@ -278,49 +271,6 @@ async fn a_cluster_without_rollouts_or_without_an_answer() {
     for target in ["/api/rollout/shop/deploy/web", "/api/status"] {
         assert_eq!(get(&server, target).await.status, 501);
     }
-}
-
-/// Writes down which rollouts it is told of.
-#[derive(Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Observer for Told {
-    fn observe(&self, event: &Event<'_>) {
-        if let Happening::RolloutTold { rollout } = event.what {
-            let told = format!("{} {}", event.call, rollout.state);
-            self.0.lock().expect("no panic").push(told);
-        }
-    }
-}
-
-#[tokio::test]
-async fn each_rollout_that_is_told_is_told_to_the_observers() {
-    let cluster = memory([
-        workload("shop", "CronJob", "report", &[("web", BEFORE)]),
-        complete("shop", "web", "web", POSTED),
-    ]);
-    let told = Arc::new(Told::default());
-    let port: Arc<dyn RolloutPort> = cluster.clone();
-    let rollouts = Rollouts::new(cluster.clone(), Some(port), still_clock(), true);
-    let bound = Bound::new(
-        listener().await,
-        cluster,
-        still_clock(),
-        Authentication::Loopback,
-    );
-    let bound = bound.expect("a loopback address").rollouts(rollouts);
-    let server = bound.observer(told.clone()).serve();
-    get(&server, "/api/rollout/shop/cj/report").await;
-    get(&server, "/api/rollout/shop/cj/absent").await;
-    get(&server, "/api/status").await;
-    assert_eq!(
-        *told.0.lock().expect("no panic"),
-        [
-            "/api/rollout/{namespace}/{kind}/{name} not-applicable",
-            "/api/status not-applicable",
-            "/api/status complete",
-        ]
-    );
 }
 
 /// A workload that is complete, of a source.

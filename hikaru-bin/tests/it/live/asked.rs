@@ -86,6 +86,7 @@ fn a_person_asks_for_rollouts_and_for_what_runs_where() {
     for part in ["1.5.0-crash_8", "0/2", "failed", "1.5.0-crash_8"] {
         assert!(row.contains(part), "expected {part:?} in {row}");
     }
+    server.get(&format!("{rollout}?wait=5m")).is(409);
     let figures = server.get("/metrics").is(200).body;
     assert!(
         figures.contains("hikaru_rollouts_total{state=\"failed\",cause=\"CrashLoop\"} "),

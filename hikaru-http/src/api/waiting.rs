@@ -1,0 +1,204 @@
+//! Waiting for rollouts: in the future of the connection, so that it ends with its client. What is done before, and what the answer
+//! says at the end, is in the file of each call.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use hikaru_core::{
+    port::Happening,
+    rollout::{Awaited, Followed, WaitEvent, WaitOutcome, WaitTerms, Waited},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Answer, Api,
+    answer::Outcome,
+    problem::{Kind, Refusal},
+    query::Parameters,
+};
+use crate::{
+    access_log::AccessLog,
+    life::{Stage, reached},
+    wire,
+};
+
+/// A wait that a call asks for, and the permit to it: taken before the call does anything else.
+pub(super) struct ToWait {
+    pub(super) terms: WaitTerms,
+    permit: OwnedSemaphorePermit,
+}
+
+/// A wait that has begun. Dropped, it ends.
+pub(super) struct Waiting {
+    events: BoxStream<'static, WaitEvent>,
+    /// When it began, by the clock of the server.
+    begun: Duration,
+    /// The wait ends in time by itself; this is for a cluster that does not answer.
+    deadline: Instant,
+    stage: watch::Receiver<Stage>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What comes next of a wait.
+pub(super) enum Next {
+    /// A workload was looked at for the first time, or what is known of it has changed.
+    Changed,
+    /// Nothing.
+    Over(End),
+}
+
+/// How a wait has ended.
+pub(super) enum End {
+    /// All have ended, one has failed, or the time is over.
+    Over(Waited),
+    /// The server is to end.
+    Stopping,
+    /// It cannot be found out, for this reason.
+    Lost(&'static str),
+}
+
+/// What an answer says at the end of a wait.
+pub(super) type Tell = Box<dyn FnOnce(End) -> Outcome + Send>;
+
+impl ToWait {
+    /// The wait that these parameters ask for. `None`: none.
+    pub(super) fn read(api: &Api, parameters: &Parameters) -> Result<Option<Self>, Box<Refusal>> {
+        let Some(terms) = parameters.wait() else {
+            return Ok(None);
+        };
+        if !api.rollouts()?.has_port() {
+            let detail =
+                "wait: expected a call without it: in a folder of manifests nothing rolls out";
+            return Err(Refusal::new(Kind::BadQuery, detail));
+        }
+        let permit = api.permits.wait()?;
+        Ok(Some(Self { terms, permit }))
+    }
+
+    /// Begins to wait for these.
+    pub(super) fn begin(self, api: &Api, awaited: Vec<Awaited>) -> Result<Waiting, Box<Refusal>> {
+        Ok(Waiting {
+            events: api.rollouts()?.wait(awaited, self.terms)?,
+            begun: api.clock.elapsed(),
+            deadline: Instant::now() + self.terms.within + api.limits.answer,
+            stage: api.life.subscribe(),
+            _permit: self.permit,
+        })
+    }
+}
+
+impl Waiting {
+    /// Waits to the end.
+    pub(super) async fn answer(
+        mut self,
+        api: &Api,
+        mut line: Box<AccessLog>,
+        tell: Tell,
+    ) -> Answer {
+        line.waited = true;
+        let end = loop {
+            if let Next::Over(end) = self.next(api, &line).await {
+                break end;
+            }
+        };
+        drop(self);
+        api.finish(line, tell(end))
+    }
+
+    /// What comes next. It tells the observers of each rollout that has ended.
+    pub(super) async fn next(&mut self, api: &Api, line: &AccessLog) -> Next {
+        let event = AssertUnwindSafe(self.events.next()).catch_unwind();
+        let event = tokio::select! {
+            biased;
+            () = reached(&mut self.stage, Stage::Draining) => return Next::Over(End::Stopping),
+            event = timeout_at(self.deadline, event) => event,
+        };
+        let took = api.clock.elapsed().saturating_sub(self.begun);
+        let told = |followed: &Followed| {
+            api.tell(line, Happening::RolloutEnded { followed, took });
+        };
+        match event {
+            Ok(Ok(Some(WaitEvent::Changed(followed)))) => {
+                if followed.end.is_some() {
+                    told(&followed);
+                }
+                Next::Changed
+            }
+            Ok(Ok(Some(WaitEvent::Over(waited)))) => {
+                let unended = waited.rollouts.iter().filter(|one| one.end.is_none());
+                unended.for_each(|followed| told(followed));
+                Next::Over(End::Over(waited))
+            }
+            Ok(_) => Next::Over(End::Lost("hikaru made an error: its log has it")),
+            Err(_) => Next::Over(End::Lost("the cluster does not answer")),
+        }
+    }
+}
+
+impl End {
+    /// Why it is no success, if it is none. `see`: the call that tells of the rollouts later.
+    pub(super) fn problem(&self, see: &str) -> Option<(Kind, String)> {
+        Some(match self {
+            Self::Over(waited) => {
+                let sentence = &waited.sentence;
+                match waited.outcome {
+                    WaitOutcome::Succeeded => return None,
+                    WaitOutcome::Failed => (
+                        Kind::RolloutFailed,
+                        format!("{sentence}; rollouts has the cause of each and what shows it"),
+                    ),
+                    WaitOutcome::Unfinished => (
+                        Kind::RolloutUnfinished,
+                        format!("{sentence}; what has not failed goes on: {see}"),
+                    ),
+                    WaitOutcome::Unknown => (
+                        Kind::Incomplete,
+                        format!("{sentence}; what was begun goes on: {see}"),
+                    ),
+                }
+            }
+            Self::Stopping => (
+                Kind::Stopping,
+                format!("hikaru is stopping; what was begun goes on: {see}"),
+            ),
+            Self::Lost(why) => (
+                Kind::Incomplete,
+                format!(
+                    "what became of the rollouts is not known: {why}; what was begun goes on: {see}"
+                ),
+            ),
+        })
+    }
+
+    /// The rollouts, as far as they are known.
+    pub(super) fn rollouts(&self) -> Option<&[Arc<Followed>]> {
+        match self {
+            Self::Over(waited) => Some(&waited.rollouts),
+            Self::Stopping | Self::Lost(_) => None,
+        }
+    }
+
+    /// The same for the member of a problem.
+    pub(super) fn told(&self) -> Option<Vec<wire::rollout::Rollout>> {
+        self.rollouts().map(wire::rollout::Rollout::all)
+    }
+}
+
+/// Of several problems the one that is told: what repeating can help, what was refused, what has failed, what stays behind, what goes
+/// on.
+pub(super) fn first(
+    problems: impl IntoIterator<Item = Option<(Kind, String)>>,
+) -> Option<(Kind, String)> {
+    let order = |(kind, _): &(Kind, String)| match kind {
+        Kind::Incomplete => 0,
+        Kind::Refused => 1,
+        Kind::Stopping => 2,
+        Kind::RolloutFailed => 3,
+        Kind::Strict => 4,
+        _ => 5,
+    };
+    problems.into_iter().flatten().min_by_key(order)
+}
