@@ -2,6 +2,7 @@
 
 pub(crate) mod job;
 pub(crate) mod rollout;
+pub(crate) mod waiting;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -18,12 +19,14 @@ use hikaru_core::{
     workload::{IdentityKeys, WorkloadName, check_namespace},
 };
 
+use waiting::Hindrance;
+
 /// Upgrades the Kubernetes workloads that a newly built image is meant for, never backwards, and says for each what it
 /// did and why.
 ///
 /// Exit codes: 0 done; 1 nothing matched, or a person has to mend something; 2 bad flags or arguments; 3 the cluster refuses;
-/// 4 the cluster cannot be reached, or the command did not finish: repeating can help. If the code is not 0, one line that
-/// begins with `error:` says why.
+/// 4 the cluster cannot be reached, or something did not end in time: repeating can help; 130 and 143 a signal ended the waiting.
+/// If the code is not 0, one line that begins with `error:` says why.
 #[derive(Debug, Parser)]
 #[command(name = "hikaru", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -80,7 +83,10 @@ impl Args {
     }
 
     fn settle(&mut self, name: &str, matches: &ArgMatches) {
-        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let typed = |id: &str| {
+            let is_one = matches.try_contains_id(id).is_ok();
+            is_one && matches.value_source(id) == Some(ValueSource::CommandLine)
+        };
         if let Some(cluster) = self.command.cluster()
             && cluster.manifests.is_some()
             && (cluster.kubeconfig.is_some() || cluster.context.is_some())
@@ -97,6 +103,32 @@ impl Args {
                     "HIKARU_MANIFESTS and HIKARU_KUBECONFIG or HIKARU_CONTEXT exclude each other: expected one cluster",
                 ),
             }
+        }
+        self.settle_wait(name, &typed);
+    }
+
+    fn settle_wait(&mut self, name: &str, typed: &dyn Fn(&str) -> bool) {
+        let manifests = |cluster: &Cluster| Hindrance {
+            id: "manifests",
+            holds: cluster.manifests.is_some(),
+            why: waiting::MANIFESTS,
+        };
+        match &mut self.command {
+            Command::Upgrade(args) => {
+                let dry_run = Hindrance {
+                    id: "dry_run",
+                    holds: args.dry_run,
+                    why: waiting::DRY_RUN,
+                };
+                let hindrances = [dry_run, manifests(&args.request.cluster)];
+                args.wait.settle(name, typed, &hindrances);
+            }
+            Command::Verify(args) => {
+                args.wait.settle(name, typed, &[manifests(&args.cluster)]);
+            }
+            // In a folder it is refused with or without --wait.
+            Command::Rollout(args) => args.wait.settle(name, typed, &[]),
+            _ => {}
         }
     }
 }
@@ -144,6 +176,7 @@ impl Command {
             Self::Candidates(args) => &args.request.output,
             Self::Find(args) => &args.output,
             Self::Unhold(args) => &args.output,
+            Self::Verify(args) => &args.output,
             Self::Rollout(args) => &args.output,
             Self::Status(args) => &args.output,
             Self::Job(args) => args.command.output()?,
@@ -159,6 +192,7 @@ impl Command {
             Self::Candidates(args) => Some(&mut args.request.cluster),
             Self::Find(args) => Some(&mut args.cluster),
             Self::Unhold(args) => Some(&mut args.cluster),
+            Self::Verify(args) => Some(&mut args.cluster),
             Self::Rollout(args) => Some(&mut args.cluster),
             Self::Status(args) => Some(&mut args.cluster),
             Self::Serve(args) => Some(&mut args.cluster),
@@ -174,6 +208,8 @@ pub(crate) enum Command {
     Upgrade(Upgrade),
     /// Say what an upgrade would do; nothing is changed
     Candidates(Candidates),
+    /// Say whether all workloads that the image is meant for run it
+    Verify(waiting::Verify),
     /// Say which workloads use an image
     Find(Find),
     /// Remove high-water marks, so that lower builds of a workload go out again
@@ -272,6 +308,10 @@ pub(crate) struct Upgrade {
     #[arg(long, env = "HIKARU_ALLOW_NONE", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) allow_none: bool,
     #[command(flatten)]
+    pub(crate) wait: waiting::Wait,
+    #[command(flatten)]
+    pub(crate) several: waiting::WaitForSeveral,
+    #[command(flatten)]
     pub(crate) request: Request,
 }
 
@@ -309,6 +349,17 @@ pub(crate) struct Request {
     #[arg(long, value_name = "CODES", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           env = "HIKARU_FORCE", hide_env_values = true)]
     pub(crate) force: Option<Force>,
+    #[command(flatten)]
+    pub(crate) narrow: Narrow,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+/// Which of the workloads that a build is meant for count, and how its tag is read.
+#[derive(Debug, Group)]
+pub(crate) struct Narrow {
     /// Only in this namespace; can be repeated
     #[arg(long, value_name = "NS", value_delimiter = ',', value_parser = namespace, env = "HIKARU_NAMESPACE",
           hide_env_values = true)]
@@ -331,10 +382,6 @@ pub(crate) struct Request {
     /// Read the tag so that this is the branch
     #[arg(long, value_parser = label, env = "HIKARU_BRANCH", hide_env_values = true)]
     pub(crate) branch: Option<Text>,
-    #[command(flatten)]
-    pub(crate) output: OutputFlag,
-    #[command(flatten)]
-    pub(crate) cluster: Cluster,
 }
 
 #[derive(Debug, Group)]

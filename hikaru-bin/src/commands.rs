@@ -6,11 +6,14 @@ mod find;
 mod job;
 mod report;
 mod rollout;
+mod rollouts;
 mod serve;
 mod status;
 mod tag;
 mod unhold;
 mod upgrade;
+mod verify;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -89,16 +92,23 @@ fn run_command(command: Command) -> Result<End, Failure> {
         }
         Command::Upgrade(args) => {
             let settings = Settings::read()?;
-            let request = upgrade::request("upgrade", &args.request, &settings)?;
+            let request = upgrade::forced("upgrade", &args.request, &settings)?;
             on(&args.request.cluster, &settings, async |ports| {
-                upgrade::upgrade(&args, request, &*ports.workloads).await
+                upgrade::upgrade(&args, request, ports).await
             })
         }
         Command::Candidates(args) => {
             let settings = Settings::read()?;
-            let request = upgrade::request("candidates", &args.request, &settings)?;
+            let request = upgrade::forced("candidates", &args.request, &settings)?;
             on(&args.request.cluster, &settings, async |ports| {
                 upgrade::candidates(&args, request, &*ports.workloads).await
+            })
+        }
+        Command::Verify(args) => {
+            let settings = Settings::read()?;
+            let request = upgrade::request("verify", &args.image, &args.narrow, &settings)?;
+            on(&args.cluster, &settings, async |ports| {
+                verify::run(&args, request, ports).await
             })
         }
     }

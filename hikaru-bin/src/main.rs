@@ -6,6 +6,7 @@ mod cluster;
 mod commands;
 mod metrics;
 mod process;
+mod progress;
 mod terminal;
 
 use std::process::ExitCode;

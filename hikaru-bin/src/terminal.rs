@@ -122,7 +122,7 @@ pub(crate) fn verdict(text: &str) -> Cell {
         "upgraded" | "would upgrade" | "complete" => Color::Green,
         "equal" => Color::DarkGreen,
         "obsolete" => Color::DarkYellow,
-        "failed" | "reverted" | "deleted" => Color::Red,
+        "failed" | "reverted" | "deleted" | "not-deployed" => Color::Red,
         _ => Color::Yellow,
     };
     Cell::new(text).fg(color)

@@ -9,18 +9,20 @@ use hikaru_core::{
     workload::{NameError, WorkloadName},
 };
 
-use super::{Cluster, OutputFlag, namespace};
+use super::{Cluster, OutputFlag, namespace, waiting::Wait};
 
 /// Says how the rollout of a workload is: whether its pods run what it is set to, and if not, why.
 ///
 /// Exit codes: 0 complete, or still progressing, or a kind without rollouts; 1 it failed, is paused, waits for pods to be deleted,
 /// was reverted or deleted, or there is no such workload; 2 bad flags or arguments; 3 the cluster refuses; 4 the cluster cannot
-/// be reached.
+/// be reached. With --wait: 0 also if it waits for pods to be deleted, 4 if it still goes on when the time is over.
 #[derive(Debug, Group)]
 pub(crate) struct Rollout {
     /// The workload; without a kind the only one of that name
     #[arg(value_name = "NAMESPACE/[KIND/]NAME")]
     pub(crate) workload: Target,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
     #[command(flatten)]

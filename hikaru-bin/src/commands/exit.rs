@@ -26,6 +26,11 @@ pub(super) enum Exit {
     Refused = 3,
     /// The cluster cannot be reached, or it is not finished: repeating can help.
     Repeat = 4,
+    /// SIGINT ended the waiting: as a shell tells of a program that the signal ended. Not 4: what a person has interrupted is not to
+    /// be repeated.
+    Interrupted = 130,
+    /// SIGTERM did.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,6 +1,6 @@
 //! A report as a table or as JSON on standard output, and warnings, faults and near misses on standard error.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use comfy_table::Cell;
 use hikaru_core::{
@@ -8,6 +8,7 @@ use hikaru_core::{
     image::Reference,
     policy::Verdict,
     port::{Fault, Severity},
+    rollout::Followed,
     upgrade::{Outcome, Report, Reported},
 };
 use hikaru_http::wire::{self, Interface};
@@ -41,12 +42,24 @@ impl Done {
     }
 }
 
-/// Prints a report to standard output; what else a person should know goes to standard error.
-pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), String> {
+/// Prints a report to standard output. `rollouts`: those that were waited for, if any were.
+pub(super) fn print(
+    report: &Report,
+    output: Output,
+    done: Done,
+    rollouts: Option<&[Arc<Followed>]>,
+) -> Result<(), String> {
     match output {
-        Output::Json => terminal::print(&json(&wire::Report::new(report, Interface::Command)))?,
-        Output::Table => table(report, done)?,
+        Output::Json => {
+            let told = wire::Report::new(report, Interface::Command);
+            terminal::print(&json(&told.with_rollouts(rollouts.unwrap_or_default())))
+        }
+        Output::Table => table(report, done, rollouts),
     }
+}
+
+/// Tells on standard error what else a person should know.
+pub(super) fn tell(report: &Report) {
     tell_warnings(report);
     tell_faults(&report.faults);
     if report.nothing_matched() {
@@ -55,10 +68,10 @@ pub(super) fn print(report: &Report, output: Output, done: Done) -> Result<(), S
     if let Some(overtaken) = report.overtaken() {
         terminal::tell(&Interface::Command.overtaken(&overtaken));
     }
-    Ok(())
 }
 
-fn table(report: &Report, done: Done) -> Result<(), String> {
+/// Rollouts that were waited for have a column of their own.
+fn table(report: &Report, done: Done, rollouts: Option<&[Arc<Followed>]>) -> Result<(), String> {
     let build = report.build();
     let in_files = report
         .entries
@@ -68,11 +81,24 @@ fn table(report: &Report, done: Done) -> Result<(), String> {
     if in_files {
         header.insert(1, "FILE");
     }
-    let rows: Vec<_> = report
-        .entries
-        .iter()
-        .flat_map(|r| rows(report, r, in_files, done))
-        .collect();
+    if rollouts.is_some() {
+        header.insert(header.len() - 1, "STATE");
+    }
+    let rows = report.entries.iter().flat_map(|reported| {
+        let mut rows = rows(report, reported, in_files, done);
+        if let Some(rollouts) = rollouts {
+            let id = &reported.entry.workload.id;
+            let followed = rollouts.iter().find(|followed| followed.id == *id);
+            let state = followed.map_or("-".to_owned(), |f| {
+                wire::rollout::Rollout::followed(f).state
+            });
+            for row in &mut rows {
+                row.insert(row.len() - 1, terminal::verdict(&state));
+            }
+        }
+        rows
+    });
+    let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
         terminal::print(&format!(
             "{}\n{}",

@@ -1,23 +1,22 @@
-//! `hikaru rollout`: how the rollout of a workload is, and what shows why it failed.
+//! `hikaru rollout`: how the rollout of a workload is, now or once it has ended.
 
-use comfy_table::Cell;
 use hikaru_core::{
     WorkloadId,
     port::{Scope, Select},
-    rollout::{Asked, RolloutState},
+    rollout::{Asked, Awaited, End as RolloutEnd, RolloutState, WaitTerms},
     upgrade::Shortfall,
     workload::WorkloadName,
 };
-use hikaru_http::wire::rollout::{Cause, Evidence, Rollout};
+use hikaru_http::wire::rollout::Rollout;
 
-use super::{End, Exit, Failure, json, report};
+use super::{End, Exit, Failure, json, report, rollouts, rollouts::without_name, waiting};
 use crate::{
     args::{
         Output,
         rollout::{Rollout as Args, Target},
     },
     cluster::{Ports, Settings},
-    terminal::{self, cell, printable},
+    terminal,
 };
 
 pub(super) async fn run(args: &Args, settings: &Settings, ports: &Ports) -> Result<End, Failure> {
@@ -31,14 +30,44 @@ pub(super) async fn run(args: &Args, settings: &Settings, ports: &Ports) -> Resu
             only(named.collect(), &args.workload, ports).await?
         }
     };
+    if let Some(terms) = args.wait.terms(true) {
+        return wait(args, &workload, terms, ports).await;
+    }
     let answer = ports.rollouts.look(&workload, &Asked::default()).await?;
     let gone = || Failure::new(Exit::Person, format!("there is no {workload}"));
     let told = Rollout::new(&answer).ok_or_else(gone)?;
     match args.output.output {
         Output::Json => terminal::print(&json(&told))?,
-        Output::Table => print(&told)?,
+        Output::Table => rollouts::print(&told)?,
     }
     Ok(end(&workload, answer.rollout.state, &told))
+}
+
+async fn wait(
+    args: &Args,
+    workload: &WorkloadName,
+    terms: WaitTerms,
+    ports: &Ports,
+) -> Result<End, Failure> {
+    let awaited = vec![Awaited::workload(workload)];
+    let seen = waiting::wait(&ports.rollouts, awaited, terms).await?;
+    let again = format!("hikaru rollout {workload} --wait");
+    let ended = seen.end(None, &again);
+    let Some(followed) = seen.rollouts.first() else {
+        return Ok(ended);
+    };
+    if let (Some(RolloutEnd::Unknown), Some(error)) = (followed.end, &followed.error) {
+        return Err(error.clone().into());
+    }
+    let told = Rollout::followed(followed);
+    match args.output.output {
+        Output::Json => terminal::print(&json(&told))?,
+        Output::Table => rollouts::print(&told)?,
+    }
+    Ok(match followed.end {
+        Some(RolloutEnd::Failed) => end(workload, followed.answer.rollout.state, &told),
+        _ => ended,
+    })
 }
 
 /// The only workload that is there of these.
@@ -93,135 +122,6 @@ fn end(workload: &WorkloadName, state: RolloutState, told: &Rollout) -> End {
             };
             let why = format!("{workload}: {state}: {why}");
             End::Failed(Failure::new(Exit::Person, why))
-        }
-    }
-}
-
-fn print(rollout: &Rollout) -> Result<(), String> {
-    let Rollout {
-        namespace,
-        kind,
-        name,
-        ..
-    } = rollout;
-    let workload = format!("{namespace}/{kind}/{name}");
-    let header = [
-        "WORKLOAD",
-        "STATE",
-        "DESIRED",
-        "UPDATED",
-        "READY",
-        "AVAILABLE",
-        "OLD",
-        "WHY",
-    ];
-    let count = |count: i32| cell(count.to_string());
-    let mut cells: Vec<Cell> = vec![cell(&workload), terminal::verdict(&rollout.state)];
-    let counts = [
-        rollout.desired,
-        rollout.updated,
-        rollout.ready,
-        rollout.available,
-        rollout.old,
-    ];
-    cells.extend(counts.map(count));
-    cells.push(cell(without_name(&rollout.sentence, &workload)));
-    terminal::print(&terminal::table(&header, vec![cells]))?;
-    let mut lines = Vec::new();
-    let images = rollout.containers.iter();
-    lines.extend(
-        images.map(|container| format!("image of {}: {}", container.name, container.image)),
-    );
-    lines.extend(
-        rollout
-            .remarks
-            .iter()
-            .map(|remark| format!("remark: {remark}")),
-    );
-    if let Some(cause) = &rollout.cause {
-        lines.push(cause_line(cause, &rollout.sentence, &workload));
-        let details = cause.details.iter();
-        lines.extend(details.map(|(what, value)| format!("  {what}: {value}")));
-    }
-    lines.extend(rollout.evidence.iter().flat_map(evidence));
-    let of_evidence = rollout.evidence.iter().flat_map(|e| &e.unseen);
-    let of_evidence = of_evidence.filter(|unseen| !rollout.unseen.contains(unseen));
-    lines.extend(rollout.unseen.iter().chain(of_evidence).cloned());
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
-    terminal::print(&format!("\n{}", lines.join("\n")))
-}
-
-/// The code of a cause, with its message where that is not a part of the sentence on the rollout.
-fn cause_line(cause: &Cause, sentence: &str, workload: &str) -> String {
-    let message = without_name(&cause.message, workload);
-    match sentence.contains(message) {
-        true => format!("cause: {}", cause.code),
-        false => format!("cause: {}: {message}", cause.code),
-    }
-}
-
-/// A sentence without the workload's name before it, where that is told already.
-pub(super) fn without_name<'s>(sentence: &'s str, workload: &str) -> &'s str {
-    let rest = sentence.strip_prefix(workload);
-    rest.and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(sentence)
-}
-
-/// The lines of what shows why a rollout failed; what could not be collected is told elsewhere.
-fn evidence(evidence: &Evidence) -> Vec<String> {
-    let mut lines = Vec::new();
-    if !evidence.events.is_empty() {
-        lines.push("events:".to_owned());
-    }
-    lines.extend(evidence.events.iter().map(|event| {
-        format!(
-            "  {}x {} {}: {}",
-            event.count, event.object, event.reason, event.message
-        )
-    }));
-    if let Some(log) = &evidence.log {
-        let which = match log.previous {
-            true => ", of its previous run",
-            false => "",
-        };
-        lines.push(format!("log of {}/{}{which}:", log.pod, log.container));
-        lines.extend(log.lines.iter().map(|line| format!("  {line}")));
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_that_stands_in_the_sentence_is_not_told_again() {
-        let cause = Cause {
-            code: "CrashLoop".to_owned(),
-            message: "shop/Deployment/web: 1 of 2 new pods crash; see its log".to_owned(),
-            details: std::collections::BTreeMap::new(),
-            pod: None,
-            container: None,
-            count: 1,
-        };
-        for (sentence, expected) in [
-            (&*cause.message, "cause: CrashLoop"),
-            (
-                "shop/Deployment/web: 0 of 2 new pods are ready; so far 1 of 2 new pods crash; see its log",
-                "cause: CrashLoop",
-            ),
-            (
-                "shop/Deployment/web: nothing new for 10 min",
-                "cause: CrashLoop: 1 of 2 new pods crash; see its log",
-            ),
-        ] {
-            assert_eq!(
-                cause_line(&cause, sentence, "shop/Deployment/web"),
-                expected
-            );
         }
     }
 }

@@ -11,7 +11,7 @@ use hikaru_core::{
 };
 use hikaru_http::wire::rollout::{Status, StatusContainer};
 
-use super::{End, Failure, json, report, rollout::without_name};
+use super::{End, Failure, json, report, rollouts::without_name};
 use crate::{
     args::{Output, rollout::Status as Args},
     terminal::{self, cell},

@@ -12,6 +12,7 @@ mod rollout;
 mod serve;
 mod shop;
 mod tag;
+mod waiting;
 
 use std::{
     fs,

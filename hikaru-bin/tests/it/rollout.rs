@@ -19,7 +19,7 @@ fn bad_flags_and_arguments() {
             &["rollout", "shop/pod/web"],
             "expected one of the kinds Deployment (deploy)",
         ),
-        (&["rollout", "shop/web", "--wait"], "unexpected argument"),
+        (&["rollout", "shop/web", "--watch"], "unexpected argument"),
         (
             &["rollout", "shop/web", "--output", "yaml"],
             "[possible values: table, json]",

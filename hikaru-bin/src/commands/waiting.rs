@@ -1,0 +1,229 @@
+//! Waiting for rollouts: what is told meanwhile, what a signal does, and what the end means for the exit code. How a rollout is printed
+//! is in `rollouts`.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use hikaru_core::{
+    WorkloadId,
+    rollout::{
+        Awaited, End as RolloutEnd, Followed, Rollouts, WaitEvent, WaitOutcome, WaitTerms, Waited,
+    },
+    upgrade::{Shortfall, ShortfallKind},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::MissedTickBehavior,
+};
+
+use super::{End, Exit, Failure, rollouts::without_name};
+use crate::{
+    progress::{Progress, Row, Standing},
+    terminal,
+};
+
+/// What became of a wait.
+pub(super) struct Seen {
+    /// The workloads that were looked at, sorted by their ids.
+    pub(super) rollouts: Vec<Arc<Followed>>,
+    ended: Ended,
+}
+
+enum Ended {
+    Over {
+        outcome: WaitOutcome,
+        sentence: String,
+    },
+    Interrupted(Interruption),
+}
+
+/// A signal that ended the waiting.
+#[derive(Clone, Copy)]
+struct Interruption {
+    name: &'static str,
+    exit: Exit,
+}
+
+/// Waits for workloads, and tells meanwhile how they are. SIGINT and SIGTERM end the waiting alone.
+pub(super) async fn wait(
+    rollouts: &Rollouts,
+    awaited: Vec<Awaited>,
+    terms: WaitTerms,
+) -> Result<Seen, Failure> {
+    let mut ids: Vec<WorkloadId> = awaited.iter().map(|one| one.id().clone()).collect();
+    ids.sort();
+    let mut known: Vec<Option<Arc<Followed>>> = vec![None; ids.len()];
+    let mut events = rollouts.wait(awaited, terms)?;
+    let signals = Signals::new();
+    let mut signals = signals.map_err(|error| format!("cannot listen to signals: {error}"))?;
+    // A single look at each is soon over.
+    let mut progress = (!terms.within.is_zero()).then(|| {
+        let rows = ids.iter().map(|id| Row::new(id.to_string()));
+        Progress::new(rows.collect(), terms.within)
+    });
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(WaitEvent::Changed(followed)) => {
+                    let Ok(place) = ids.binary_search(&followed.id) else { continue };
+                    if let Some(progress) = &mut progress {
+                        progress.show(place, row(&followed));
+                    }
+                    known[place] = Some(followed);
+                }
+                Some(WaitEvent::Over(waited)) => return Ok(Seen::over(waited)),
+                None => return Err(Failure::new(Exit::Repeat, "the wait ended without a result")),
+                Some(_) => {}
+            },
+            interruption = signals.next() => {
+                if let Some(progress) = progress {
+                    progress.leave();
+                }
+                let rollouts = known.into_iter().flatten().collect();
+                return Ok(Seen { rollouts, ended: Ended::Interrupted(interruption) });
+            }
+            _ = seconds.tick() => if let Some(progress) = &mut progress {
+                progress.tick();
+            },
+        }
+    }
+}
+
+impl Seen {
+    fn over(waited: Waited) -> Self {
+        let Waited {
+            rollouts,
+            outcome,
+            sentence,
+            ..
+        } = waited;
+        let ended = Ended::Over { outcome, sentence };
+        Self { rollouts, ended }
+    }
+
+    /// The outcome in a sentence, if all ended well.
+    pub(super) fn success(&self) -> Option<&str> {
+        match &self.ended {
+            Ended::Over {
+                outcome: WaitOutcome::Succeeded,
+                sentence,
+            } => Some(sentence),
+            _ => None,
+        }
+    }
+
+    /// The end of a command that waited. `shortfall`: why its report is no success, whatever became of the rollouts; `again`: the
+    /// command that waits on.
+    ///
+    /// What was not written comes first, then what failed, then what stays behind, then what has not ended in time.
+    pub(super) fn end(&self, shortfall: Option<Shortfall>, again: &str) -> End {
+        let failed = |exit, why: &str| End::Failed(Failure::new(exit, why));
+        let (outcome, sentence) = match &self.ended {
+            Ended::Over { outcome, sentence } => (outcome, sentence),
+            Ended::Interrupted(Interruption { name, exit }) => {
+                let why = format!(
+                    "{name} ended the waiting, and nothing else: the rollouts go on; to see how: {again}"
+                );
+                return failed(*exit, &why);
+            }
+        };
+        let is_of_writes = |shortfall: &Shortfall| {
+            !matches!(
+                shortfall.kind,
+                ShortfallKind::NothingMatched | ShortfallKind::StaysBehind
+            )
+        };
+        match (shortfall, outcome) {
+            (Some(shortfall), _) if is_of_writes(&shortfall) => End::Failed(shortfall.into()),
+            (_, WaitOutcome::Unknown) => self.unknown(sentence),
+            (_, WaitOutcome::Failed) => failed(Exit::Person, sentence),
+            (Some(shortfall), _) => End::Failed(shortfall.into()),
+            (None, WaitOutcome::Unfinished) => {
+                terminal::tell(&format!("the rollouts go on; to wait on: {again}"));
+                failed(Exit::Repeat, sentence)
+            }
+            (None, WaitOutcome::Succeeded) => End::Done,
+        }
+    }
+
+    /// One cannot be looked at: its error decides.
+    fn unknown(&self, sentence: &str) -> End {
+        let is_unknown = |f: &&Arc<Followed>| f.end == Some(RolloutEnd::Unknown);
+        let first = self.rollouts.iter().find(is_unknown);
+        let error = first.and_then(|followed| followed.error.as_ref());
+        End::Failed(match error {
+            Some(error) => Failure::of_cluster(error, sentence),
+            None => Failure::new(Exit::Repeat, sentence),
+        })
+    }
+}
+
+/// What is told of a workload while it is waited for.
+fn row(followed: &Followed) -> Row {
+    let rollout = &followed.answer.rollout;
+    let name = followed.id.to_string();
+    let words = without_name(&rollout.sentence, &name).to_owned();
+    let goes_on = followed.end.is_none();
+    let cause = rollout.cause.as_ref().filter(|_| goes_on);
+    // How many pods are ready stands beside the bar.
+    let is_awaited = || {
+        words
+            .split_once(" new pods are ready; ")
+            .map(|(_, rest)| rest)
+    };
+    let short = match cause {
+        Some(cause) => Some(without_name(&cause.message, &name)),
+        None => is_awaited(),
+    };
+    let short = short.unwrap_or_default().to_owned();
+    let pods = |count: i32| u64::try_from(count).unwrap_or_default();
+    let done = (rollout.desired > 0).then(|| (pods(rollout.ready), pods(rollout.desired)));
+    let standing = match followed.end {
+        Some(RolloutEnd::Succeeded) => Standing::EndedWell,
+        Some(RolloutEnd::Failed | RolloutEnd::Unknown) => Standing::Failed,
+        None if cause.is_some() || followed.error.is_some() => Standing::HeldUp,
+        None => Standing::GoesOn,
+    };
+    let counts = (
+        rollout.desired,
+        rollout.updated,
+        rollout.ready,
+        rollout.available,
+        rollout.old,
+    );
+    let cause = cause.map(|cause| cause.code);
+    let (is_seen, state) = (followed.error.is_none(), rollout.state);
+    Row {
+        short,
+        done,
+        standing,
+        // Not the sentence: that something takes longer and longer is no news.
+        news: format!("{is_seen} {state} {counts:?} {cause:?}"),
+        name,
+        words,
+    }
+}
+
+/// SIGINT and SIGTERM. Once they are listened to they do not end the process any more.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Interruption {
+        tokio::select! {
+            _ = self.interrupt.recv() => Interruption { name: "SIGINT", exit: Exit::Interrupted },
+            _ = self.terminate.recv() => Interruption { name: "SIGTERM", exit: Exit::Terminated },
+        }
+    }
+}
