@@ -16,6 +16,7 @@ mod rollout;
 mod routes;
 mod upgrade;
 mod verify;
+mod waited;
 mod waiting;
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};

@@ -3,6 +3,7 @@
 //!
 //! docs/http-api.md says what a caller sees.
 
+mod accept;
 mod access_log;
 mod api;
 mod auth;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use hyper::{HeaderMap, header::ACCEPT};
+use hyper::HeaderMap;
+
+use crate::accept::weight;
 
 /// Keeps the figures of a server, and gives the text of `/metrics`. Called on the way of each request: it must not block.
 pub trait Metrics: Send + Sync {
@@ -40,27 +42,8 @@ impl MetricsFormat {
     /// The format that a request asks for by `Accept`: OpenMetrics if it is named and plain text is not preferred, else
     /// plain text, which every reader knows.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(ACCEPT).iter();
-        let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
-        let ranges = || accepted.iter().flat_map(|value| value.split(','));
-        // The highest weight of a media type. One that is not named has none.
-        let weight = |media: &str| {
-            let of_media = ranges().filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let named = parts.next().is_some_and(|m| m.eq_ignore_ascii_case(media));
-                let given = parts.find_map(|part| {
-                    let (name, value) = part.split_once('=')?;
-                    name.trim()
-                        .eq_ignore_ascii_case("q")
-                        .then(|| value.trim().parse())
-                });
-                let weight: f32 = given.unwrap_or(Ok(1.0)).unwrap_or(0.0);
-                named.then_some(weight)
-            });
-            of_media.fold(0.0, f32::max)
-        };
-        let open_metrics = weight("application/openmetrics-text");
-        if open_metrics > 0.0 && open_metrics >= weight("text/plain") {
+        let open_metrics = weight(headers, "application/openmetrics-text");
+        if open_metrics > 0.0 && open_metrics >= weight(headers, "text/plain") {
             Self::OpenMetrics
         } else {
             Self::Text
@@ -70,7 +53,7 @@ impl MetricsFormat {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::header::{ACCEPT, HeaderValue};
 
     use super::*;
 

@@ -16,6 +16,7 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    waited,
     waiting::{End, ToWait, Waiting},
 };
 use crate::{access_log::AccessLog, wire};
@@ -35,8 +36,8 @@ pub(super) async fn rollout(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<
         "GET /api/rollout/{}/{}/{}",
         told.namespace, told.kind, told.name
     );
-    let tell = move |end: End| waited(&end, &see);
-    waiting.answer(&api, line, Box::new(tell)).await
+    let tell = move |end: End| at_end(&end, &see);
+    waited::answer(api, line, waiting, Box::new(tell)).await
 }
 
 /// How the rollout is now, and the wait for it if the call asks for one.
@@ -48,7 +49,7 @@ async fn begin(
     let parameters = Parameters::read(call.query(), Takes::Rollout)?;
     let workload = call.workload(&api.kinds)?;
     line.workload = Some(workload.clone());
-    let to_wait = ToWait::read(api, &parameters)?;
+    let to_wait = ToWait::read(api, call, &parameters)?;
     let told = api.within(look(api, &workload)).await?;
     let waiting = to_wait.map(|wait| wait.begin(api, vec![Awaited::workload(&workload)]));
     Ok((told, waiting.transpose()?))
@@ -64,7 +65,7 @@ async fn look(api: &Api, workload: &WorkloadName) -> Result<wire::rollout::Rollo
 }
 
 /// The answer at the end of a wait for one rollout.
-fn waited(end: &End, see: &str) -> Outcome {
+fn at_end(end: &End, see: &str) -> Outcome {
     match (end.problem(see), end.told()) {
         (Some((kind, detail)), rollouts) => Err(Refusal::new(kind, detail).with(wire::Members {
             rollouts,

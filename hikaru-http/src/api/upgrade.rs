@@ -19,6 +19,7 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    waited,
     waiting::{self, End, ToWait},
 };
 use crate::{
@@ -67,7 +68,7 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
         Some(Err(refusal)) => api.finish(line, Err(refusal)),
         Some(Ok(waiting)) => {
             let tell = move |end: End| answer_of(&report, ask, Some(&end));
-            waiting.answer(&api, line, Box::new(tell)).await
+            waited::answer(api, line, waiting, Box::new(tell)).await
         }
     }
 }
@@ -98,7 +99,7 @@ fn read(
             false => Mode::Commit,
         },
     };
-    let to_wait = ToWait::read(api, &parameters)?;
+    let to_wait = ToWait::read(api, call, &parameters)?;
     let mut request = parameters.request(build);
     // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;

@@ -17,7 +17,7 @@ use super::{
     internal,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
-    rollout, waiting,
+    rollout, waited, waiting,
     waiting::{End, ToWait, Waiting},
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     match waiting {
         Some(waiting) => {
             let tell = move |end: End| meant.answer(&end);
-            waiting.answer(&api, line, Box::new(tell)).await
+            waited::answer(api, line, waiting, Box::new(tell)).await
         }
         None => {
             let looked = api.within(look(&api, &meant)).await;
@@ -61,7 +61,7 @@ async fn begin(
     let parameters = Parameters::read(call.query(), Takes::Verify)?;
     parameters.check_kinds(&api.kinds)?;
     let build = build(api, call, line)?;
-    let to_wait = ToWait::read(api, &parameters)?;
+    let to_wait = ToWait::read(api, call, &parameters)?;
     let allow_none = parameters.allow_none();
     let request = parameters.request(build);
     let planned = api.within(async {

@@ -1,5 +1,5 @@
-//! Waiting for rollouts: in the future of the connection, so that it ends with its client. What is done before, and what the answer
-//! says at the end, is in the file of each call.
+//! Waiting for rollouts: in the future of the connection, so that it ends with its client. How it is
+//! answered is in `waited`; what is done before, and what the answer says at the end, in the file of each call.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -8,27 +8,35 @@ use hikaru_core::{
     port::Happening,
     rollout::{Awaited, Followed, WaitEvent, WaitOutcome, WaitTerms, Waited},
 };
+use hyper::{HeaderMap, header::HeaderName};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{Instant, timeout_at},
 };
 
 use super::{
-    Answer, Api,
-    answer::Outcome,
+    Api, Call,
     problem::{Kind, Refusal},
     query::Parameters,
 };
 use crate::{
+    accept::weight,
     access_log::AccessLog,
     life::{Stage, reached},
     wire,
 };
 
+/// The media type of server-sent events.
+pub(super) const EVENTS: &str = "text/event-stream";
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// A wait that a call asks for, and the permit to it: taken before the call does anything else.
 pub(super) struct ToWait {
     pub(super) terms: WaitTerms,
     permit: OwnedSemaphorePermit,
+    /// If it is to be answered with events: the id of the last one that its client has seen.
+    last_event: Option<u64>,
 }
 
 /// A wait that has begun. Dropped, it ends.
@@ -39,13 +47,14 @@ pub(super) struct Waiting {
     /// The wait ends in time by itself; this is for a cluster that does not answer.
     deadline: Instant,
     stage: watch::Receiver<Stage>,
+    pub(super) last_event: Option<u64>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// What comes next of a wait.
 pub(super) enum Next {
     /// A workload was looked at for the first time, or what is known of it has changed.
-    Changed,
+    Changed(Arc<Followed>),
     /// Nothing.
     Over(End),
 }
@@ -60,12 +69,13 @@ pub(super) enum End {
     Lost(&'static str),
 }
 
-/// What an answer says at the end of a wait.
-pub(super) type Tell = Box<dyn FnOnce(End) -> Outcome + Send>;
-
 impl ToWait {
-    /// The wait that these parameters ask for. `None`: none.
-    pub(super) fn read(api: &Api, parameters: &Parameters) -> Result<Option<Self>, Box<Refusal>> {
+    /// The wait that a call asks for by these parameters. `None`: none.
+    pub(super) fn read(
+        api: &Api,
+        call: &Call<'_>,
+        parameters: &Parameters,
+    ) -> Result<Option<Self>, Box<Refusal>> {
         let Some(terms) = parameters.wait() else {
             return Ok(None);
         };
@@ -75,7 +85,11 @@ impl ToWait {
             return Err(Refusal::new(Kind::BadQuery, detail));
         }
         let permit = api.permits.wait()?;
-        Ok(Some(Self { terms, permit }))
+        Ok(Some(Self {
+            terms,
+            permit,
+            last_event: last_event(&call.head.headers),
+        }))
     }
 
     /// Begins to wait for these.
@@ -85,29 +99,13 @@ impl ToWait {
             begun: api.clock.elapsed(),
             deadline: Instant::now() + self.terms.within + api.limits.answer,
             stage: api.life.subscribe(),
+            last_event: self.last_event,
             _permit: self.permit,
         })
     }
 }
 
 impl Waiting {
-    /// Waits to the end.
-    pub(super) async fn answer(
-        mut self,
-        api: &Api,
-        mut line: Box<AccessLog>,
-        tell: Tell,
-    ) -> Answer {
-        line.waited = true;
-        let end = loop {
-            if let Next::Over(end) = self.next(api, &line).await {
-                break end;
-            }
-        };
-        drop(self);
-        api.finish(line, tell(end))
-    }
-
     /// What comes next. It tells the observers of each rollout that has ended.
     pub(super) async fn next(&mut self, api: &Api, line: &AccessLog) -> Next {
         let event = AssertUnwindSafe(self.events.next()).catch_unwind();
@@ -125,7 +123,7 @@ impl Waiting {
                 if followed.end.is_some() {
                     told(&followed);
                 }
-                Next::Changed
+                Next::Changed(followed)
             }
             Ok(Ok(Some(WaitEvent::Over(waited)))) => {
                 let unended = waited.rollouts.iter().filter(|one| one.end.is_none());
@@ -185,6 +183,17 @@ impl End {
     pub(super) fn told(&self) -> Option<Vec<wire::rollout::Rollout>> {
         self.rollouts().map(wire::rollout::Rollout::all)
     }
+}
+
+/// If a request prefers events to JSON: the id of the last event that its client has seen, or 0.
+fn last_event(headers: &HeaderMap) -> Option<u64> {
+    let events = weight(headers, EVENTS);
+    if events <= 0.0 || events < weight(headers, "application/json") {
+        return None;
+    }
+    let last = headers.get(&LAST_EVENT_ID);
+    let last = last.and_then(|id| id.to_str().ok()?.parse().ok());
+    Some(last.unwrap_or_default())
 }
 
 /// Of several problems the one that is told: what repeating can help, what was refused, what has failed, what stays behind, what goes

@@ -2,9 +2,13 @@
 
 use std::{convert::Infallible, future::pending, pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
-use http_body_util::BodyExt as _;
-use hyper::{body::Body as _, server::conn::http1, service::service_fn};
+use futures_util::{FutureExt as _, stream};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    body::{Body as _, Bytes},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::AsyncWriteExt as _,
@@ -15,7 +19,7 @@ use tokio::{
 
 use super::{
     places::Place,
-    socket::{Progress, Socket},
+    socket::{Progress, Socket, Working},
 };
 use crate::{
     api::{self, Answer, Api, Origin},
@@ -47,10 +51,7 @@ pub(super) async fn serve(
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let working = progress.begin(!request.body().is_end_stream());
         let answer = api::answer(api.clone(), origin, request);
-        answer.map(|answer| {
-            working.answered(answer.body().size_hint().exact());
-            Ok::<_, Infallible>(answer)
-        })
+        answer.map(|answer| Ok::<_, Infallible>(counted(answer, working)))
     });
     let header_time = if origin.crowded {
         limits.header_time.min(CROWDED_TIME)
@@ -109,6 +110,29 @@ pub(super) async fn serve(
             let _ = socket.shutdown().await;
         }
     }
+}
+
+/// An answer whose bytes are counted as held for its client. A stream is worked on until its end, and nothing of it is held but its
+/// last part.
+fn counted(answer: Answer, working: Working) -> Answer {
+    if let Some(bytes) = answer.body().size_hint().exact() {
+        working.answered(bytes);
+        return answer;
+    }
+    answer.map(|body| {
+        let begun = (body, working, 0);
+        let parts = stream::unfold(begun, |(mut body, working, last)| async move {
+            let Some(part) = body.frame().await else {
+                working.answered(last);
+                return None;
+            };
+            let bytes = part
+                .as_ref()
+                .map_or(0, |part| part.data_ref().map_or(0, Bytes::len));
+            Some((part, (body, working, bytes as u64)))
+        });
+        StreamBody::new(parts).boxed_unsync()
+    })
 }
 
 /// An answer as it is sent on a connection that hyper has given up; it is closed after it.

@@ -99,10 +99,10 @@ impl Progress {
 pub(super) struct Working(Arc<Progress>);
 
 impl Working {
-    /// It is answered, with so many bytes. `None`: the answer is a stream, of which nothing is held.
-    pub(super) fn answered(self, bytes: Option<u64>) {
-        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
-        self.0.place.answer_made(bytes.unwrap_or_default());
+    /// It is answered, and so many bytes of the answer are not sent yet.
+    pub(super) fn answered(self, bytes: u64) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.0.place.answer_made(bytes);
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) struct Socket {
     progress: Arc<Progress>,
     /// How long the client may take for what is to be sent.
     write_time: Duration,
-    /// Until when the client has to have taken all that is to be sent.
+    /// Until when the client has to have taken all that is to be sent; of a stream, something.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Until when bytes of the client are discarded after the close, and how many were.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
@@ -195,6 +195,10 @@ impl AsyncWrite for Socket {
                 if let Ok(sent) = sent {
                     self.progress.sent.fetch_add(sent as u64, Ordering::Relaxed);
                     self.progress.place.bytes_sent(sent);
+                    // What is sent while a request is worked on is a stream: its client has to take something of it in the time.
+                    if self.progress.is_working() {
+                        self.deadline = None;
+                    }
                 }
                 Poll::Ready(sent)
             }

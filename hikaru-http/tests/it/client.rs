@@ -14,7 +14,7 @@ use tokio::{
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// The headers that an answer may have.
-const HEADERS: [&str; 13] = [
+const HEADERS: [&str; 15] = [
     "accept-post",
     "allow",
     "cache-control",
@@ -24,7 +24,9 @@ const HEADERS: [&str; 13] = [
     "date",
     "location",
     "retry-after",
+    "transfer-encoding",
     "www-authenticate",
+    "x-accel-buffering",
     "x-content-type-options",
     "x-hikaru-note",
     "x-request-id",
@@ -113,7 +115,37 @@ impl Client {
             .expect("in time")
     }
 
-    async fn read_answer(&mut self, method: &str) -> Option<Answer> {
+    /// The head of an answer whose body is a stream: its headers.
+    pub(crate) async fn stream(&mut self) -> BTreeMap<String, String> {
+        let head = timeout(LONG, self.read_head()).await.expect("in time");
+        let (status, headers) = head.expect("an answer, not the end");
+        assert_eq!(status, 200, "{headers:?}");
+        headers
+    }
+
+    /// The next piece of a stream; `None`: its end.
+    pub(crate) async fn chunk(&mut self) -> Option<String> {
+        timeout(LONG, self.read_chunk()).await.expect("in time")
+    }
+
+    async fn read_chunk(&mut self) -> Option<String> {
+        let begin = loop {
+            if let Some(at) = find(&self.read, b"\r\n") {
+                break at + 2;
+            }
+            assert!(self.read_more().await, "the connection ends in a stream");
+        };
+        let length = std::str::from_utf8(&self.read[..begin - 2]).expect("ASCII");
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        while self.read.len() < begin + length + 2 {
+            assert!(self.read_more().await, "the connection ends in a stream");
+        }
+        let text = self.read[begin..begin + length].to_vec();
+        self.read.drain(..begin + length + 2);
+        (length > 0).then(|| String::from_utf8(text).expect("UTF-8"))
+    }
+
+    async fn read_head(&mut self) -> Option<(u16, BTreeMap<String, String>)> {
         let end = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at + 4;
@@ -123,10 +155,11 @@ impl Client {
                 return None;
             }
         };
-        let head = String::from_utf8(self.read[..end].to_vec()).expect("a head in ASCII");
+        let head: Vec<u8> = self.read.drain(..end).collect();
+        let head = String::from_utf8(head).expect("a head in ASCII");
         let mut lines = head.trim_end().split("\r\n");
         let status_line = lines.next().expect("a status line");
-        let status = status_line[9..12].parse().expect("a status");
+        let status: u16 = status_line[9..12].parse().expect("a status");
         let mut headers = BTreeMap::new();
         for line in lines {
             let (name, value) = line.split_once(": ").expect("a header");
@@ -140,17 +173,21 @@ impl Client {
                 "{line} again"
             );
         }
+        Some((status, headers))
+    }
+
+    async fn read_answer(&mut self, method: &str) -> Option<Answer> {
+        let (status, headers) = self.read_head().await?;
         let bodiless = method == "HEAD" || status == 204;
         let length = headers
             .get("content-length")
             .map(|l| l.parse().expect("a length"));
-        assert_eq!(length.is_none(), status == 204, "{head}");
+        assert_eq!(length.is_none(), status == 204, "{headers:?}");
         let length: usize = length.filter(|_| !bodiless).unwrap_or_default();
-        while self.read.len() < end + length {
+        while self.read.len() < length {
             assert!(self.read_more().await, "half a body");
         }
-        let text = String::from_utf8(self.read[end..end + length].to_vec()).expect("UTF-8");
-        self.read.drain(..end + length);
+        let text = String::from_utf8(self.read.drain(..length).collect()).expect("UTF-8");
         let answer = Answer {
             status,
             headers,

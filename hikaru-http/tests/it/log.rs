@@ -34,7 +34,7 @@ type Line = (Level, BTreeMap<String, String>);
 
 /// Keeps what is logged on this thread, which is all that a test's runtime has.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<Line>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<Line>>>);
 
 struct Fields(BTreeMap<String, String>);
 
@@ -74,14 +74,14 @@ impl Subscriber for Log {
 }
 
 impl Log {
-    fn start() -> (Self, DefaultGuard) {
+    pub(crate) fn start() -> (Self, DefaultGuard) {
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
     }
 
     /// The lines that are no trace, at this level; a request's line with its changing parts checked and taken out.
-    fn lines(&self, level: Level) -> Vec<BTreeMap<String, String>> {
+    pub(crate) fn lines(&self, level: Level) -> Vec<BTreeMap<String, String>> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = lines
             .iter()
@@ -102,13 +102,13 @@ impl Log {
 }
 
 /// The lines of requests, without those of what they changed.
-fn requests(log: &Log) -> Vec<BTreeMap<String, String>> {
+pub(crate) fn requests(log: &Log) -> Vec<BTreeMap<String, String>> {
     let mut lines = log.lines(Level::INFO);
     lines.retain(|line| !line.contains_key("outcome"));
     lines
 }
 
-fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     pairs.iter().map(owned).collect()
 }

@@ -1,9 +1,11 @@
 //! Calls that wait for rollouts: here is what their tests stand on. The answers are in `answers`, what is refused in `refused`, what
-//! ends a wait before its time in `ends`.
+//! ends a wait before its time in `ends`, streams of events in `events`, the log and the figures in `told`.
 
 mod answers;
 mod ends;
+mod events;
 mod refused;
+mod told;
 
 use std::{
     collections::BTreeSet,
