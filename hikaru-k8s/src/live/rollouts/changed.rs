@@ -235,3 +235,22 @@ impl LiveCluster {
         waiter.all()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_who_wait_for_what_is_not_watched_take_turns() {
+        let (turns, begun) = (Turns::default(), Instant::now());
+        turns.next().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        // One that does not wait any more holds up nobody.
+        assert!(turns.next().now_or_never().is_none());
+        join_all((0..1_000).map(|_| turns.next())).await;
+        let seconds = begun.elapsed().as_secs();
+        assert_eq!(seconds, 50);
+    }
+}

@@ -13,7 +13,10 @@ use hikaru_k8s::LiveCluster;
 use serde_json::{Value, json};
 use xtask::Cluster;
 
-use super::rig;
+use super::{rig, rights};
+
+/// For what takes some seconds on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A workload with two pods, or one on each node.
 fn workload(kind: &str, namespace: &str) -> Value {
@@ -147,4 +150,64 @@ async fn a_watch_tells_of_new_pods() {
         .await
         .expect("events");
     live.not_ready_nodes().await.expect("nodes");
+}
+
+/// Whoever waits reads what the watches have: without the rights to read and to list the rollout is seen to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_is_waited_for_without_another_request() {
+    let namespace = rig::namespace("waited").await;
+    rig::create(&[workload("Deployment", &namespace)]).await;
+    let kinds = ["deployments", "replicasets", "pods"];
+    let allow = |verbs: &'static [&'static str]| {
+        rights::account_with(&namespace, &kinds, verbs, rig::settings())
+    };
+    let live = allow(&["get", "list", "watch"]).await;
+    let name: WorkloadName = format!("{namespace}/deployment/web")
+        .parse()
+        .expect("a name");
+    let mut changes = live.changed(&name);
+    assert_eq!(changes.next().await, Some(()));
+    let vitals = live.rollout_vitals();
+    assert_eq!((vitals.watches, vitals.behind), (3, 0));
+    // The rules for rights are a moment old in the API server.
+    let other = allow(&["watch"]).await;
+    let end = Instant::now() + PATIENCE;
+    while other.facts(&name).await.is_ok() {
+        assert!(Instant::now() < end, "the rights are not taken away");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    let admin = rig::by_variables(Cluster::shared()).await;
+    rig::post(&admin, 2, &namespace).await;
+    let mut generations = Vec::new();
+    let rolled_out = async {
+        loop {
+            let facts = facts(&live, &name).await;
+            assert_eq!(facts.unseen, []);
+            generations.push(facts.object.generation);
+            let is_new = *facts.workload.containers[0].image == *rig::image(2);
+            if is_new && is_complete(&new(&facts)) {
+                return;
+            }
+            changes.next().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, rolled_out)
+        .await
+        .expect("it is told");
+    assert!(generations.is_sorted(), "{generations:?}");
+    rig::kubectl(
+        &["delete", "deployment", "web", "--namespace", &namespace],
+        "",
+    )
+    .await;
+    // It is gone; that it is not there any more cannot be confirmed without the right.
+    let gone = async {
+        while live.facts(&name).await.is_ok() {
+            changes.next().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .expect("it is told");
 }

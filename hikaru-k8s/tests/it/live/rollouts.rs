@@ -276,6 +276,55 @@ async fn what_nobody_waits_for_any_more_is_let_go() {
     assert_eq!(stub.asked().len(), before + 3);
 }
 
+/// Who has no place for a watch waits all the same, and gets one when another is let go.
+#[tokio::test]
+async fn there_are_only_so_many_watches() {
+    let stub = Stub::start(|asked, _| match asked.path.rsplit('/').next() {
+        _ if asked.is_watch() => Step::Hanging(vec![]),
+        Some("web") => Step::Answer(200, workload("web")),
+        Some("deployments") => Step::Answer(200, list(&[workload("web")], 7)),
+        Some("pods") => Step::Answer(200, list(&[pod("web-1", "web")], 7)),
+        _ => empty(),
+    })
+    .await;
+    let mut settings = patient();
+    settings.rollout_idle = Duration::from_millis(500);
+    let cluster = stub.cluster_with(settings).await;
+    let names = (0..70).map(|number| format!("shop-{number}/deployment/web"));
+    let names: Vec<WorkloadName> = names.map(|name| name.parse().expect("a name")).collect();
+    let waits_for = async |name| {
+        let mut changes = cluster.changed(name);
+        assert_eq!(changes.next().await, Some(()));
+        changes
+    };
+    let mut waiters = join_all(names.iter().map(waits_for)).await;
+    let vitals = cluster.rollout_vitals();
+    assert_eq!((vitals.watches, vitals.behind), (192, 0));
+    // Nobody who waits sends more than the watches do.
+    assert_eq!(stub.asked().len(), 2 * 192);
+    for answer in join_all(names.iter().map(|name| cluster.facts(name))).await {
+        let facts = answer.expect("an answer").expect("it is there");
+        assert_eq!((pods_of(&facts), facts.unseen.len()), (vec!["web-1"], 0));
+    }
+
+    waiters.drain(6..);
+    let requests = async || {
+        let before = stub.asked().len();
+        join_all(names[..6].iter().map(|name| cluster.facts(name))).await;
+        stub.asked().len() - before
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while requests().await > 0 {
+        assert!(Instant::now() < until, "they have no place within a minute");
+        join_all(
+            waiters
+                .iter_mut()
+                .map(|waiter| tokio::time::timeout(Duration::from_millis(100), waiter.next())),
+        )
+        .await;
+    }
+}
+
 /// Upgrades, candidates and the view of a service need no pods.
 #[tokio::test]
 async fn nothing_is_asked_about_rollouts_when_nobody_asks() {
