@@ -1,10 +1,12 @@
 //! What a first look and a slow start must not fail: rollouts that were complete for weeks, pods of an older revision, starts that a
 //! node hinders.
 
+use std::sync::Arc;
+
 use hikaru_core::rollout::{ContainerState, PodFacts};
 
 use super::scene::{
-    Scene, condition, crashed, deployment, ended, second, stateful_set, unready, waits,
+    Scene, condition, crashed, daemon_set, deployment, ended, second, stateful_set, unready, waits,
 };
 
 #[test]
@@ -95,6 +97,17 @@ fn the_controller_counts_pods_that_are_not_seen_yet() {
     behind.facts.pods.clear();
     behind.clone().at(60).gives("progressing");
     behind.at(700).gives("complete");
+}
+
+/// The same with pods that are seen, but not that they are ready. Or the other way round: the controller has not counted yet that
+/// they are not ready any more.
+#[test]
+fn the_controller_counts_pods_as_ready_that_are_not_seen_to_be() {
+    for scene in [stateful_set(2), deployment(2), daemon_set(2)] {
+        let mut ahead = scene.ready(2).counting(|_| ());
+        unready(Arc::make_mut(&mut ahead.facts.pods[1]));
+        ahead.at(60).gives("progressing");
+    }
 }
 
 #[test]
