@@ -41,6 +41,9 @@ use crate::live::error::{RequestError, chain};
 /// rotates a mounted token at 80 % of its life, which is ten minutes at least.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// How much is read from a connection at once, in bytes.
+const READ: usize = 8 << 10;
+
 /// How long before credentials expire a plugin is run again.
 const EARLY: Duration = Duration::from_secs(60);
 
@@ -368,6 +371,8 @@ fn stack(mut config: Config, material: Material, secrets: Secrets) -> Result<Cli
         .pool_timer(TokioTimer::new())
         // Load balancers drop silent connections after a minute or more.
         .pool_idle_timeout(Duration::from_secs(45))
+        // Else a connection that has read a long list keeps a buffer of up to 400 KiB, and each watch has a connection.
+        .http1_read_buf_exact_size(READ)
         .build(connector.enable_http1().wrap_connector(tcp));
     if let Some(header) = &material.authorization {
         secrets.remember(header);

@@ -1,4 +1,4 @@
-//! Conditions and times, as all objects have them.
+//! Conditions and times, as all objects have them, and how what is read of objects is kept.
 
 use std::time::SystemTime;
 
@@ -38,7 +38,14 @@ pub(super) fn conditions(read: Option<Vec<Condition>>) -> Vec<rollout::Condition
         condition.since = time(read.last_update_time.or(read.last_transition_time));
         condition
     });
-    told.collect()
+    kept(told)
+}
+
+/// What is kept as long as somebody waits, without the spare room that a list gets while it grows: four items for one.
+pub(super) fn kept<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.shrink_to_fit();
+    items
 }
 
 /// A text, or an empty one.

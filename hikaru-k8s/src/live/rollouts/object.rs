@@ -16,7 +16,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    condition::{Condition, conditions},
+    condition::{Condition, conditions, kept},
     pod::role_of_init,
 };
 use crate::{
@@ -213,7 +213,7 @@ fn containers(template: PodTemplateSpec) -> Vec<ContainerSpec> {
         (container, role)
     });
     let main = pod.containers.into_iter().map(|one| (one, Role::Main));
-    init.chain(main).map(container).collect()
+    kept(init.chain(main).map(container))
 }
 
 fn container((read, role): (core::Container, Role)) -> ContainerSpec {

@@ -49,11 +49,14 @@ fn read_workload(
     let seen = read::object::read(kind, keys, json).map_err(|odd| odd.message)?;
     let read = object::read(kind, json);
     let (object, selector) = read.map_err(|why| format!("cannot be read: {why}"))?;
+    let mut workload = seen.workload;
+    workload.containers.shrink_to_fit();
+    workload.settings.shrink_to_fit();
     Ok(Owner {
         has_replica_sets: object.kind == RolloutKind::Deployment,
         selector,
         says: WorkloadSays {
-            workload: Arc::new(seen.workload),
+            workload: Arc::new(workload),
             object,
         },
     })

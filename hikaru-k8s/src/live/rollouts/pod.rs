@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 use serde::Deserialize;
 
 use super::{
-    condition::{Condition, conditions, text, time},
+    condition::{Condition, conditions, kept, text, time},
     item::{Facts, Labels, Metadata},
 };
 use crate::nullable::nullable;
@@ -118,7 +118,7 @@ impl Facts for PodFacts {
         facts.message = text(status.message);
         facts.conditions = conditions(status.conditions);
         let gates = spec.readiness_gates.into_iter().flatten();
-        facts.readiness_gates = gates.map(|gate| gate.condition_type.into()).collect();
+        facts.readiness_gates = kept(gates.map(|gate| gate.condition_type.into()));
         let mut statuses: Vec<_> = status.init_container_statuses.unwrap_or_default();
         statuses.extend(status.container_statuses.into_iter().flatten());
         let init = spec.init_containers.into_iter().flatten();
@@ -132,7 +132,7 @@ impl Facts for PodFacts {
             let at = statuses.iter().position(|s| s.name == container.name);
             container_facts(container, role, at.map(|at| statuses.swap_remove(at)))
         });
-        facts.containers = told.collect();
+        facts.containers = kept(told);
         Ok((metadata.labels, facts))
     }
 }
