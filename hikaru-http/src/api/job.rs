@@ -18,15 +18,12 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS},
 };
 use serde::Deserialize;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     Answer, Api, Call,
-    answer::{Outcome, empty, json, json_with, respond},
-    internal,
+    answer::{Outcome, empty, json, json_with},
+    in_task,
     media::Media,
     path,
     permit::acquire,
@@ -185,8 +182,7 @@ enum Definition {
 }
 
 /// Creates a Job in a task of its own: a client that hangs up does not stop it between deleting one Job and creating the next.
-/// Reading the body and waiting for the end of the Job do end with the client; `in_task` cannot be used, because it runs a call to
-/// its end.
+/// Reading the body and waiting for the end of the Job do end with the client.
 async fn create(
     api: Arc<Api>,
     mut line: Box<AccessLog>,
@@ -223,46 +219,25 @@ async fn create(
         true => Mode::DryRun,
         false => Mode::Commit,
     };
-    let deadline = Instant::now() + api.limits.answer;
-    let id = line.id.clone();
-    let mut task = tokio::spawn({
-        let (api, jobs, mut line) = (api.clone(), jobs.clone(), line);
-        let under_way = api.life.begin();
+    let (server, creator) = (api.clone(), jobs.clone());
+    let late =
+        "the job is still being created: look (GET /api/job/{namespace}) before repeating the call";
+    let unawaited = move |created: JobCreated| Ok(told(&created, mode));
+    let done = in_task::run(api.clone(), line, late, unawaited, move |line| {
         async move {
-            let _under_way = under_way;
-            let work = AssertUnwindSafe(jobs.run(&request, mode)).catch_unwind();
-            let created = tokio::select! {
-                created = work => created.map_err(|_| internal()),
-                () = api.life.aborted() => {
-                    Ok(Err(ClusterError::Lost("hikaru was stopped".to_owned())))
-                }
-            };
+            let created = creator.run(&request, mode).await;
             drop((request, permit));
-            let created = created.and_then(|created| {
-                let result = created.as_ref();
-                api.tell(&line, Happening::JobRun { result, mode });
-                created.map_err(|error| Refusal::of_job(error, doing, &name))
-            });
-            line.job = created.as_ref().ok().map(|created| created.name.clone());
-            (line, created)
+            let result = created.as_ref();
+            server.tell(line, Happening::JobRun { result, mode });
+            let created = created.map_err(|error| Refusal::of_job(error, doing, &name))?;
+            line.job = Some(created.name.clone());
+            Ok(created)
         }
+        .boxed()
     });
-    let (mut line, created) = match timeout_at(deadline, &mut task).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(_)) => return respond(&id, false, Err(internal())),
-        Err(_) => {
-            tracing::warn!(
-                request_id = id,
-                "answered 504, the job is still being created"
-            );
-            tokio::spawn(async move {
-                if let Ok((line, created)) = task.await {
-                    api.finish(line, created.map(|created| told(&created, mode)));
-                }
-            });
-            let detail = "the job is still being created: look (GET /api/job/{namespace}) before repeating the call";
-            return respond(&id, false, Err(Refusal::new(Kind::Timeout, detail)));
-        }
+    let (mut line, created) = match done.await {
+        Ok(done) => done,
+        Err(answer) => return answer,
     };
     let outcome = match (created, parameters.wait) {
         (Err(refusal), _) => Err(refusal),
