@@ -59,11 +59,8 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
     if matches!(authentication, Authentication::Insecure) {
         warn!("no authentication: whoever reaches this address can deploy");
     }
-    let mut limits = Limits::default();
     let descriptors = getrlimit(Resource::Nofile).current;
-    limits.connections = share(descriptors, 2, limits.connections);
-    limits.probe_connections = share(descriptors, 8, limits.probe_connections);
-    limits.waits = limits.waits.min(limits.connections / 4).max(1);
+    let limits = limits(descriptors);
     info!(
         descriptors,
         connections = limits.connections,
@@ -123,6 +120,15 @@ fn listen(address: SocketAddr) -> Result<TcpListener, String> {
         socket.listen(BACKLOG)
     });
     listener.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// The limits of a process that may have so many file descriptors. Those who wait leave three quarters of the connections to others.
+fn limits(descriptors: Option<u64>) -> Limits {
+    let mut limits = Limits::default();
+    limits.connections = share(descriptors, 2, limits.connections);
+    limits.probe_connections = share(descriptors, 8, limits.probe_connections);
+    limits.waits = limits.waits.min(limits.connections / 4).max(1);
+    limits
 }
 
 /// How many connections are served at once: the usual number, or the share of the file descriptors that the process may
@@ -286,17 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn connections_follow_the_limit_on_file_descriptors() {
-        for (descriptors, api, probes) in [
-            (None, 1024, 64),
-            (Some(1_048_576), 1024, 64),
-            (Some(2048), 1024, 64),
-            (Some(1024), 512, 64),
-            (Some(256), 128, 32),
-            (Some(0), 1, 1),
+    fn connections_and_waits_follow_the_limit_on_file_descriptors() {
+        for (descriptors, api, probes, waits) in [
+            (None, 1024, 64, 256),
+            (Some(1_048_576), 1024, 64, 256),
+            (Some(2048), 1024, 64, 256),
+            (Some(1024), 512, 64, 128),
+            (Some(256), 128, 32, 32),
+            (Some(0), 1, 1, 1),
         ] {
-            let found = (share(descriptors, 2, 1024), share(descriptors, 8, 64));
-            assert_eq!(found, (api, probes), "{descriptors:?}");
+            let limits = limits(descriptors);
+            let found = (limits.connections, limits.probe_connections, limits.waits);
+            assert_eq!(found, (api, probes, waits), "{descriptors:?}");
         }
     }
 
