@@ -22,8 +22,8 @@ use super::{
 use crate::{access_log::AccessLog, wire};
 
 /// Says how the rollout of one workload is, perhaps once it has ended.
-pub(super) async fn rollout(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
-    let begun = begin(&api, &call, &mut line).await;
+pub(super) async fn rollout(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Call<'_>) -> Answer {
+    let begun = begin(&api, &mut call, &mut line).await;
     drop(call);
     let (told, waiting) = match begun {
         Ok(begun) => begun,
@@ -43,13 +43,13 @@ pub(super) async fn rollout(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<
 /// How the rollout is now, and the wait for it if the call asks for one.
 async fn begin(
     api: &Api,
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     line: &mut AccessLog,
 ) -> Result<(wire::rollout::Rollout, Option<Waiting>), Box<Refusal>> {
     let parameters = Parameters::read(call.query(), Takes::Rollout)?;
     let workload = call.workload(&api.kinds)?;
     line.workload = Some(workload.clone());
-    let to_wait = ToWait::read(api, call, &parameters)?;
+    let to_wait = ToWait::read(api, line, call, &parameters).await?;
     let told = api.within(look(api, &workload)).await?;
     let waiting = to_wait.map(|wait| wait.begin(api, vec![Awaited::workload(&workload)]));
     Ok((told, waiting.transpose()?))

@@ -29,9 +29,9 @@ use crate::{
 
 /// Upgrades, in a task of its own (see [`in_task`]), and waits for the rollouts if the call asks for it. While the call waits for a
 /// permit nothing has begun, and it ends with its client.
-pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
-    let read = read(&api, &call, &mut line);
-    // The body is not read: hyper takes no more of it.
+pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Call<'_>) -> Answer {
+    let read = read(&api, &mut call, &mut line).await;
+    // If the body is not read, hyper takes no more of it.
     drop(call);
     let permits = async {
         let (request, ask, to_wait) = read?;
@@ -82,9 +82,9 @@ struct Ask {
     mode: Mode,
 }
 
-fn read(
+async fn read(
     api: &Api,
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     line: &mut AccessLog,
 ) -> Result<(Request, Ask, Option<ToWait>), Box<Refusal>> {
     let parameters = Parameters::read(call.query(), Takes::Upgrade)?;
@@ -99,7 +99,7 @@ fn read(
             false => Mode::Commit,
         },
     };
-    let to_wait = ToWait::read(api, call, &parameters)?;
+    let to_wait = ToWait::read(api, line, call, &parameters).await?;
     let mut request = parameters.request(build);
     // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;

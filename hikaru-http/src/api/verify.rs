@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// Looks at each workload that the image is meant for: once, or until all rollouts have ended.
-pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>) -> Answer {
-    let begun = begin(&api, &call, &mut line).await;
+pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Call<'_>) -> Answer {
+    let begun = begin(&api, &mut call, &mut line).await;
     drop(call);
     let (meant, waiting) = match begun {
         Ok(begun) => begun,
@@ -55,13 +55,13 @@ struct Meant {
 /// Finds what the image is meant for, and begins to wait if the call asks for it.
 async fn begin(
     api: &Api,
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     line: &mut AccessLog,
 ) -> Result<(Meant, Option<Waiting>), Box<Refusal>> {
     let parameters = Parameters::read(call.query(), Takes::Verify)?;
     parameters.check_kinds(&api.kinds)?;
     let build = build(api, call, line)?;
-    let to_wait = ToWait::read(api, call, &parameters)?;
+    let to_wait = ToWait::read(api, line, call, &parameters).await?;
     let allow_none = parameters.allow_none();
     let request = parameters.request(build);
     let planned = api.within(async {

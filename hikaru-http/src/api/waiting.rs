@@ -70,10 +70,12 @@ pub(super) enum End {
 }
 
 impl ToWait {
-    /// The wait that a call asks for by these parameters. `None`: none.
-    pub(super) fn read(
+    /// The wait that a call asks for by these parameters. `None`: none. It reads the call's body, which says nothing: behind a body
+    /// that is not read hyper does not see that a client hangs up.
+    pub(super) async fn read(
         api: &Api,
-        call: &Call<'_>,
+        line: &mut AccessLog,
+        call: &mut Call<'_>,
         parameters: &Parameters,
     ) -> Result<Option<Self>, Box<Refusal>> {
         let Some(terms) = parameters.wait() else {
@@ -84,6 +86,9 @@ impl ToWait {
                 "wait: expected a call without it: in a folder of manifests nothing rolls out";
             return Err(Refusal::new(Kind::BadQuery, detail));
         }
+        let body = call.body.bytes().await;
+        line.unread = call.body.is_unread();
+        body?;
         let permit = api.permits.wait()?;
         Ok(Some(Self {
             terms,

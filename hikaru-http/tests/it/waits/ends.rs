@@ -28,6 +28,38 @@ async fn a_client_that_hangs_up_ends_its_wait_and_not_the_upgrade() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_sent_a_body_hangs_up_as_all_others() {
+    let scene = Scene::shop(&["web"]);
+    let server = scene.serve_in_time(Limits::default()).await;
+    for (method, target) in [("POST", POST), ("GET", VERIFY), ("GET", ROLLOUT)] {
+        let length = ["Content-Length: 2"];
+        let head = request(method, &format!("{target}?wait=24h"), &length);
+        // At once, and after its head.
+        for pieces in [vec![format!("{head}{{}}")], vec![head, "{}".into()]] {
+            let mut client = Client::connect(server.address()).await;
+            for piece in pieces {
+                works(server.address()).await;
+                client.send(piece).await;
+            }
+            scene.until_followed(1).await;
+            drop(client);
+            scene.until_followed(0).await;
+        }
+    }
+    // A body that does not come is not waited for without end, and nothing is written before.
+    let scene = Scene::shop(&["web"]);
+    let mut limits = Limits::default();
+    limits.body_time = Duration::from_millis(50);
+    let server = scene.serve_in_time(limits).await;
+    let mut client = Client::connect(server.address()).await;
+    let head = request("POST", &format!("{POST}?wait=24h"), &["Content-Length: 2"]);
+    client.send(head).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.problem().0), (408, "body-timeout"));
+    assert_eq!(runs(&scene.cluster), crate::cluster::BEFORE);
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_before_it_is_written_waits_for_nothing() {
     let scene = Scene::shop(&["web"]);
     let gate = Gate::new(scene.cluster.clone());
