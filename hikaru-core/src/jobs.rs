@@ -9,6 +9,7 @@ pub(crate) mod policy;
 pub(crate) mod refused;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod trouble;
 pub(crate) mod wait;
 
 pub use definition::{JobCreated, JobDefinition, JobNaming, JobRequest, JobSource};
@@ -17,8 +18,10 @@ pub use name::JobName;
 pub use policy::{JobPolicy, JudgedJob};
 pub use refused::JobRefused;
 pub use status::{ContainerTrouble, JobCondition, JobList, JobLog, JobState, JobStatus};
+pub use trouble::container_troubles;
 
 use crate::port::{Clock, ClusterError, JobPort};
+use trouble::Listed;
 
 /// The Jobs of a cluster, as a user asks for them. Each call is checked against the policy here, whatever the adapter.
 ///
@@ -57,14 +60,14 @@ impl Jobs {
         self.port.list(namespace).await
     }
 
-    /// One Job as it is now, with what its containers are troubled by.
+    /// One Job as it is now, with what its containers are troubled by, and why its pods cannot start.
     ///
     /// # Errors
     /// The policy leaves its namespace out, there is none, or it cannot be read.
     pub async fn status(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         self.policy.check_namespace(name.namespace())?;
         let mut status = self.port.get(name).await?;
-        self.add_troubles(&mut status).await;
+        self.add_troubles(&mut status, &mut Listed::default()).await;
         Ok(status)
     }
 
@@ -91,22 +94,6 @@ impl Jobs {
         match self.port.runs_jobs() {
             true => Ok(()),
             false => Err(ClusterError::Unsupported("waiting for jobs")),
-        }
-    }
-
-    /// Adds what the containers of a Job are troubled by. That it cannot be found out is a warning.
-    async fn add_troubles(&self, status: &mut JobStatus) {
-        if matches!(status.state, JobState::Complete | JobState::Suspended) {
-            return;
-        }
-        match self.port.troubles(status).await {
-            Ok(troubles) => {
-                status.troubles = troubles.found;
-                status.warnings.extend(troubles.warnings);
-            }
-            Err(error) => status
-                .warnings
-                .push(format!("its pods cannot be listed: {error}")),
         }
     }
 }

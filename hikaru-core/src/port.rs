@@ -21,7 +21,7 @@ pub use found::{Fault, Found, Severity, Written};
 pub use freshness::Freshness;
 #[cfg(feature = "testing")]
 pub use jobs::MockJobPort;
-pub use jobs::{JobPort, Troubles};
+pub use jobs::{JobPods, JobPort};
 pub use observer::{Event, Happening, Observer};
 #[cfg(feature = "testing")]
 pub use rollouts::MockRolloutPort;

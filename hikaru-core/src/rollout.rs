@@ -1,6 +1,6 @@
 //! Rollouts: whether a deployment worked, and why not. `facts` is what a cluster says, `judge` the pure rule on it, `cause` what
 //! can go wrong, `evidence` what shows it. `rollouts` asks the ports and judges; `waiting` does so until rollouts have ended, each
-//! of which is followed in `follow`.
+//! of which is followed in `follow`. `start` is about the pods of Jobs.
 //!
 //! Below `judge`: `view` finds the new pods, `fate` whether the template is still the one that was asked for, `completion` whether
 //! all is done, `window` for how long that has to be so, `reached` and `limit` how long nothing new was reached, `trouble` what is wrong
@@ -18,6 +18,7 @@ mod limit;
 pub(crate) mod reached;
 mod remembered;
 pub(crate) mod rollouts;
+pub(crate) mod start;
 pub(crate) mod state;
 mod times;
 mod trouble;

@@ -158,6 +158,11 @@ fn came_of(
             terminal::tell(&format!("its log: hikaru job log {name}"));
             failed(Exit::Person, format!("{name} {sentence}"))
         }
+        _ if status.cannot_start() => {
+            let left = format!("it is left as it is; to delete it: hikaru job delete {name}");
+            terminal::tell(&left);
+            failed(Exit::Person, format!("{name} {sentence}"))
+        }
         _ => {
             let why = format!("{name} has not ended within {patience} and goes on: {sentence}");
             failed(Exit::Repeat, why)

@@ -1,9 +1,9 @@
 //! What became of a Job.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use super::name::JobName;
-use crate::{Text, port::Fault};
+use crate::{Text, port::Fault, rollout::cause::Cause};
 
 /// How far a Job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,12 +115,16 @@ pub struct JobStatus {
     pub failed: u32,
     /// Its conditions, in the server's order.
     pub conditions: Vec<JobCondition>,
+    /// Since when its pods are to run: when it was started, else when it was created.
+    pub since: Option<SystemTime>,
     /// When it was started, RFC 3339.
     pub started: Option<Text>,
     /// When it had succeeded, RFC 3339.
     pub completed: Option<Text>,
     /// Its containers that are in trouble, the most telling first. Only of a Job that was asked for by name.
     pub troubles: Vec<ContainerTrouble>,
+    /// Why its pods do not start unless something changes, in the words of rollouts. Only of a Job that was asked for by name.
+    pub cause: Option<Cause>,
     /// In a folder of manifests: where it stands, `migrate.yaml#1`.
     pub file: Option<Text>,
     /// What could not be found out, and why.
@@ -138,12 +142,19 @@ impl JobStatus {
             succeeded: 0,
             failed: 0,
             conditions: Vec::new(),
+            since: None,
             started: None,
             completed: None,
             troubles: Vec::new(),
+            cause: None,
             file: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether its pods do not start unless something changes. The Job itself waits on.
+    pub fn cannot_start(&self) -> bool {
+        self.cause.is_some()
     }
 
     /// How far it is, in one sentence. A failure with its cause, the shortest true one first: the container's, then the
@@ -165,6 +176,11 @@ impl JobStatus {
             "{} active, {} succeeded, {} failed",
             self.active, self.succeeded, self.failed
         );
+        if let Some(cause) = &self.cause {
+            // The cause's sentence begins with the Job, too.
+            let said = cause.message.split_once(": ").map(|(_, said)| said);
+            return format!("cannot start: {}", said.unwrap_or(&cause.message));
+        }
         match self.state {
             JobState::Failed => {
                 let failed = |condition: &&JobCondition| {

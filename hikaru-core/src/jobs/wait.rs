@@ -1,31 +1,47 @@
-//! Waiting for the end of a Job.
+//! Waiting for the end of a Job: when it is looked at again, and what ends the wait.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+    stream::{self, BoxStream},
+};
 
 use super::{
     Jobs,
     definition::JobCreated,
     status::{JobState, JobStatus},
+    trouble::Listed,
 };
 use crate::port::ClusterError;
 
-/// How long to wait before a Job is looked at again: not long at first.
-const LOOKS: [Duration; 4] = [
+/// How long to wait before it is tried again whether a Job is gone: not long at first.
+const PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
 
-/// The pause before the next look.
+/// After this time a Job is looked at although its port has told of no change.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// After this time it is looked at again when it could not be.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A look is never repeated sooner for the time alone: moments of a cluster are told in whole seconds.
+const SOONEST: Duration = Duration::from_millis(10);
+
+/// The pause before the next try.
 pub(super) fn pause(turn: usize) -> Duration {
-    LOOKS[turn.min(LOOKS.len() - 1)]
+    PAUSES[turn.min(PAUSES.len() - 1)]
 }
 
 impl Jobs {
-    /// The Job once it has ended, or as it is when the time is over. What the cluster cannot answer for a moment is asked again
-    /// in that time. Where the uid is empty the name is enough. After each look `told` hears how the Job is, or why that is not
-    /// known.
+    /// The Job once it has ended or [cannot start](JobStatus::cannot_start), or as it is when the time is over. It is looked at when
+    /// its port tells of a change, or when the time alone decides. What the cluster cannot answer for a moment is asked again in that
+    /// time. Where the uid is empty the name is enough. After each look `told` hears how the Job is, or why that is not known.
     ///
     /// # Errors
     /// The policy leaves its namespace out. [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile,
@@ -44,10 +60,12 @@ impl Jobs {
         // A Job that fails for its deadline takes its pods with it: what they said before is its reason.
         let mut troubles = Vec::new();
         let mut last: Option<JobStatus> = None;
-        let mut turn = 0;
+        let mut listed = Listed::default();
+        let mut changed: Option<BoxStream<'static, ()>> = None;
         loop {
             let mut error = None;
-            match self.port.get(name).await {
+            let mut look_in = LOOK;
+            match self.port.look(name, uid).await {
                 Ok(status) if !uid.is_empty() && status.uid != *uid => {
                     return Err(ClusterError::Exists(format!(
                         "another Job has taken the name {name}: expected the uid {uid}, found {}",
@@ -55,13 +73,15 @@ impl Jobs {
                     )));
                 }
                 Ok(mut status) => {
-                    self.add_troubles(&mut status).await;
+                    if let Some(time) = self.add_troubles(&mut status, &mut listed).await {
+                        look_in = time.clamp(SOONEST, LOOK);
+                    }
                     if !status.troubles.is_empty() {
                         troubles.clone_from(&status.troubles);
                     } else if status.state == JobState::Failed {
                         status.troubles.clone_from(&troubles);
                     }
-                    if status.state.has_ended() {
+                    if status.state.has_ended() || status.cannot_start() {
                         return Ok(status);
                     }
                     told(&status.sentence());
@@ -72,6 +92,7 @@ impl Jobs {
                 Err(again) if again.is_retryable() || last.is_some() => {
                     told(&again.to_string());
                     error = Some(again);
+                    look_in = AGAIN;
                 }
                 Err(error) => return Err(error),
             }
@@ -89,8 +110,11 @@ impl Jobs {
                     }
                 };
             }
-            self.clock.sleep(pause(turn).min(left)).await;
-            turn += 1;
+            let telling = changed.get_or_insert_with(|| self.port.changed(name));
+            let time = pin!(self.clock.sleep(look_in.min(left)));
+            if let Either::Left((None, _)) = select(telling.next(), time).await {
+                changed = Some(stream::pending().boxed());
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The port to the Jobs of a cluster: plain verbs. Who may run what, replacing and waiting are in `jobs`.
 
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+
 use async_trait::async_trait;
 use futures_util::{
     StreamExt as _,
@@ -7,20 +9,38 @@ use futures_util::{
 };
 
 use super::{error::ClusterError, workloads::Mode};
-use crate::jobs::{
-    definition::{JobCreated, JobDefinition, JobRequest},
-    name::JobName,
-    policy::JudgedJob,
-    status::{ContainerTrouble, JobList, JobLog, JobStatus},
+use crate::{
+    Text,
+    jobs::{
+        definition::{JobCreated, JobDefinition, JobRequest},
+        name::JobName,
+        policy::JudgedJob,
+        status::{JobList, JobLog, JobStatus},
+    },
+    rollout::facts::{EventFacts, PodFacts},
 };
 
-/// What a Job's containers are troubled by, and what of it could not be found out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Troubles {
-    /// The troubles, the most telling first.
-    pub found: Vec<ContainerTrouble>,
-    /// What could not be found out, in sentences.
+/// The pods of a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobPods {
+    /// The time at which they were read, by the clock of the API server.
+    pub now: SystemTime,
+    /// The pods, those that have ended too, sorted by name.
+    pub pods: Vec<Arc<PodFacts>>,
+    /// What could not be read, in sentences.
     pub warnings: Vec<String>,
+}
+
+impl JobPods {
+    /// None, at this time.
+    pub fn none(now: SystemTime) -> Self {
+        Self {
+            now,
+            pods: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// The Jobs of a cluster. Object-safe: used as `Arc<dyn JobPort>`. [`Jobs`](crate::jobs::Jobs) stands between it and its users.
@@ -54,6 +74,19 @@ pub trait JobPort: Send + Sync {
     /// [`ClusterError::NotFound`] when there is none.
     async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError>;
 
+    /// The same for somebody who waits for the Job that has this uid (empty: any): as it was told last, if what tells of
+    /// [changes](Self::changed) has it. By default as [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    async fn look<'a>(
+        &'a self,
+        name: &'a JobName,
+        _uid: &'a str,
+    ) -> Result<JobStatus, ClusterError> {
+        self.get(name).await
+    }
+
     /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
     ///
     /// # Errors
@@ -71,11 +104,23 @@ pub trait JobPort: Send + Sync {
         uid: Option<&'a str>,
     ) -> Result<(), ClusterError>;
 
-    /// What the containers of a Job's pods are troubled by.
+    /// The pods of a Job, as they are now.
     ///
     /// # Errors
     /// When the pods cannot be listed.
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError>;
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError>;
+
+    /// The Warning events about a Job and its pods, by their uids. By default there are none.
+    ///
+    /// # Errors
+    /// When they cannot be listed: [`ClusterError::Forbidden`] where the right is missing.
+    async fn events(
+        &self,
+        _job: &JobStatus,
+        _uids: &BTreeSet<Text>,
+    ) -> Result<Vec<EventFacts>, ClusterError> {
+        Ok(Vec::new())
+    }
 
     /// Tells at once, and then whenever the Job or its pods may have changed: whoever waits looks each time. By default it tells
     /// once: then only the time passes.

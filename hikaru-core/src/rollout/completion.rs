@@ -197,7 +197,7 @@ fn is_full(view: &View<'_>) -> bool {
         RolloutKind::DaemonSet => {
             object.updated >= object.desired && object.available >= object.desired
         }
-        RolloutKind::None => false,
+        RolloutKind::Job | RolloutKind::None => false,
     }
 }
 

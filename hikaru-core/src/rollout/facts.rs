@@ -89,6 +89,8 @@ pub enum RolloutKind {
     StatefulSet,
     /// A DaemonSet, by a template generation.
     DaemonSet,
+    /// A Job, which has no rollouts: all its pods are of one template.
+    Job,
     /// It has no rollouts, such as a CronJob, or its status cannot be read.
     #[default]
     None,

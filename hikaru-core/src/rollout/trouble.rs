@@ -196,6 +196,11 @@ impl<'f> Troubles<'f> {
         }
     }
 
+    /// Leaves out what a rule does not admit.
+    pub(super) fn retain(&mut self, admits: impl Fn(&Trouble<'_>) -> bool) {
+        self.groups.retain(|group| admits(&group.first));
+    }
+
     /// What has failed the rollout by now, whatever it still does.
     pub(super) fn failing(&self, now: SystemTime) -> Option<&Group<'f>> {
         let failing =

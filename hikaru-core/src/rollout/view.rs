@@ -99,6 +99,7 @@ impl<'f> View<'f> {
             RolloutKind::DaemonSet => {
                 of(&pod.template_generation).map(|is_new| is_new || self.undone.has(pod))
             }
+            RolloutKind::Job => (*owner == self.facts.workload.uid).then_some(true),
             RolloutKind::None => None,
         }
     }

@@ -10,7 +10,7 @@ use phrases::{Asks, Exit, Image, In, Node, Restarts, Said, last_line, pull_words
 
 use super::{
     cause::{Cause, CauseCode},
-    facts::{ContainerSpec, Role},
+    facts::{ContainerSpec, Role, RolloutKind},
     limit::Limit,
     times::Told,
     trouble::{Group, Trouble, after_name, missing_object},
@@ -43,6 +43,13 @@ pub(super) fn cause(view: &View<'_>, group: &Group<'_>) -> Cause {
             format!("{id}: {pods} are created, because {problem}; {next}")
         }
         CauseCode::StatefulSetBlocked => format!("{id}: {problem}; {next}"),
+        // No pod of a Job is newer than the others.
+        _ if view.object().kind == RolloutKind::Job => {
+            format!(
+                "{id}: {} of {} pods {problem}; {next}",
+                group.pods, group.of
+            )
+        }
         _ => format!("{id}: {pods} {problem}; {next}"),
     };
     Cause {

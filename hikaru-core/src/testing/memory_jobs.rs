@@ -1,11 +1,17 @@
 //! The Jobs of a small cluster in memory: nothing runs by itself, a test says how each Job is.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use crate::{
     Text,
@@ -13,7 +19,8 @@ use crate::{
         JobCreated, JobDefinition, JobFacts, JobList, JobLog, JobName, JobNaming, JobRequest,
         JobSource, JobStatus, JudgedJob,
     },
-    port::{ClusterError, JobPort, Mode, Troubles},
+    port::{ClusterError, JobPods, JobPort, Mode},
+    rollout::facts::EventFacts,
 };
 
 /// Jobs in memory. It reads no JSON and no YAML: the text of a definition is the name of the Job, `shop/migrate`, or what
@@ -35,17 +42,31 @@ use crate::{
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryJobs {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     definitions: BTreeMap<Text, JobDefinition>,
     jobs: BTreeMap<JobName, JobStatus>,
+    pods: BTreeMap<JobName, JobPods>,
+    events: Vec<EventFacts>,
     created: u64,
+    changes: u64,
+    /// Who waits for the next change.
+    waiting: Vec<Waker>,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
+    fn changed(&mut self) {
+        self.changes += 1;
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+
     fn job(&self, name: &JobName) -> Result<&JobStatus, ClusterError> {
         let job = self.jobs.get(name);
         job.ok_or_else(|| ClusterError::NotFound(format!("Job {name}")))
@@ -54,7 +75,7 @@ impl State {
 
 impl MemoryJobs {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Says how the text of a definition is read. The name of a CronJob, `shop/nightly`, stands for its template.
@@ -64,19 +85,31 @@ impl MemoryJobs {
 
     /// Makes a Job look so, as its pods or a person would. It keeps its uid. Whether it was there.
     pub fn set(&self, name: &JobName, edit: impl FnOnce(&mut JobStatus)) -> bool {
-        self.state().jobs.get_mut(name).map(edit).is_some()
+        let mut state = self.state();
+        state.changed();
+        state.jobs.get_mut(name).map(edit).is_some()
+    }
+
+    /// Says which pods a Job has, and what time it is. At first it has none, at the time 0.
+    pub fn set_pods(&self, name: &JobName, edit: impl FnOnce(&mut JobPods)) {
+        let mut state = self.state();
+        state.changed();
+        let pods = state.pods.entry(name.clone());
+        edit(pods.or_insert_with(|| JobPods::none(SystemTime::UNIX_EPOCH)));
+    }
+
+    /// Says which events there are.
+    pub fn set_events(&self, events: impl IntoIterator<Item = EventFacts>) {
+        self.state().events = events.into_iter().collect();
     }
 
     /// Deletes a Job, as a person would. Whether it was there.
     pub fn remove(&self, name: &JobName) -> bool {
-        self.state().jobs.remove(name).is_some()
+        let mut state = self.state();
+        state.changed();
+        state.pods.remove(name);
+        state.jobs.remove(name).is_some()
     }
-}
-
-/// A Job as its object tells: what its containers are troubled by stands in its pods.
-fn bare(mut job: JobStatus) -> JobStatus {
-    job.troubles.clear();
-    job
 }
 
 #[async_trait]
@@ -127,13 +160,14 @@ impl JobPort for MemoryJobs {
         let uid: Text = format!("job-uid-{next}").into();
         let status = JobStatus::new(name.clone(), uid.clone());
         state.jobs.insert(name.clone(), status);
+        state.changed();
         Ok(JobCreated::new(name, uid))
     }
 
     async fn get(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
         let state = self.state();
         let job = state.job(name)?;
-        Ok(bare(job.clone()))
+        Ok(job.clone())
     }
 
     async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
@@ -141,7 +175,7 @@ impl JobPort for MemoryJobs {
         let here = state.jobs.values();
         let here = here.filter(|job| **job.name.namespace() == *namespace);
         Ok(JobList {
-            jobs: here.cloned().map(bare).collect(),
+            jobs: here.cloned().collect(),
             faults: Vec::new(),
         })
     }
@@ -157,17 +191,42 @@ impl JobPort for MemoryJobs {
             let other = format!("Job {name} with the uid {uid}");
             return Err(ClusterError::NotFound(other));
         }
+        state.changed();
+        state.pods.remove(name);
         state.jobs.remove(name);
         Ok(())
     }
 
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError> {
         let state = self.state();
-        let job = state.job(&job.name)?;
-        Ok(Troubles {
-            found: job.troubles.clone(),
-            warnings: Vec::new(),
+        state.job(&job.name)?;
+        let pods = state.pods.get(&job.name).cloned();
+        Ok(pods.unwrap_or_else(|| JobPods::none(SystemTime::UNIX_EPOCH)))
+    }
+
+    async fn events(
+        &self,
+        _job: &JobStatus,
+        uids: &BTreeSet<Text>,
+    ) -> Result<Vec<EventFacts>, ClusterError> {
+        let state = self.state();
+        let events = state.events.iter();
+        let about = events.filter(|event| uids.contains(&event.about));
+        Ok(about.cloned().collect())
+    }
+
+    fn changed(&self, _name: &JobName) -> BoxStream<'static, ()> {
+        let state = self.state.clone();
+        let mut seen = None;
+        stream::poll_fn(move |context| {
+            let mut state = lock(&state);
+            if seen.replace(state.changes) != Some(state.changes) {
+                return Poll::Ready(Some(()));
+            }
+            state.waiting.push(context.waker().clone());
+            Poll::Pending
         })
+        .boxed()
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {

@@ -12,14 +12,16 @@ use futures_util::FutureExt as _;
 use hikaru_core::{
     Mode,
     jobs::{
-        ContainerTrouble, JobCreated, JobDefinition, JobDemand, JobFacts, JobList, JobLog, JobName,
-        JobNaming, JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
+        JobCreated, JobDefinition, JobDemand, JobFacts, JobList, JobLog, JobName, JobNaming,
+        JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
     },
-    port::{Clock, ClusterError, JobPort, Troubles},
+    port::{Clock, ClusterError, JobPods, JobPort},
+    rollout::{ContainerFacts, ContainerState, PodFacts, Terminated},
     testing::{MemoryJobs, MockJobPort, StillClock},
 };
 
 mod clauses;
+mod starts;
 
 fn name() -> JobName {
     "shop/migrate".parse().expect("a name")
@@ -105,8 +107,8 @@ impl JobPort for Planted {
         }
     }
 
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
-        self.memory.troubles(job).await
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError> {
+        self.memory.pods(job).await
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
@@ -336,14 +338,16 @@ fn where_jobs_do_not_run_one_that_is_to_be_waited_for_is_not_created_and_no_othe
     assert_eq!(refused, Err(unsupported));
 }
 
-fn trouble() -> ContainerTrouble {
-    ContainerTrouble {
-        pod: "migrate-x".into(),
-        container: "web".into(),
-        reason: "Error".into(),
-        message: "".into(),
-        exit_code: Some(3),
-    }
+/// A pod whose container has ended with 3.
+fn broken() -> PodFacts {
+    let mut ended = Terminated::default();
+    (ended.exit_code, ended.reason) = (3, "Error".into());
+    let mut web = ContainerFacts::default();
+    (web.name, web.state) = ("web".into(), ContainerState::Terminated(ended));
+    let mut pod = PodFacts::default();
+    pod.name = "migrate-x".into();
+    pod.containers.push(web);
+    pod
 }
 
 /// Each state in turn, as a look finds it; the last one stays.
@@ -370,10 +374,10 @@ impl JobPort for Looks {
                 _ => looks.pop_front().expect("a look"),
             }
         }?;
-        self.memory.set(name, |job| {
-            job.state = look;
-            job.troubles = match look {
-                JobState::Running => vec![trouble()],
+        self.memory.set(name, |job| job.state = look);
+        self.memory.set_pods(name, |told| {
+            told.pods = match look {
+                JobState::Running => vec![Arc::new(broken())],
                 _ => Vec::new(),
             };
         });
@@ -392,8 +396,8 @@ impl JobPort for Looks {
         self.memory.delete(name, uid).await
     }
 
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
-        self.memory.troubles(job).await
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError> {
+        self.memory.pods(job).await
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
@@ -422,8 +426,8 @@ fn a_wait_lasts_until_the_job_has_ended() {
     use JobState::{Complete, Failed, Pending, Running};
     let (ended, took, told) = wait(&[Ok(Pending), Ok(Running), Ok(Complete)]);
     assert_eq!(ended.map(|status| status.state), Ok(Complete));
-    assert_eq!(took, Duration::from_millis(500));
     assert_eq!(told.len(), 2, "{told:?}");
+    assert!(took <= Duration::from_secs(20), "{took:?}, told {told:?}");
 
     let (failed, ..) = wait(&[Ok(Running), Ok(Failed)]);
     let failed = failed.expect("its end");
@@ -469,4 +473,44 @@ fn a_wait_ends_when_another_job_takes_the_name() {
     let other = JobCreated::new(name(), "another-uid");
     let ended = now(jobs.wait(&other, Duration::from_secs(60), &mut |_| {}));
     assert!(matches!(ended, Err(ClusterError::Exists(_))), "{ended:?}");
+}
+
+/// A clock whose sleeps end when the test says so.
+struct Asleep;
+
+#[async_trait]
+impl Clock for Asleep {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_wait_looks_when_the_port_tells_and_not_before() {
+    let memory = Arc::new(MemoryJobs::default());
+    let jobs = Jobs::new(memory.clone(), policy(), Arc::new(Asleep));
+    let created = now(jobs.run(&request(), Mode::Commit)).expect("created");
+    let told: Mutex<Vec<String>> = Mutex::default();
+    let mut tell = |words: &str| told.lock().expect("no panic").push(words.to_owned());
+    let mut wait = Box::pin(jobs.wait(&created, Duration::from_secs(60), &mut tell));
+    let mut poll = || (&mut wait).now_or_never();
+    assert_eq!(poll(), None);
+    let looks = || told.lock().expect("no panic").len();
+    let first = looks();
+    assert_eq!((poll(), looks()), (None, first), "nothing has changed");
+    memory.set(&name(), |job| job.state = JobState::Running);
+    assert_eq!((poll(), looks()), (None, first + 1));
+    memory.set_pods(&name(), |told| told.pods.push(Arc::new(broken())));
+    assert_eq!((poll(), looks()), (None, first + 2));
+    memory.set(&name(), |job| job.state = JobState::Complete);
+    let ended = poll().expect("the end").expect("a status");
+    assert_eq!(ended.state, JobState::Complete);
 }

@@ -212,6 +212,11 @@ async fn create(
         Ok(source) => JobRequest::new(source),
         Err(refusal) => return api.finish(line, Err(refusal)),
     };
+    // Held until the wait has ended.
+    let _waits = match parameters.wait.map(|_| api.permits.wait()).transpose() {
+        Ok(permit) => permit,
+        Err(refusal) => return api.finish(line, Err(refusal)),
+    };
     request.namespace = parameters.namespace.clone();
     request.replace = parameters.replace();
     request.wait = parameters.wait.is_some();
@@ -288,7 +293,7 @@ async fn source(from: Definition, body: &mut RequestBody) -> Result<JobSource, B
     }
 }
 
-/// Waits until a Job has ended, its time is over, or the server is to end.
+/// Waits until a Job has ended or cannot start, its time is over, or the server is to end.
 async fn ended(api: &Api, jobs: &Jobs, created: &JobCreated, patience: Patience) -> Outcome {
     let name = &created.name;
     let mut told = wire::job::Created::new(created);
@@ -334,6 +339,12 @@ async fn ended(api: &Api, jobs: &Jobs, created: &JobCreated, patience: Patience)
     match status.state {
         JobState::Complete => Ok(at(name, &told)),
         JobState::Failed => problem(Kind::JobFailed, format!("the job {name} {sentence}"), told),
+        _ if status.cannot_start() => {
+            let detail = format!(
+                "the job {name} {sentence}; it is left as it is, and can be deleted: DELETE /api/job/{name}"
+            );
+            problem(Kind::JobFailed, detail, told)
+        }
         _ => {
             let detail = format!(
                 "the job {name} has not ended within {patience} and goes on ({sentence}): GET /api/job/{name}"

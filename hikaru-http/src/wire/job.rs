@@ -144,6 +144,9 @@ pub struct Status {
     pub completion_time: Option<String>,
     /// Its conditions, in the server's order.
     pub conditions: Vec<Condition>,
+    /// Why its pods do not start unless something changes, as of rollouts. Never in a list of Jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<super::rollout::Cause>>,
     /// Its containers that are in trouble, the most telling first. Always empty in a list of Jobs.
     pub containers: Vec<Container>,
     /// In a folder of manifests: where it stands, `migrate.yaml#1`.
@@ -231,7 +234,9 @@ pub struct Container {
 impl From<&JobStatus> for Status {
     fn from(status: &JobStatus) -> Self {
         let text = |text: &hikaru_core::Text| text.to_string();
-        let telling = status.state == JobState::Failed || !status.troubles.is_empty();
+        let telling = status.state == JobState::Failed
+            || status.cannot_start()
+            || !status.troubles.is_empty();
         Self {
             namespace: status.name.namespace().to_string(),
             name: status.name.name().to_string(),
@@ -244,6 +249,7 @@ impl From<&JobStatus> for Status {
             start_time: status.started.as_ref().map(text),
             completion_time: status.completed.as_ref().map(text),
             conditions: status.conditions.iter().map(Condition::from).collect(),
+            cause: status.cause.as_ref().map(|cause| Box::new(cause.into())),
             containers: status.troubles.iter().map(Container::from).collect(),
             file: status.file.as_ref().map(text),
             warnings: status.warnings.clone(),

@@ -7,16 +7,17 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use hikaru_core::{
     Container, IdentityLabels, Mode, Text, Workload, WorkloadId,
-    jobs::{JobDefinition, JobFacts, JobName, JobNaming, JobPolicy, Jobs},
+    jobs::{JobDefinition, JobFacts, JobName, JobNaming, JobPolicy, JobStatus, Jobs},
     policy::Change,
-    port::{
-        Clock, ClusterError, Found, Freshness, JobPort, Scope, Troubles, WorkloadPort, Written,
-    },
+    port::{Clock, ClusterError, Found, Freshness, JobPods, JobPort, Scope, WorkloadPort, Written},
+    rollout::{ContainerFacts, ContainerState, PodFacts, Terminated},
     testing::{MemoryCluster, MockJobPort, MockWorkloadPort, StillClock},
     workload::WorkloadName,
 };
@@ -118,13 +119,37 @@ pub(crate) fn mock_port(expect: impl FnOnce(&mut MockJobPort)) -> Arc<MockJobPor
         let name = JobName::new("shop", "migrate").expect("a name");
         Ok(definition_of(name))
     });
-    port.expect_troubles().returning(|job| {
-        Ok(Troubles {
-            found: job.troubles.clone(),
-            warnings: Vec::new(),
-        })
-    });
+    port.expect_pods().returning(|job| Ok(pods_of(job)));
+    port.expect_events().returning(|_, _| Ok(Vec::new()));
+    port.expect_changed()
+        .returning(|_| stream::pending().boxed());
     Arc::new(port)
+}
+
+/// Pods that have the troubles of a status.
+fn pods_of(job: &JobStatus) -> JobPods {
+    let mut pods = JobPods::none(SystemTime::UNIX_EPOCH);
+    for trouble in &job.troubles {
+        let mut container = ContainerFacts::default();
+        container.name = trouble.container.clone();
+        container.state = match trouble.exit_code {
+            Some(code) => {
+                let mut ended = Terminated::default();
+                (ended.exit_code, ended.reason) = (code, trouble.reason.clone());
+                ended.message = trouble.message.clone();
+                ContainerState::Terminated(ended)
+            }
+            None => ContainerState::Waiting {
+                reason: trouble.reason.clone(),
+                message: trouble.message.clone(),
+            },
+        };
+        let mut pod = PodFacts::default();
+        (pod.name, pod.owner) = (trouble.pod.clone(), Some(job.uid.clone()));
+        pod.containers.push(container);
+        pods.pods.push(Arc::new(pod));
+    }
+    pods
 }
 
 /// Jobs over such a mock.

@@ -198,7 +198,7 @@ async fn requests_that_wait_for_a_job_are_counted_apart() {
         let name = || JobName::new("shop", "nightly-1").expect("a name");
         jobs.expect_create()
             .returning(move |_, _| Ok(JobCreated::new(name(), "1")));
-        jobs.expect_get().returning(|job| {
+        jobs.expect_look().returning(|job, _| {
             let mut status = JobStatus::new(job.clone(), "1");
             status.state = JobState::Complete;
             Ok(status)

@@ -2,7 +2,7 @@
 //! replaced, deleted or waited for. Where Jobs stand is found in `objects`; how a definition is read and completed is in
 //! `crate::job`; who may run what is a rule of hikaru-core.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use hikaru_core::{
@@ -11,7 +11,7 @@ use hikaru_core::{
         JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobSource, JobStatus,
         JudgedJob,
     },
-    port::{ClusterError, JobPort, Troubles},
+    port::{ClusterError, JobPods, JobPort},
     workload::check_namespace,
 };
 
@@ -68,8 +68,9 @@ impl JobPort for Folder {
         )))
     }
 
-    async fn troubles(&self, _job: &JobStatus) -> Result<Troubles, ClusterError> {
-        Ok(Troubles::default())
+    async fn pods(&self, _job: &JobStatus) -> Result<JobPods, ClusterError> {
+        // No time matters where nothing runs.
+        Ok(JobPods::none(SystemTime::UNIX_EPOCH))
     }
 
     async fn logs(&self, _name: &JobName) -> Result<Vec<JobLog>, ClusterError> {

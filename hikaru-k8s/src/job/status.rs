@@ -3,7 +3,7 @@
 
 use hikaru_core::{
     Text,
-    jobs::{ContainerTrouble, JobCondition, JobName, JobState, JobStatus},
+    jobs::{JobCondition, JobName, JobState, JobStatus},
     port::{Fault, Severity},
 };
 use k8s_openapi::{
@@ -109,6 +109,11 @@ pub(crate) fn status_of(job: Job) -> Result<JobStatus, String> {
         number(status.succeeded),
         number(status.failed),
     );
+    let since = status
+        .start_time
+        .as_ref()
+        .or(metadata.creation_timestamp.as_ref());
+    told.since = since.map(|since| since.0.into());
     let time = |time: Option<Time>| time.map(|time| Text::from(time.0.to_string()));
     told.started = time(status.start_time);
     told.completed = time(status.completion_time);
@@ -136,70 +141,6 @@ pub(crate) fn containers_of(pod: &Pod) -> impl Iterator<Item = &str> {
         init.chain(&spec.containers)
     });
     containers.map(|container| &*container.name)
-}
-
-/// What a pod is troubled by. A pod that only waits for its first container is not.
-fn troubles_of(pod: &Pod) -> Vec<ContainerTrouble> {
-    let Some(status) = &pod.status else {
-        return Vec::new();
-    };
-    let text = |text: &Option<String>| Text::from(text.as_deref().unwrap_or_default());
-    let trouble = |container: &str, reason: Text, message: Text, exit_code| ContainerTrouble {
-        pod: name_of(pod).into(),
-        container: container.into(),
-        reason,
-        message,
-        exit_code,
-    };
-    let mut troubles = Vec::new();
-    let init = status.init_container_statuses.iter().flatten();
-    for container in init.chain(status.container_statuses.iter().flatten()) {
-        let Some(state) = &container.state else {
-            continue;
-        };
-        if let Some(ended) = state
-            .terminated
-            .as_ref()
-            .filter(|ended| ended.exit_code != 0)
-        {
-            let reason = match text(&ended.reason) {
-                none if none.is_empty() => "Error".into(),
-                reason => reason,
-            };
-            let (message, code) = (text(&ended.message), Some(ended.exit_code));
-            troubles.push(trouble(&container.name, reason, message, code));
-        } else if let Some(waits) = &state.waiting {
-            let reason = text(&waits.reason);
-            if !["", "ContainerCreating", "PodInitializing"].contains(&&*reason) {
-                troubles.push(trouble(&container.name, reason, text(&waits.message), None));
-            }
-        }
-    }
-    if troubles.is_empty() {
-        let mut conditions = status.conditions.iter().flatten();
-        let unscheduled = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False");
-        let has_failed = status.phase.as_deref() == Some("Failed");
-        if let Some(condition) = unscheduled {
-            let (reason, message) = (text(&condition.reason), text(&condition.message));
-            troubles.push(trouble("", reason, message, None));
-        } else if has_failed && !text(&status.reason).is_empty() {
-            troubles.push(trouble(
-                "",
-                text(&status.reason),
-                text(&status.message),
-                None,
-            ));
-        }
-    }
-    troubles
-}
-
-/// What a Job's pods are troubled by, the most telling first: what ended with an error, what cannot start, what cannot
-/// be scheduled.
-pub(crate) fn troubles(pods: &[Pod]) -> Vec<ContainerTrouble> {
-    let mut troubles: Vec<_> = pods.iter().flat_map(troubles_of).collect();
-    troubles.sort_by_key(|trouble| (trouble.exit_code.is_none(), trouble.container.is_empty()));
-    troubles
 }
 
 #[cfg(test)]
@@ -252,45 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn what_pods_are_troubled_by() {
-        let pod = |name: &str, status: Value| {
-            json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}]},
-                "status": status})
-        };
-        let list = json!({"items": [
-            pod("new", json!(null)),
-            pod("waits", json!({"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}]})),
-            pod("alone", json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": "0/1 nodes are available"}]})),
-            pod("evicted", json!({"phase": "Failed", "reason": "Evicted", "message": "disk"})),
-            pod("pulls", json!({"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff",
-                "message": "no such image"}}}]})),
-            pod("ended", json!({"initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 0}}}],
-                "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]})),
-        ]});
-        let items: Vec<String> = list["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(Value::to_string)
-            .collect();
-        let items: Vec<&RawValue> = items
-            .iter()
-            .map(|item| serde_json::from_str(item).expect("JSON"))
-            .collect();
-        let pods: Items<Pod> = Items::read(&items, "");
+    fn what_items_of_a_list_are_read() {
+        let pod = json!({"metadata": {"name": "new"}, "status": null,
+            "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}]}});
+        let item = pod.to_string();
+        let item: &RawValue = serde_json::from_str(&item).expect("JSON");
+        let pods: Items<Pod> = Items::read(&[item], "");
         assert_eq!(pods.faults, []);
-        let pods = pods.read;
-        assert_eq!(containers_of(&pods[0]).collect::<Vec<_>>(), ["i", "c"]);
-        let told: Vec<String> = troubles(&pods).iter().map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "the container c of the pod ended ended with exit code 137 (OOMKilled)",
-                "the container c of the pod pulls is in ImagePullBackOff: no such image",
-                "the pod alone is in Unschedulable: 0/1 nodes are available",
-                "the pod evicted is in Evicted: disk",
-            ]
-        );
+        assert_eq!(containers_of(&pods.read[0]).collect::<Vec<_>>(), ["i", "c"]);
     }
 }

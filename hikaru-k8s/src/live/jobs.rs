@@ -6,15 +6,18 @@ mod delete;
 mod list;
 mod log;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use hikaru_core::{
-    Mode,
+    Mode, Text,
     jobs::{
         JobCreated, JobDefinition, JobList, JobLog, JobName, JobNaming, JobRequest, JobSource,
         JobStatus, JudgedJob,
     },
-    port::{ClusterError, JobPort, Troubles},
+    port::{ClusterError, JobPods, JobPort},
+    rollout::EventFacts,
     workload::FIELD_MANAGER,
 };
 use http::{Method, Request, header};
@@ -22,10 +25,7 @@ use k8s_openapi::api::batch::v1::Job;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::job::{
-    Definition, from_cron_job,
-    status::{status_of, troubles},
-};
+use crate::job::{Definition, from_cron_job, status::status_of};
 
 use super::{
     LiveCluster,
@@ -178,6 +178,19 @@ impl JobPort for LiveCluster {
         Ok(status)
     }
 
+    async fn look<'a>(
+        &'a self,
+        name: &'a JobName,
+        uid: &'a str,
+    ) -> Result<JobStatus, ClusterError> {
+        // The watch can still have a Job that had the name before.
+        let is_it = |job: &JobStatus| uid.is_empty() || *job.uid == *uid;
+        match self.watched_job(name).filter(|job| is_it(&job.says)) {
+            Some(job) => Ok(job.says.clone()),
+            None => JobPort::get(self, name).await,
+        }
+    }
+
     async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
         self.list_jobs(namespace).await
     }
@@ -190,14 +203,17 @@ impl JobPort for LiveCluster {
         self.delete_job_object(name, uid).await
     }
 
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
-        let pods = self.pods(job).await?;
-        let faults = pods.faults.iter();
-        let warnings = faults.map(|fault| format!("{}: {}", fault.place, fault.message));
-        Ok(Troubles {
-            found: troubles(&pods.read),
-            warnings: warnings.collect(),
-        })
+    /// While somebody waits for the Job, from the watch that there is for that.
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError> {
+        self.pods_of_job(job).await
+    }
+
+    async fn events(
+        &self,
+        job: &JobStatus,
+        uids: &BTreeSet<Text>,
+    ) -> Result<Vec<EventFacts>, ClusterError> {
+        self.events_about(job.name.namespace(), uids).await
     }
 
     fn changed(&self, name: &JobName) -> BoxStream<'static, ()> {

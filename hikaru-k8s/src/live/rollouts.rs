@@ -2,7 +2,11 @@
 //! `replica_set` and `pod`, events and nodes in `events`. Who waits is told of changes by `changed`; what is watched for that is in
 //! `pool`, and how one watch goes in `watch`. What it all means is decided in `hikaru-core`.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -90,6 +94,12 @@ impl LiveCluster {
         Some((kind, WorkloadId::new(namespace, kind.name.clone(), name)))
     }
 
+    /// The time, by the clock of the API server as far as it has told it.
+    fn server_now(&self) -> SystemTime {
+        let now = self.inner.api.server_time();
+        now.unwrap_or_else(|| self.inner.settings.clock.now())
+    }
+
     /// The pods of a namespace that was checked that a selector matches, sorted by name, and what cannot be read of them.
     pub(super) async fn pods_matched(
         &self,
@@ -166,8 +176,7 @@ impl RolloutPort for LiveCluster {
                 pods.1.push(Unseen::new("pods", reason));
             }
         }
-        let now = self.inner.api.server_time();
-        let now = now.unwrap_or_else(|| self.inner.settings.clock.now());
+        let now = self.server_now();
         let mut facts = RolloutFacts::new(now, owner.says.workload.clone(), object.clone());
         (facts.pods, facts.unseen) = pods;
         facts.replica_sets = replica_sets.0;

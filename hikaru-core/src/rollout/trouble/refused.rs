@@ -30,6 +30,7 @@ pub(super) fn pods<'f>(view: &View<'f>, idle_since: SystemTime) -> Option<Troubl
         }
         _ => {
             let newest = view.new.iter().chain(&view.old).chain(&view.deleting);
+            let newest = newest.chain(&view.ended);
             let newest = newest.filter_map(|pod| pod.created).max();
             // A pod that was created later shows that the refusal is over.
             let event = view.own_event(|event| {

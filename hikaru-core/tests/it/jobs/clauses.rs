@@ -9,7 +9,7 @@ use hikaru_core::{
         JobCreated, JobDefinition, JobList, JobLog, JobName, JobNaming, JobRequest, JobSource,
         JobStatus, JudgedJob,
     },
-    port::{ClusterError, JobPort, Troubles},
+    port::{ClusterError, JobPods, JobPort},
     testing::{
         MemoryJobs,
         contract::{JobSubject, run_jobs},
@@ -89,8 +89,8 @@ impl JobPort for Faulty {
         }
     }
 
-    async fn troubles(&self, job: &JobStatus) -> Result<Troubles, ClusterError> {
-        self.0.troubles(job).await
+    async fn pods(&self, job: &JobStatus) -> Result<JobPods, ClusterError> {
+        self.0.pods(job).await
     }
 
     async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {

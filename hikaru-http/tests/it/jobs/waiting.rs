@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -16,15 +16,17 @@ use hikaru_core::{
         JobCreated, JobDefinition, JobList, JobLog, JobName, JobRequest, JobState, JobStatus, Jobs,
         JudgedJob,
     },
-    port::{Clock as _, ClusterError, JobPort, Troubles},
+    port::{Clock as _, ClusterError, JobPods, JobPort},
+    rollout::{ContainerFacts, ContainerState, PodFacts},
     testing::StillClock,
 };
 use hikaru_http::{Authentication, Limits};
+use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{DEFINITION, JSON, created, failed, migrate, mocked, post, status};
 use crate::{
-    client::{Client, LONG, request},
+    client::{Client, LONG, call, request},
     cluster::{definition_of, jobs_on, mock_port, serve_jobs, serve_jobs_with, still_clock, works},
 };
 
@@ -116,8 +118,8 @@ impl JobPort for Gated {
         Err(ClusterError::NotFound("it".into()))
     }
 
-    async fn troubles(&self, _: &JobStatus) -> Result<Troubles, ClusterError> {
-        Ok(Troubles::default())
+    async fn pods(&self, _: &JobStatus) -> Result<JobPods, ClusterError> {
+        Ok(JobPods::none(SystemTime::UNIX_EPOCH))
     }
 
     async fn logs(&self, _: &JobName) -> Result<Vec<JobLog>, ClusterError> {
@@ -174,8 +176,8 @@ async fn the_end_of_a_job_decides_the_status() {
         let told = ended.clone();
         let port = mock_port(|jobs| {
             jobs.expect_create().returning(|_, _| Ok(created()));
-            jobs.expect_get().returning(move |name| {
-                assert_eq!(*name, migrate());
+            jobs.expect_look().returning(move |name, uid| {
+                assert_eq!((name, uid), (&migrate(), "4f5a"));
                 told.clone()
             });
         });
@@ -199,11 +201,65 @@ async fn the_end_of_a_job_decides_the_status() {
     }
 }
 
+/// Its image name is no reference, which fails at once.
+fn cannot_start() -> JobPods {
+    let mut web = ContainerFacts::default();
+    (web.name, web.image) = ("web".into(), "acme/Web:1".into());
+    web.state = ContainerState::Waiting {
+        reason: "InvalidImageName".into(),
+        message: "couldn't parse image name".into(),
+    };
+    let mut pod = PodFacts::default();
+    (pod.name, pod.uid) = ("migrate-x".into(), "p".into());
+    pod.owner = Some("4f5a".into());
+    pod.containers.push(web);
+    let mut pods = JobPods::none(SystemTime::UNIX_EPOCH);
+    pods.pods.push(Arc::new(pod));
+    pods
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_start_ends_the_wait_with_the_cause() {
+    let clock = Arc::new(StillClock::default());
+    let port = mock_port(|jobs| {
+        jobs.expect_create().returning(|_, _| Ok(created()));
+        let running = || Ok(status(JobState::Running));
+        jobs.expect_get().returning(move |_| running());
+        jobs.expect_look().returning(move |_, _| running());
+        jobs.expect_pods().returning(|_| Ok(cannot_start()));
+    });
+    let server = serve_jobs(jobs_on(port, clock.clone())).await;
+    let answer = post(&server, "?wait=1h30m").await;
+    assert_eq!(clock.elapsed(), Duration::ZERO);
+    let sentence = "cannot start: 1 of 1 pods cannot pull the image of container web: acme/Web:1 is no valid image reference; write \
+                    it as registry/repository:tag";
+    let detail = format!(
+        "the job shop/migrate {sentence}; it is left as it is, and can be deleted: DELETE /api/job/shop/migrate"
+    );
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (409, ("job-failed".to_owned(), detail))
+    );
+    assert_eq!(answer.header("location"), Some("/api/job/shop/migrate"));
+    let told = answer.json()["job"]["status"].clone();
+    assert_eq!(
+        (&told["state"], &told["reason"]),
+        (&json!("running"), &json!(sentence))
+    );
+    let cause = json!({"code": "ImageNameInvalid", "pod": "migrate-x", "container": "web", "count": 1,
+        "message": format!("shop/Job/migrate: {}", &sentence["cannot start: ".len()..]),
+        "details": {"image": "acme/Web:1", "said": "couldn't parse image name"}});
+    assert_eq!(told["cause"], cause);
+    // Whoever asks for the Job is told the same.
+    let got = call(server.address(), "GET", "/api/job/shop/migrate").await;
+    assert_eq!((got.status, got.json()), (200, told));
+}
+
 #[tokio::test]
 async fn a_panic_while_waiting_is_told() {
     let server = mocked(|jobs| {
         jobs.expect_create().returning(|_, _| Ok(created()));
-        jobs.expect_get().returning(|_| panic!("as planned"));
+        jobs.expect_look().returning(|_, _| panic!("as planned"));
     })
     .await;
     let answer = post(&server, "?wait=5m").await;
@@ -328,6 +384,30 @@ async fn waiting_for_a_job_holds_no_permit_to_create() {
     assert_eq!(second.answer().await.status, 201);
     cluster.end.open.add_permits(1);
     assert_eq!(first.answer().await.status, 201);
+}
+
+#[tokio::test]
+async fn there_are_so_many_waits_and_one_more_creates_nothing() {
+    let cluster = Arc::new(Gated::default());
+    let mut limits = Limits::default();
+    limits.waits = 1;
+    let server = serve_jobs_with(cluster.jobs(), Authentication::Loopback, limits).await;
+    cluster.create.open.add_permits(3);
+    let mut first = Client::connect(server.address()).await;
+    first.send(definition("?wait=24h")).await;
+    cluster.end.wait_for_one().await;
+    let created = || cluster.create.passed.load(Ordering::SeqCst);
+    let busy = post(&server, "?wait=1m").await;
+    let detail = "too many calls wait for rollouts or Jobs to end: nothing was done";
+    assert_eq!(
+        (busy.status, busy.problem()),
+        (503, ("busy".into(), detail.into()))
+    );
+    assert_eq!((busy.header("retry-after").is_some(), created()), (true, 1));
+    assert_eq!(post(&server, "").await.status, 201, "it does not wait");
+    cluster.end.open.add_permits(2);
+    assert_eq!(first.answer().await.status, 201);
+    assert_eq!(post(&server, "?wait=1m").await.status, 201);
 }
 
 #[tokio::test]

@@ -56,8 +56,8 @@ impl LiveCluster {
         Ok(list)
     }
 
-    /// The pods of a Job, sorted by name.
-    pub(super) async fn pods(&self, of: &JobStatus) -> Result<Items<Pod>, ClusterError> {
+    /// The pods of a Job whose logs are read, sorted by name.
+    pub(super) async fn pods_with_logs(&self, of: &JobStatus) -> Result<Items<Pod>, ClusterError> {
         let namespace = of.name.namespace();
         let collection = Collection {
             path: format!("/api/v1/namespaces/{namespace}/pods"),

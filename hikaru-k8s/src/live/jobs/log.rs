@@ -21,7 +21,7 @@ impl LiveCluster {
         let status = JobPort::get(self, name).await?;
         let mut logs = Vec::new();
         let mut left = ALL;
-        let pods = self.pods(&status).await?;
+        let pods = self.pods_with_logs(&status).await?;
         for pod in pods.read {
             for container in containers_of(&pod) {
                 let text = self

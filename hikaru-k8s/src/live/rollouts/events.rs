@@ -38,7 +38,7 @@ const KEPT: usize = 1_000;
 
 impl LiveCluster {
     /// The latest Warning events about these objects.
-    pub(super) async fn events_about(
+    pub(in crate::live) async fn events_about(
         &self,
         namespace: &str,
         uids: &BTreeSet<Text>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hikaru_core::{
     Text, Workload, WorkloadId,
     jobs::{JobName, JobStatus},
-    port::ClusterError,
+    port::{ClusterError, JobPods},
     rollout::{ObjectFacts, RolloutKind},
     workload::IdentityKeys,
 };
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     job::status::status_of,
     kind::Kind,
-    live::{LiveCluster, read},
+    live::{LiveCluster, client::refusal, read},
 };
 
 /// An object that has pods.
@@ -62,12 +62,17 @@ fn read_workload(
     })
 }
 
+/// What the labels of a Job's pods match.
+fn pods_of(job: &JobStatus) -> Selector {
+    let label = "batch.kubernetes.io/controller-uid".to_owned();
+    Expression::Equal(label, job.uid.to_string()).into()
+}
+
 fn read_job(json: &str) -> Result<Owner<JobStatus>, String> {
     let job: Job = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let says = status_of(job)?;
-    let label = "batch.kubernetes.io/controller-uid".to_owned();
     Ok(Owner {
-        selector: Some(Expression::Equal(label, says.uid.to_string()).into()),
+        selector: Some(pods_of(&says)),
         has_replica_sets: false,
         says,
     })
@@ -122,12 +127,29 @@ impl LiveCluster {
     }
 
     /// A Job as its watch tells. `None`: no watch is up to date, or it does not have the Job.
-    #[expect(dead_code, reason = "Jobs are not waited for in this way yet")]
     pub(in crate::live) fn watched_job(&self, name: &JobName) -> Option<Arc<Owner<JobStatus>>> {
         let (source, which) = (
             Self::jobs_of(name.namespace()),
             Which::Named(name.name().clone()),
         );
         self.inner.rollouts.jobs.known(&source, &which)?.read.pop()
+    }
+
+    /// The pods of a Job, as their watch tells, or else as the API server answers.
+    pub(in crate::live) async fn pods_of_job(
+        &self,
+        job: &JobStatus,
+    ) -> Result<JobPods, ClusterError> {
+        let namespace = job.name.namespace();
+        let (source, which) = (Source::of(namespace), Which::Labeled(pods_of(job)));
+        let matched = self.inner.rollouts.pods.matched(&source, &which).await;
+        let mut matched =
+            matched.map_err(|error| refusal::of_read(error, &format!("namespace {namespace}")))?;
+        matched.read.sort_by(|a, b| a.name.cmp(&b.name));
+        let odd = matched.odd.into_iter();
+        let odd = odd.map(|(name, why)| format!("{namespace}/{name}: it cannot be read: {why}"));
+        let mut pods = JobPods::none(self.server_now());
+        (pods.pods, pods.warnings) = (matched.read, odd.collect());
+        Ok(pods)
     }
 }

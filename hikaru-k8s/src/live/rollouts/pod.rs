@@ -197,8 +197,9 @@ fn terminated(ended: StateTerminated) -> Terminated {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::{sync::Arc, time::SystemTime};
 
+    use hikaru_core::jobs::container_troubles;
     use serde_json::{Value, json};
 
     use super::*;
@@ -304,5 +305,51 @@ mod tests {
             (expected.name, expected.grace) = ("a".into(), Duration::from_secs(30));
             assert_eq!(read(&object), expected);
         }
+    }
+
+    #[test]
+    fn what_the_pods_of_a_job_are_troubled_by() {
+        let pod = |name: &str, status: Value| {
+            let pod = json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}]},
+                "status": status});
+            Arc::new(read(&pod))
+        };
+        let pods = [
+            pod("new", json!(null)),
+            pod(
+                "waits",
+                json!({"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}]}),
+            ),
+            pod(
+                "alone",
+                json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes are available"}]}),
+            ),
+            pod(
+                "evicted",
+                json!({"phase": "Failed", "reason": "Evicted", "message": "disk"}),
+            ),
+            pod(
+                "pulls",
+                json!({"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff",
+                "message": "no such image"}}}]}),
+            ),
+            pod(
+                "ended",
+                json!({"initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 0}}}],
+                "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]}),
+            ),
+        ];
+        let told = container_troubles(&pods);
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "the container c of the pod ended ended with exit code 137 (OOMKilled)",
+                "the container c of the pod pulls is in ImagePullBackOff: no such image",
+                "the pod alone is in Unschedulable: 0/1 nodes are available",
+                "the pod evicted is in Evicted: disk",
+            ]
+        );
     }
 }

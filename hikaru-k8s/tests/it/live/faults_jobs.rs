@@ -466,7 +466,7 @@ async fn waiting_bears_what_passes() {
     let failed = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
         "message": "it failed too often"}]});
     let (_stub, jobs) = world(move |asked, _| {
-        if asked.path.ends_with("/pods") {
+        if !asked.path.ends_with("/jobs/a") {
             let words = "pods is forbidden: cannot list resource \"pods\"";
             return Step::Answer(403, status(403, "", words));
         }

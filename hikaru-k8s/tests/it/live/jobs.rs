@@ -7,6 +7,7 @@ use hikaru_core::{
     Mode,
     jobs::{JobList, JobName, JobPolicy, JobRequest, JobSource, JobState, Jobs},
     port::ClusterError,
+    rollout::CauseCode,
 };
 use hikaru_k8s::SystemClock;
 use serde_json::{Value, json};
@@ -149,6 +150,92 @@ async fn a_job_that_fails_says_why() {
             && why.contains("ImagePullBackOff")
             && why.contains("(DeadlineExceeded)"),
         "{why}"
+    );
+}
+
+/// Well before its time, and with the cause.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_start_ends_the_wait() {
+    let namespace = rig::namespace("cannot-start").await;
+    let jobs = jobs_in(&[&namespace]).await;
+    let secret = "\n        envFrom: [{secretRef: {name: db-password}}]";
+    for (name, image, code, words) in [
+        (
+            "missing",
+            "acme/missing:1".to_owned(),
+            CauseCode::ImageNotFound,
+            "cannot pull the image acme/missing:1",
+        ),
+        (
+            "noconfig",
+            format!("acme/noconfig:1{secret}"),
+            CauseCode::ConfigMissing,
+            "the Secret db-password is missing",
+        ),
+    ] {
+        let yaml = job(&format!("name: {name}"), &image, "");
+        let name = run(&jobs, &yaml, &namespace).await.expect("created");
+        let waited = until_ended(&jobs, &name, "", Duration::from_secs(600));
+        let waited = tokio::time::timeout(LONG * 3, waited)
+            .await
+            .expect("well before its time");
+        let status = waited.expect("a status");
+        assert!(!status.state.has_ended(), "{status:?}");
+        let sentence = status.sentence();
+        assert!(
+            sentence.starts_with("cannot start: ") && sentence.contains(words),
+            "{sentence}"
+        );
+        assert_eq!(status.cause.as_ref().map(|cause| cause.code), Some(code));
+        // The Job is left as it is, and says the same to whoever asks.
+        let asked = jobs.status(&name).await.expect("a status");
+        assert_eq!(asked.cause, status.cause);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_by_its_exit_code_says_so() {
+    let namespace = rig::namespace("exits").await;
+    let jobs = jobs_in(&[&namespace]).await;
+    // Its pod is played by the test: it waits at first.
+    let yaml = job("name: a", "acme/missing:1", "");
+    let name = run(&jobs, &yaml, &namespace).await.expect("created");
+    let waiting = until_ended(&jobs, &name, "", LONG * 3);
+    let fails = async {
+        let selector = "--selector=batch.kubernetes.io/job-name=a";
+        let args = [
+            "get",
+            "pods",
+            "--namespace",
+            &namespace,
+            selector,
+            "--output=name",
+        ];
+        let mut pod = String::new();
+        while pod.is_empty() {
+            pod = rig::kubectl(&args, "").await.trim().to_owned();
+        }
+        let ended = json!({"status": {"phase": "Failed", "containerStatuses": [{"name": "migrate", "image": "acme/missing:1",
+            "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}]}});
+        let patch = format!("--patch={ended}");
+        let args = [
+            "patch",
+            &pod,
+            "--namespace",
+            &namespace,
+            "--subresource=status",
+            "--type=merge",
+            &patch,
+        ];
+        rig::kubectl(&args, "").await;
+    };
+    let (ended, ()) = tokio::join!(waiting, fails);
+    let ended = ended.expect("a status");
+    assert_eq!((ended.state, &ended.cause), (JobState::Failed, &None));
+    let sentence = ended.sentence();
+    assert!(
+        sentence.contains("ended with exit code 3 (Error)"),
+        "{sentence}"
     );
 }
 

@@ -1,10 +1,11 @@
 //! What is read of rollouts on an API server that plays a script: what is asked for, and when; what is watched, and for how long. The
-//! faults of the server are in `faults`, events and logs in `evidence`, what is told of pods that fail in `causes`.
+//! faults of the server are in `faults`, events and logs in `evidence`, what is told of pods that fail in `causes`, waits for Jobs in `jobs`.
 
 mod causes;
 mod changes;
 mod evidence;
 mod faults;
+mod jobs;
 mod shop;
 
 use std::{
