@@ -22,8 +22,9 @@ use crate::{
     port::{ClusterError, RolloutPort, Scope, Select},
 };
 
-/// After this time a workload is looked at although its port has told of no change.
-const LOOK: Duration = Duration::from_secs(10);
+/// After this time a workload is looked at although its port has told of no change. A port that cannot watch it tells by itself,
+/// at a pace that it can answer.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// After this time it is looked at again when it could not be, and twice as long after each further failure; or when what is told
 /// is older than what was read before.

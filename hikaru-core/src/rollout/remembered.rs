@@ -20,7 +20,7 @@ const WORKLOADS: usize = 1000;
 /// How long a workload is remembered that nobody asks for.
 const WORKLOAD_FOR: Duration = Duration::from_secs(60 * 60);
 /// How long events and nodes are told again before they are listed anew.
-const LISTED_FOR: Duration = Duration::from_secs(10);
+pub(super) const LISTED_FOR: Duration = Duration::from_secs(10);
 /// The same for the events of a rollout that has failed: later ones hardly ever say more.
 const FAILED_LISTED_FOR: Duration = Duration::from_secs(10 * 60);
 

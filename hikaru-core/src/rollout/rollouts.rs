@@ -15,7 +15,7 @@ use super::{
     facts::{ObjectFacts, RolloutFacts, Unseen},
     judge::judge,
     reached::Reached,
-    remembered::{Known, Remembered},
+    remembered::{Known, LISTED_FOR, Remembered},
     state::{Asked, Judged, Rollout, RolloutState},
 };
 use crate::{
@@ -227,7 +227,8 @@ impl Rollouts {
         let revision = facts.object.revision.as_ref();
         let mut known = self.remembered.of(&uid, revision, now);
         let mut judged = judge(&known.reached, Some(&facts), asked);
-        if judged.wants_events || judged.wants_nodes {
+        let wants_more = judged.wants_events || judged.wants_nodes;
+        if wants_more {
             if judged.wants_events {
                 self.add_events(port, &mut facts, &mut known).await;
             }
@@ -246,6 +247,9 @@ impl Rollouts {
         known.has_failed = rollout.state == RolloutState::Failed;
         self.remembered.put(&uid, known, now);
         let look_again = look_again.map(|at| at.duration_since(facts.now).unwrap_or_default());
+        // The port tells nobody of new events, nor of nodes.
+        let listed_again = wants_more.then_some(LISTED_FOR);
+        let look_again = look_again.into_iter().chain(listed_again).min();
         Ok(Looked {
             facts: Some(facts),
             rollout,
