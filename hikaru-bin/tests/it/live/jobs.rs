@@ -97,6 +97,37 @@ fn a_pipeline_migrates_and_waits() {
 }
 
 #[test]
+fn a_job_that_cannot_start_ends_the_wait_with_its_cause() {
+    let scene = Scene::new("cannot-start");
+    let namespace = &scene.namespace;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("job.yaml");
+    fs::write(&path, job("absent", "acme/missing:1", "")).expect("a file");
+    let file = path.to_str().expect("UTF-8");
+    let run = [
+        "job",
+        "run",
+        "-f",
+        file,
+        "--namespace",
+        namespace,
+        "--wait=20m",
+    ];
+    let ran = hikaru(&scene, &[&run[..], &["--output=json"]].concat()).exits(1);
+    let sentence = "cannot start: 1 of 1 pods cannot pull the image acme/missing:1 of container web: the registry does not have it";
+    let status = ran.json()["status"].clone();
+    assert_eq!(status["state"], "running");
+    assert_eq!(status["cause"]["code"], "ImageNotFound");
+    ran.tells(&[
+        &format!("{namespace}/absent {sentence}"),
+        &format!("it is left as it is; to delete it: hikaru job delete {namespace}/absent"),
+    ]);
+    hikaru(&scene, &["job", "status", &format!("{namespace}/absent")])
+        .exits(0)
+        .prints(&["running", sentence]);
+}
+
+#[test]
 fn a_service_that_is_stopped_does_not_wait_for_jobs() {
     let scene = Scene::new("stopped");
     let namespace = &scene.namespace;

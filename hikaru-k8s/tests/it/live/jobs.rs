@@ -193,6 +193,25 @@ async fn a_job_that_cannot_start_ends_the_wait() {
     }
 }
 
+/// There is no pod; the controller tells it in events of the Job alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_pods_are_refused_ends_the_wait() {
+    let namespace = rig::namespace("pods-refused").await;
+    let jobs = jobs_in(&[&namespace]).await;
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    rig::kubectl(&["label", "namespace", &namespace, label], "").await;
+    let name = run(&jobs, &job("name: a", "i:1", ""), &namespace).await;
+    let name = name.expect("created");
+    let waited = until_ended(&jobs, &name, "", Duration::from_secs(600));
+    let waited = tokio::time::timeout(LONG * 3, waited).await;
+    let status = waited.expect("well before its time").expect("a status");
+    let code = status.cause.as_ref().map(|cause| cause.code);
+    assert_eq!(code, Some(CauseCode::PodsRefused));
+    let sentence = status.sentence();
+    let expected = "cannot start: 1 of 1 pods cannot be created: violates PodSecurity";
+    assert!(sentence.starts_with(expected), "{sentence}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_by_its_exit_code_says_so() {
     let namespace = rig::namespace("exits").await;
@@ -229,8 +248,9 @@ async fn a_job_that_fails_by_its_exit_code_says_so() {
         ];
         rig::kubectl(&args, "").await;
     };
-    let (ended, ()) = tokio::join!(waiting, fails);
-    let ended = ended.expect("a status");
+    let both = async { tokio::join!(waiting, fails).0 };
+    let ended = tokio::time::timeout(LONG * 3, both).await;
+    let ended = ended.expect("in time").expect("a status");
     assert_eq!((ended.state, &ended.cause), (JobState::Failed, &None));
     let sentence = ended.sentence();
     assert!(
