@@ -94,7 +94,7 @@ impl Progress {
         let Some(known) = self.rows.get_mut(place) else {
             return;
         };
-        let is_new = known.news != row.news;
+        let is_new = known.news != row.news && known.words != row.words;
         *known = row;
         if self.bars.is_some() {
             self.draw();

@@ -154,6 +154,12 @@ impl Followed {
         Self::without_workload(id, RolloutState::Progressing, "not looked at yet")
     }
 
+    /// Whether nothing of what whoever waits is told has changed. The counts of the workload's own object are not told.
+    pub(super) fn tells_the_same_as(&self, other: &Self) -> bool {
+        let told = |followed: &Self| (followed.end, followed.error.clone());
+        self.answer.rollout == other.answer.rollout && told(self) == told(other)
+    }
+
     pub(super) fn without_workload(id: &WorkloadId, state: RolloutState, words: &str) -> Self {
         let answer = RolloutAnswer {
             workload: None,

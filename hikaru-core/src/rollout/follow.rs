@@ -91,8 +91,8 @@ impl Follow {
             }
             // A look is a large future, and most of the time there is none.
             let followed = Arc::new(Box::pin(self.look()).await);
-            if self.last.as_ref() != Some(&followed) {
-                self.last = Some(followed.clone());
+            let last = self.last.replace(followed.clone());
+            if last.is_none_or(|last| !followed.tells_the_same_as(&last)) {
                 return Some((followed, self));
             }
         }

@@ -219,7 +219,15 @@ fn sentence(waited: &Waited) -> &str {
 
 #[tokio::test]
 async fn a_rollout_is_told_each_time_it_changes_until_it_is_complete() {
-    let scene = scene(OLD, [told(starting()), told(starting()), told(done())]);
+    let counted: Act = Box::new(|cluster| {
+        let edit = |web: &mut Workload| web.progress = Some(Default::default());
+        cluster.edit(&web(), edit);
+        Ok(())
+    });
+    let scene = scene(
+        OLD,
+        [told(starting()), told(starting()), counted, told(done())],
+    );
     let (told, waited) = scene.posted(terms()).await;
     assert_eq!(told, ["web progressing", "web complete"]);
     assert_eq!(waited.outcome, WaitOutcome::Succeeded);
