@@ -30,6 +30,10 @@ use crate::live::LiveCluster;
 /// After this time it is looked whether something is not watched, which then may have changed. Nothing is sent for it.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Whoever waits is told after this time although nothing has changed: what is read then says how long something takes. Where all is
+/// followed it costs no request.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// The time between two who are told of what is not watched, because each then asks the API server: 20 in a second.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -136,6 +140,7 @@ impl<T: Send + Sync + 'static> Waiter<T> {
             tokio::select! {
                 () = self.told.notified() => {}
                 () = self.is_not_followed() => {}
+                () = sleep(FRESH) => {}
             }
         }
         // It is a large future, and most of the time there is none.
