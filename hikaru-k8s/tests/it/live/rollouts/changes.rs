@@ -265,3 +265,66 @@ async fn a_job_and_its_pods_are_told_of() {
     shop.delete(jobs, "migrate");
     assert_eq!(changes.next().await, Some(()));
 }
+
+/// Puts an object of the workload that says that the rollout is complete.
+fn complete(shop: &Shop, name: &str) {
+    let mut set = shop::replica_set(name);
+    set["metadata"]["ownerReferences"] =
+        json!([{"uid": format!("uid-{name}"), "controller": true}]);
+    set["status"] = json!({"replicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+    let mut pod = pod(&format!("{name}-1"), name);
+    pod["metadata"]["ownerReferences"] =
+        json!([{"uid": set["metadata"]["uid"], "controller": true}]);
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    pod["status"]["containerStatuses"] =
+        json!([{"name": "web", "ready": true, "state": {"running": {}}}]);
+    let mut object = workload(name);
+    object["status"] = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1,
+        "readyReplicas": 1, "availableReplicas": 1});
+    // The controller counts before anybody is told of the pod.
+    shop.put(DEPLOYMENTS, object);
+    shop.put(PODS, pod);
+    shop.put(REPLICA_SETS, set);
+}
+
+#[tokio::test]
+async fn a_hundred_rollouts_are_waited_for_with_three_watches() {
+    use hikaru_core::rollout::{Awaited, Rollouts, WaitEvent, WaitOutcome, WaitTerms};
+    let names: Vec<String> = (0..100).map(|number| format!("web-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let shop = Shop::of(&names);
+    let stub = shop.serve().await;
+    let cluster = Arc::new(connected(&stub).await);
+    let clock = Arc::new(hikaru_k8s::SystemClock::default());
+    let rollouts = Rollouts::new(cluster.clone(), Some(cluster.clone()), clock, false);
+    let awaited = names.iter().map(|of| Awaited::workload(&name(of)));
+    let mut terms = WaitTerms::new(Duration::from_secs(600));
+    terms.stable_for = Some(Duration::ZERO);
+    let mut events = rollouts
+        .wait(awaited.collect(), terms)
+        .expect("it can be waited for");
+    let mut told = 0;
+    let waited = loop {
+        match events.next().await.expect("an end") {
+            WaitEvent::Changed(followed) => {
+                assert_eq!(followed.error, None);
+                told += 1;
+                if told == names.len() {
+                    names.iter().for_each(|name| complete(&shop, name));
+                }
+            }
+            WaitEvent::Over(waited) => break waited,
+            event => panic!("{event:?}"),
+        }
+    };
+    assert_eq!(waited.outcome, WaitOutcome::Succeeded, "{waited:#?}");
+    for path in [DEPLOYMENTS, REPLICA_SETS, PODS] {
+        let (lists, watches) = asked_for(&stub, path);
+        // Before the third wait there are up to two narrow ones.
+        assert!(lists <= 3 && watches <= 3, "{path}: {lists}, {watches}");
+    }
+    let others = |asked: &&super::super::stub::Asked| {
+        ![DEPLOYMENTS, REPLICA_SETS, PODS].contains(&&*asked.path)
+    };
+    assert_eq!(stub.asked().iter().filter(others).count(), 0);
+}
