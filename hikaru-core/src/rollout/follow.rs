@@ -147,7 +147,17 @@ impl Follow {
         let Ok(port) = rollouts.port() else {
             return self.in_a_folder().await;
         };
-        let looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
+        let asked = &mut self.awaited.asked;
+        let mut looked = rollouts.judged(&**port, &name, asked).await?;
+        if let (Expects::Written(_), None, Some(facts)) =
+            (&self.awaited.expects, asked.since, &looked.facts)
+        {
+            // Whoever posts again has perhaps mended what held it up.
+            asked.since = Some(facts.now);
+            if looked.rollout.state == RolloutState::Failed {
+                looked = rollouts.judged(&**port, &name, asked).await?;
+            }
+        }
         let uid = self.awaited.asked.uid.clone();
         let seen = looked
             .facts
@@ -158,14 +168,9 @@ impl Follow {
                 let asked = &mut self.awaited.asked;
                 // A name may be written in several ways.
                 self.awaited.id = facts.workload.id.clone();
-                match self.awaited.expects {
-                    // Another workload of this name can run the build as well.
-                    Expects::Build(_) => {}
-                    // Whoever posts again has perhaps mended what held it up.
-                    Expects::Written(_) => asked.since = asked.since.or(Some(facts.now)),
-                    Expects::AnyBuild | Expects::Nothing(_) => {
-                        asked.uid = facts.workload.uid.clone();
-                    }
+                // Where a build is waited for, another workload of this name can run it as well.
+                if matches!(self.awaited.expects, Expects::AnyBuild) {
+                    asked.uid = facts.workload.uid.clone();
                 }
             }
             // What is told may be older than what was read before: a watch may be behind.

@@ -297,6 +297,18 @@ async fn when_the_time_is_over_what_is_awaited_is_told_with_evidence() {
 }
 
 #[tokio::test]
+async fn whoever_posts_again_waits_from_then_on() {
+    let late = |seconds| told(starting().at(seconds));
+    // What seems to have failed is judged once more.
+    let again = scene(NEW, [3_600, 3_601, 3_700, 4_300].map(late));
+    let (told, waited) = again.posted(terms()).await;
+    assert_eq!(told, ["web progressing", "web progressing", "web failed"]);
+    assert_eq!(waited.outcome, WaitOutcome::Failed);
+    let (told, _) = scene(NEW, [late(3_600)]).verified(terms()).await;
+    assert_eq!(told, ["web failed"]);
+}
+
+#[tokio::test]
 async fn a_higher_build_ends_the_wait_well_and_a_lower_one_does_not() {
     for (image, manager, state, outcome) in [
         (
