@@ -1,5 +1,6 @@
 //! `hikaru serve` beside bare programs that do the least of the same. Each bench has a file: `post` and `start` on a real
-//! API server without controllers, `hop` and `requests` on a stub of one (`stub`). What is measured in pairs is measured by
+//! API server without controllers, `hop` and `requests` on a stub of one (`stub`), `waits` on the
+//! API server of the bench of that name of hikaru-k8s. What is measured in pairs is measured by
 //! turns, so a machine that drifts drifts for both. Run by `cargo xtask bench`, or some of them:
 //! `cargo bench -p hikaru-bin --features cluster --bench serve -- hop requests`. The figures of record are in
 //! docs/benchmarks.md.
@@ -16,6 +17,7 @@ mod requests;
 mod service;
 mod start;
 mod stub;
+mod waits;
 
 use std::time::{Duration, Instant};
 
@@ -31,11 +33,12 @@ fn main() {
         ["our-answers", url] => return requests::ours(url),
         _ => {}
     }
-    let benches: [(&str, fn()); 4] = [
+    let benches: [(&str, fn()); 5] = [
         ("requests", requests::run),
         ("hop", hop::run),
         ("post", post::run),
         ("start", start::run),
+        ("waits", waits::run),
     ];
     for (name, run) in benches {
         if args.is_empty() || args.iter().any(|arg| arg == name) {

@@ -33,6 +33,13 @@ impl Service {
         Self::hikaru(command)
     }
 
+    /// `hikaru serve` on an API server without TLS that wants no token.
+    pub(crate) fn on_plain(url: &str) -> Self {
+        let mut command = serve();
+        command.env("K8S_URL", url);
+        Self::hikaru(command)
+    }
+
     fn hikaru(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("hikaru runs");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();

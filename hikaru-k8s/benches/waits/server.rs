@@ -43,6 +43,8 @@ pub(crate) struct Server {
 
 struct World {
     namespaces: usize,
+    /// Whether all are of one source repository.
+    alike: bool,
     state: Mutex<State>,
     requests: AtomicUsize,
     watches: AtomicUsize,
@@ -66,12 +68,23 @@ struct Narrowed {
 }
 
 impl Server {
-    /// So many workloads in so many namespaces, all of them progressing.
+    /// So many workloads in so many namespaces, all of them progressing. Each is of a source repository of its own.
     pub(crate) fn start(workloads: usize, namespaces: usize) -> Self {
+        Self::with(workloads, namespaces, false)
+    }
+
+    /// The same, all of one source repository: the first image is meant for each.
+    #[allow(dead_code, reason = "not each bench waits for many in one call")]
+    pub(crate) fn start_alike(workloads: usize, namespaces: usize) -> Self {
+        Self::with(workloads, namespaces, true)
+    }
+
+    fn with(workloads: usize, namespaces: usize, alike: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let world = Arc::new(World {
             namespaces,
+            alike,
             state: Mutex::new(State {
                 version: 1,
                 stages: vec![(Stage::Progressing, 1); workloads],
@@ -92,14 +105,15 @@ impl Server {
     }
 
     /// The n-th workload: `team-0001/deployment/web-000001`.
+    #[allow(dead_code, reason = "not each bench names it")]
     pub(crate) fn workload(&self, n: usize) -> String {
         format!("{}/deployment/{}", self.world.namespace(n), app(n))
     }
 
-    /// The image that the n-th workload is set to. Each is of a source repository of its own.
+    /// The image that the n-th workload is set to.
     #[allow(dead_code, reason = "not each bench posts")]
-    pub(crate) fn image(n: usize) -> String {
-        image(n)
+    pub(crate) fn image(&self, n: usize) -> String {
+        image(&self.world.repo(n))
     }
 
     /// Changes the n-th workload, and tells the watches: of its pod when that gets ready, of the Deployment when its controller counts
@@ -115,7 +129,7 @@ impl Server {
         state.version += 1;
         state.stages[n] = (stage, state.version);
         let lines = kinds.iter().map(|kind| {
-            let object = object(*kind, n, &namespace, stage, state.version);
+            let object = self.world.object(*kind, n, stage, state.version);
             (*kind, modified(&object))
         });
         let lines: Vec<_> = lines.collect();
@@ -181,6 +195,14 @@ impl World {
         format!("team-{:04}", n % self.namespaces)
     }
 
+    fn repo(&self, n: usize) -> String {
+        app(if self.alike { 0 } else { n })
+    }
+
+    fn object(&self, kind: usize, n: usize, stage: Stage, version: u64) -> String {
+        object(kind, n, &self.repo(n), &self.namespace(n), stage, version)
+    }
+
     /// Answers until the client hangs up.
     fn serve(&self, stream: &TcpStream) -> Result<()> {
         stream.set_nodelay(true)?;
@@ -224,7 +246,7 @@ impl World {
         let wanted = all.filter_map(|(n, (stage, version))| {
             let namespace = self.namespace(n);
             of.is(of.kind, &namespace, &app(n))
-                .then(|| object(of.kind, n, &namespace, *stage, *version))
+                .then(|| self.object(of.kind, n, *stage, *version))
         });
         (wanted.collect(), state.version)
     }
@@ -254,7 +276,7 @@ impl World {
             for (n, (stage, version)) in state.stages.iter().enumerate() {
                 let namespace = self.namespace(n);
                 if *version > since && of.is(of.kind, &namespace, &app(n)) {
-                    let object = object(of.kind, n, &namespace, *stage, *version);
+                    let object = self.object(of.kind, n, *stage, *version);
                     // The receiver is there.
                     let _ = sender.send(modified(&object));
                 }
@@ -293,14 +315,20 @@ fn app(n: usize) -> String {
     format!("web-{n:06}")
 }
 
-fn image(n: usize) -> String {
-    let repo = app(n);
+fn image(repo: &str) -> String {
     format!("registry.example/acme/{repo}:acme_{repo}_main_1.4.0_2_0123abcd")
 }
 
 /// An object as a real API server has it, with fields that nothing reads.
-fn object(kind: usize, n: usize, namespace: &str, stage: Stage, version: u64) -> String {
-    let (app, image) = (app(n), image(n));
+fn object(
+    kind: usize,
+    n: usize,
+    repo: &str,
+    namespace: &str,
+    stage: Stage,
+    version: u64,
+) -> String {
+    let (app, image) = (app(n), image(repo));
     let uid = |kind: usize| format!("00000000-0000-4000-800{kind}-{n:012x}");
     let owner = |kind: &str, of: usize| {
         format!(
@@ -329,7 +357,7 @@ fn object(kind: usize, n: usize, namespace: &str, stage: Stage, version: u64) ->
     };
     match KINDS[kind].1 {
         "deployments" => format!(
-            r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"name":"{app}","namespace":"{namespace}","uid":"{}","resourceVersion":"{version}","generation":2,"creationTimestamp":"{time}","labels":{{"app":"{app}","owner":"acme","repo":"{app}","branch":"main"}},{revision},{managed}}},"spec":{{"replicas":1,"selector":{{"matchLabels":{{"app":"{app}"}}}},"template":{template},"strategy":{{"type":"RollingUpdate","rollingUpdate":{{"maxUnavailable":"25%","maxSurge":"25%"}}}},"revisionHistoryLimit":10,"progressDeadlineSeconds":600}},"status":{{"observedGeneration":2,"replicas":1,"updatedReplicas":1,"readyReplicas":{available},"availableReplicas":{available},"conditions":[{},{}]}}}}"#,
+            r#"{{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"name":"{app}","namespace":"{namespace}","uid":"{}","resourceVersion":"{version}","generation":2,"creationTimestamp":"{time}","labels":{{"app":"{app}","owner":"acme","repo":"{repo}","branch":"main"}},{revision},{managed}}},"spec":{{"replicas":1,"selector":{{"matchLabels":{{"app":"{app}"}}}},"template":{template},"strategy":{{"type":"RollingUpdate","rollingUpdate":{{"maxUnavailable":"25%","maxSurge":"25%"}}}},"revisionHistoryLimit":10,"progressDeadlineSeconds":600}},"status":{{"observedGeneration":2,"replicas":1,"updatedReplicas":1,"readyReplicas":{available},"availableReplicas":{available},"conditions":[{},{}]}}}}"#,
             uid(kind),
             condition("Available", stage == Stage::Complete),
             condition("Progressing", true),
