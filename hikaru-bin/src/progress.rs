@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -65,12 +66,17 @@ impl Row {
 
 /// What is told while a command waits. On a terminal it is gone when this is dropped.
 pub(crate) struct Progress {
-    rows: Vec<Row>,
+    told: Mutex<Told>,
     begun: Instant,
     within: Duration,
     /// `None`: standard error is no terminal that can draw.
     bars: Option<Bars>,
-    last_told: Instant,
+}
+
+/// What was told, and when that changed.
+struct Told {
+    rows: Vec<Row>,
+    last: Instant,
 }
 
 impl Progress {
@@ -78,39 +84,43 @@ impl Progress {
     pub(crate) fn new(rows: Vec<Row>, within: Duration) -> Self {
         let target = ProgressDrawTarget::stderr();
         let bars = (!target.is_hidden()).then(|| Bars::new(target, rows.len()));
+        let begun = Instant::now();
+        let told = Mutex::new(Told { rows, last: begun });
         let progress = Self {
-            rows,
-            begun: Instant::now(),
+            told,
+            begun,
             within,
             bars,
-            last_told: Instant::now(),
         };
-        progress.draw();
+        progress.draw(&progress.told());
         progress
     }
 
     /// Tells how one of them is now, by its place.
-    pub(crate) fn show(&mut self, place: usize, row: Row) {
-        let Some(known) = self.rows.get_mut(place) else {
+    pub(crate) fn show(&self, place: usize, row: Row) {
+        let mut told = self.told();
+        let Some(known) = told.rows.get_mut(place) else {
             return;
         };
         let is_new = known.news != row.news && known.words != row.words;
+        let line = format!("{}: {}", row.name, row.words);
         *known = row;
         if self.bars.is_some() {
-            self.draw();
+            self.draw(&told);
         } else if is_new {
-            tell(&format!("{}: {}", known.name, known.words));
-            self.last_told = Instant::now();
+            tell(&line);
+            told.last = Instant::now();
         }
     }
 
     /// Lets time pass: to be called each second.
-    pub(crate) fn tick(&mut self) {
+    pub(crate) fn tick(&self) {
+        let mut told = self.told();
         if self.bars.is_some() {
-            self.draw();
-        } else if self.last_told.elapsed() >= REMINDER {
-            tell(&reminder(&self.rows, &self.waited()));
-            self.last_told = Instant::now();
+            self.draw(&told);
+        } else if told.last.elapsed() >= REMINDER && !told.rows.is_empty() {
+            tell(&reminder(&told.rows, &self.waited()));
+            told.last = Instant::now();
         }
     }
 
@@ -123,10 +133,14 @@ impl Progress {
         }
     }
 
-    fn draw(&self) {
-        if let Some(bars) = &self.bars {
-            bars.draw(&self.rows, &self.waited());
+    fn draw(&self, told: &Told) {
+        if let Some(bars) = self.bars.as_ref().filter(|_| !told.rows.is_empty()) {
+            bars.draw(&told.rows, &self.waited());
         }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `42s of 15m00s`.

@@ -6,9 +6,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use hikaru_core::text::Escaped;
 
-/// The longest line of progress, in characters: terminals are seldom narrower.
-const WIDTH: usize = 79;
-
 /// Writes a result to standard output. A reader that closes the pipe is no error: `hikaru … | head` is fine.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     write_out(&format!("{}\n", text.trim_end()))
@@ -38,36 +35,6 @@ pub(crate) fn tell_error(why: &str) {
 /// Whether results go to a terminal.
 pub(crate) fn is_one() -> bool {
     io::stdout().is_terminal()
-}
-
-/// A line on standard error that tells how far something is, written anew each time. Nothing where that is no terminal.
-pub(crate) struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    pub(crate) fn new() -> Self {
-        Self { shown: false }
-    }
-
-    pub(crate) fn show(&mut self, text: &str) {
-        let mut out = io::stderr().lock();
-        if out.is_terminal() {
-            // Cut, since a line that wraps is not written over as a whole.
-            let text: String = printable(text).chars().take(WIDTH).collect();
-            let _ = write!(out, "\r\x1b[2K{text}").and_then(|()| out.flush());
-            self.shown = true;
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            let mut out = io::stderr().lock();
-            let _ = write!(out, "\r\x1b[2K").and_then(|()| out.flush());
-        }
-    }
 }
 
 /// A text of many lines from outside: as it is where a program reads it. On a terminal its line feeds and tabs stay, and

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::{Args as Group, builder::BoolishValueParser};
-use hikaru_core::rollout::WaitTerms;
+use hikaru_core::{rollout::WaitTerms, text::Excerpt};
 use hikaru_http::wire::Patience;
 
 use super::{Args, Cluster, Narrow, OutputFlag};
@@ -41,15 +41,10 @@ pub(crate) struct Wait {
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "15m",
           env = "HIKARU_WAIT", hide_env_values = true)]
     pub(crate) wait: Option<Patience>,
-    /// With --wait: a rollout is complete once its new pods have been ready, without a restart, for so long [default: 10s where
-    /// a changed container has no readiness probe, else no time]
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "HIKARU_STABLE_FOR",
-        hide_env_values = true
-    )]
-    pub(crate) stable_for: Option<Patience>,
+    /// With --wait: a rollout is complete once its new pods have been ready, without a restart, for so long, at most the time of
+    /// --wait [default: 10s where a changed container has no readiness probe, else no time]
+    #[arg(long, value_name = "TIME", value_parser = stable_for, env = "HIKARU_STABLE_FOR", hide_env_values = true)]
+    pub(crate) stable_for: Option<Duration>,
 }
 
 /// What matters only where several rollouts are waited for.
@@ -76,7 +71,7 @@ impl Wait {
     /// How is waited, if it is.
     pub(crate) fn terms(&self, fail_fast: bool) -> Option<WaitTerms> {
         let mut terms = WaitTerms::new(self.wait?.get());
-        terms.stable_for = self.stable_for.map(Patience::get);
+        terms.stable_for = self.stable_for;
         terms.fail_fast = fail_fast;
         Some(terms)
     }
@@ -106,7 +101,24 @@ impl Wait {
                 Args::usage_error(subcommand, &format!("{flag} needs --wait"));
             }
         }
+        if let (Some(wait), Some(stable_for)) = (self.wait, self.stable_for)
+            && stable_for > wait.get()
+        {
+            let message = format!("--stable-for: expected at most the time of --wait, {wait}");
+            Args::usage_error(subcommand, &message);
+        }
     }
+}
+
+fn stable_for(text: &str) -> Result<Duration, String> {
+    if text == "0s" {
+        return Ok(Duration::ZERO);
+    }
+    let time = text.parse::<Patience>();
+    time.map(Patience::get).map_err(|_| {
+        let found = Excerpt::of(text);
+        format!("expected 0s or a time such as 90s, 10m or 1h30m, up to 24h, found {found}")
+    })
 }
 
 /// One look at each workload.

@@ -2,8 +2,6 @@
 
 mod definition;
 
-use std::time::Instant;
-
 use hikaru_core::{
     Mode,
     image::Reference,
@@ -12,14 +10,15 @@ use hikaru_core::{
 };
 use hikaru_http::wire;
 
-use super::{End, Exit, Failure, json, on};
+use super::{End, Exit, Failure, json, on, waiting};
 use crate::{
     args::{
         Output,
         job::{Course, JobCommand, JobFrom, JobList, JobNamed, JobRun},
     },
     cluster::Settings,
-    terminal::{self, Progress, cell},
+    progress::Row,
+    terminal::{self, cell},
 };
 
 pub(super) fn run(command: &JobCommand) -> Result<End, Failure> {
@@ -107,20 +106,37 @@ async fn create(
     if matches!(output, Output::Table) {
         tell_created(&told, output, "created")?;
     }
-    let ended = {
-        let begun = Instant::now();
-        let mut progress = Progress::new();
-        let mut tell = |words: &str| {
-            let waited = begun.elapsed().as_secs();
-            progress.show(&format!("{waited}s {} {words}", created.name));
-        };
+    let name = created.name.to_string();
+    let rows = vec![Row::new(&name)];
+    let ended = waiting::until_signal(rows, patience.get(), async |progress| {
+        let mut tell = |words: &str| progress.show(0, row(&name, words));
         jobs.wait(&created, patience.get(), &mut tell).await
+    });
+    let ended = match ended.await? {
+        Ok(ended) => ended,
+        Err(interruption) => {
+            if matches!(output, Output::Json) {
+                tell_created(&told, output, "")?;
+            }
+            let see = format!("hikaru job status {name}");
+            let failure = interruption.failure("the pods of the Job", &see);
+            return Ok(End::Failed(failure));
+        }
     };
     if matches!(output, Output::Json) {
         let status = ended.as_ref().ok().map(wire::job::Status::from);
         tell_created(&wire::job::Created { status, ..told }, output, "")?;
     }
     came_of(&created, &ended, patience, output)
+}
+
+/// What is told of a Job while it is waited for.
+fn row(name: &str, words: &str) -> Row {
+    Row {
+        words: words.to_owned(),
+        news: words.to_owned(),
+        ..Row::new(name)
+    }
 }
 
 /// One sentence at the end of waiting.

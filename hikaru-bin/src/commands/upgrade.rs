@@ -30,7 +30,10 @@ pub(super) async fn upgrade(
     let port = &*ports.workloads;
     let came = hikaru_core::upgrade(port, &SystemClock::default(), request, mode).await?;
     let output = args.request.output.output;
-    if let Some(terms) = args.wait.terms(!args.several.no_fail_fast) {
+    // By default a write that failed is told at once, as a rollout is.
+    let has_failed = shortfall(args, &came).is_some_and(|s| waiting::is_of_writes(&s));
+    let terms = args.wait.terms(!args.several.no_fail_fast);
+    if let Some(terms) = terms.filter(|terms| !(terms.fail_fast && has_failed)) {
         report::tell(&came);
         let seen = waiting::wait(&ports.rollouts, Awaited::upgraded(&came), terms).await?;
         report::print(&came, output, report::Done::Really, Some(&seen.rollouts))?;

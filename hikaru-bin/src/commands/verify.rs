@@ -23,7 +23,10 @@ pub(super) async fn run(
 ) -> Result<End, Failure> {
     let plan = hikaru_core::upgrade::candidates(&*ports.workloads, request).await?;
     report::tell(&plan);
+    let shortfall = shortfall(&plan, args.allow_none);
     let terms = args.wait.terms(!args.several.no_fail_fast);
+    // By default what may be missing is told at once, as a rollout that failed is.
+    let terms = terms.filter(|terms| !(terms.fail_fast && shortfall.is_some()));
     let terms = terms.unwrap_or_else(one_look);
     let seen = waiting::wait(&ports.rollouts, Awaited::meant(&plan), terms).await?;
     match args.output.output {
@@ -38,7 +41,7 @@ pub(super) async fn run(
         }
     }
     let again = format!("hikaru verify {} --wait", plan.build().image());
-    Ok(seen.end(shortfall(&plan, args.allow_none), &again))
+    Ok(seen.end(shortfall, &again))
 }
 
 /// Why the plan is no success, whatever runs. What stays behind is told as a rollout.

@@ -1,7 +1,7 @@
-//! Waiting for rollouts: what is told meanwhile, what a signal does, and what the end means for the exit code. How a rollout is printed
+//! Waiting, above all for rollouts: what is told meanwhile, what a signal does, and what the end means for the exit code. How a rollout is printed
 //! is in `rollouts`.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
 use hikaru_core::{
@@ -39,9 +39,19 @@ enum Ended {
 
 /// A signal that ended the waiting.
 #[derive(Clone, Copy)]
-struct Interruption {
+pub(super) struct Interruption {
     name: &'static str,
     exit: Exit,
+}
+
+impl Interruption {
+    /// Why a command that waited ends. `what`: what goes on all the same; `see`: the command that says how.
+    pub(super) fn failure(self, what: &str, see: &str) -> Failure {
+        let name = self.name;
+        let why =
+            format!("{name} ended the waiting, and nothing else: {what} go on; to see how: {see}");
+        Failure::new(self.exit, why)
+    }
 }
 
 /// Waits for workloads, and tells meanwhile how they are. SIGINT and SIGTERM end the waiting alone.
@@ -54,41 +64,60 @@ pub(super) async fn wait(
     ids.sort();
     let mut known: Vec<Option<Arc<Followed>>> = vec![None; ids.len()];
     let mut events = rollouts.wait(awaited, terms)?;
+    // A single look at each is soon over.
+    let rows = ids.iter().filter(|_| !terms.within.is_zero());
+    let rows = rows.map(|id| Row::new(id.to_string())).collect();
+    let over = until_signal(rows, terms.within, async |progress| {
+        while let Some(event) = events.next().await {
+            match event {
+                WaitEvent::Changed(followed) => {
+                    if let Ok(place) = ids.binary_search(&followed.id) {
+                        progress.show(place, row(&followed));
+                        known[place] = Some(followed);
+                    }
+                }
+                WaitEvent::Over(waited) => return Some(waited),
+                _ => {}
+            }
+        }
+        None
+    });
+    match over.await? {
+        Ok(Some(waited)) => Ok(Seen::over(waited)),
+        Ok(None) => Err(Failure::new(
+            Exit::Repeat,
+            "the wait ended without a result",
+        )),
+        Err(interruption) => Ok(Seen {
+            rollouts: known.into_iter().flatten().collect(),
+            ended: Ended::Interrupted(interruption),
+        }),
+    }
+}
+
+/// Waits for these things as `wait` does, which tells of them; SIGINT or SIGTERM ends it.
+pub(super) async fn until_signal<T>(
+    rows: Vec<Row>,
+    within: Duration,
+    wait: impl AsyncFnOnce(&Progress) -> T,
+) -> Result<Result<T, Interruption>, Failure> {
     let signals = Signals::new();
     let mut signals = signals.map_err(|error| format!("cannot listen to signals: {error}"))?;
-    // A single look at each is soon over.
-    let mut progress = (!terms.within.is_zero()).then(|| {
-        let rows = ids.iter().map(|id| Row::new(id.to_string()));
-        Progress::new(rows.collect(), terms.within)
-    });
+    let progress = Progress::new(rows, within);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(WaitEvent::Changed(followed)) => {
-                    let Ok(place) = ids.binary_search(&followed.id) else { continue };
-                    if let Some(progress) = &mut progress {
-                        progress.show(place, row(&followed));
-                    }
-                    known[place] = Some(followed);
-                }
-                Some(WaitEvent::Over(waited)) => return Ok(Seen::over(waited)),
-                None => return Err(Failure::new(Exit::Repeat, "the wait ended without a result")),
-                Some(_) => {}
-            },
-            interruption = signals.next() => {
-                if let Some(progress) = progress {
-                    progress.leave();
-                }
-                let rollouts = known.into_iter().flatten().collect();
-                return Ok(Seen { rollouts, ended: Ended::Interrupted(interruption) });
+    let interruption = {
+        let mut wait = pin!(wait(&progress));
+        loop {
+            tokio::select! {
+                result = &mut wait => return Ok(Ok(result)),
+                interruption = signals.next() => break interruption,
+                _ = seconds.tick() => progress.tick(),
             }
-            _ = seconds.tick() => if let Some(progress) = &mut progress {
-                progress.tick();
-            },
         }
-    }
+    };
+    progress.leave();
+    Ok(Err(interruption))
 }
 
 impl Seen {
@@ -122,18 +151,9 @@ impl Seen {
         let failed = |exit, why: &str| End::Failed(Failure::new(exit, why));
         let (outcome, sentence) = match &self.ended {
             Ended::Over { outcome, sentence } => (outcome, sentence),
-            Ended::Interrupted(Interruption { name, exit }) => {
-                let why = format!(
-                    "{name} ended the waiting, and nothing else: the rollouts go on; to see how: {again}"
-                );
-                return failed(*exit, &why);
+            Ended::Interrupted(interruption) => {
+                return End::Failed(interruption.failure("the rollouts", again));
             }
-        };
-        let is_of_writes = |shortfall: &Shortfall| {
-            !matches!(
-                shortfall.kind,
-                ShortfallKind::NothingMatched | ShortfallKind::StaysBehind
-            )
         };
         match (shortfall, outcome) {
             (Some(shortfall), _) if is_of_writes(&shortfall) => End::Failed(shortfall.into()),
@@ -158,6 +178,12 @@ impl Seen {
             None => Failure::new(Exit::Repeat, sentence),
         })
     }
+}
+
+/// Whether something was not written, or may be missing, whatever becomes of the rollouts.
+pub(super) fn is_of_writes(shortfall: &Shortfall) -> bool {
+    let others = [ShortfallKind::NothingMatched, ShortfallKind::StaysBehind];
+    !others.contains(&shortfall.kind)
 }
 
 /// What is told of a workload while it is waited for.

@@ -3,6 +3,7 @@
 
 mod asked;
 mod chaos;
+mod ci;
 mod connections;
 mod deployed;
 mod forgotten;
@@ -13,3 +14,6 @@ mod owners;
 mod rollouts;
 mod scene;
 mod unasked;
+mod waiting;
+mod waiting_bars;
+mod waiting_http;

@@ -14,8 +14,14 @@ fn times_are_checked_and_stand_behind_an_equals_sign() {
         (&["--wait=soon"], time),
         (&["--wait="], time),
         (&["--wait", "5m"], "unexpected argument"),
-        (&["--wait", "--stable-for", "0s"], time),
-        (&["--wait", "--stable-for", "a minute"], time),
+        (
+            &["--wait", "--stable-for", "a minute"],
+            "expected 0s or a time such as 90s, 10m or 1h30m, up to 24h, found `a minute`",
+        ),
+        (
+            &["--wait=1m", "--stable-for", "61s"],
+            "--stable-for: expected at most the time of --wait, 1m",
+        ),
         (&["--stable-for", "30s"], "--stable-for needs --wait"),
     ] {
         for command in [
