@@ -5,13 +5,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt as _;
 use hikaru_core::{
-    Text,
+    Mode, Text,
+    jobs::{JobPolicy, JobRequest, JobSource, JobState, Jobs},
     rollout::{
         ContainerFacts, ContainerState, EventFacts, Evidence, LogWanted, ObjectFacts, PodFacts,
         Probe, Reached, ReplicaSetFacts, Role, RolloutFacts, RolloutKind, RolloutState,
         TemplateChange, Terminated, event_objects, judge,
     },
+    testing::{MemoryJobs, StillClock},
 };
 use proptest::prelude::*;
 
@@ -273,6 +276,28 @@ proptest! {
             other = judged.reached;
             prop_assert_eq!(&one, &other);
         }
+    }
+
+    /// The same facts, as those of a Job.
+    #[test]
+    fn any_pods_of_a_job_are_judged(facts in facts(), since in prop::option::of(time())) {
+        let job = || "shop/migrate".parse().expect("a name");
+        let memory = Arc::new(MemoryJobs::default());
+        let mut policy = JobPolicy::default();
+        policy.namespaces = None;
+        let jobs = Jobs::new(memory.clone(), policy, Arc::new(StillClock::default()));
+        let request = JobRequest::new(JobSource::Yaml("shop/migrate".into()));
+        jobs.run(&request, Mode::Commit).now_or_never().expect("at once").expect("created");
+        memory.set(&job(), |job| (job.state, job.uid, job.since) = (JobState::Running, "workload".into(), since));
+        memory.set_pods(&job(), |told| (told.now, told.pods) = (facts.now, facts.pods.clone()));
+        memory.set_events(facts.events.clone().unwrap_or_default());
+        let status = || jobs.status(&job()).now_or_never().expect("at once").expect("a status");
+        let judged = status();
+        if let Some(cause) = &judged.cause {
+            prop_assert!(!cause.message.chars().any(hikaru_core::text::Escaped::escapes));
+            prop_assert!(judged.sentence().starts_with("cannot start: "));
+        }
+        prop_assert_eq!(&judged, &status());
     }
 
     /// Whatever conditions and events of the past still say.
