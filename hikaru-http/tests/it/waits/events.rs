@@ -20,7 +20,7 @@ enum Told {
 }
 
 /// Reads one piece of a stream: each has one event.
-fn read(chunk: &str) -> Told {
+fn read_one(chunk: &str) -> Told {
     let text = chunk
         .strip_suffix("\n\n")
         .expect("an empty line at the end");
@@ -47,7 +47,7 @@ fn read(chunk: &str) -> Told {
 }
 
 async fn next(client: &mut Client) -> Told {
-    read(&client.chunk().await.expect("an event, not the end"))
+    read_one(&client.chunk().await.expect("an event, not the end"))
 }
 
 /// The state that an event tells of a workload, with the id of the event.
@@ -247,6 +247,26 @@ async fn a_silent_stream_has_comments() {
     }
     scene.complete("web");
     assert_eq!(progress(&mut client).await, (2, "web: complete".into()));
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_http_1_0_has_the_events_until_the_end_of_the_connection() {
+    let scene = Scene::shop(&["web"]);
+    scene.complete("web");
+    let server = scene.serve().await;
+    let mut client = Client::connect(server.address()).await;
+    let head = request("POST", &format!("{POST}?wait=5m"), &[EVENTS]);
+    client.send(head.replace("HTTP/1.1", "HTTP/1.0")).await;
+    let mut text = String::new();
+    let read = client.into_stream().read_to_string(&mut text).await;
+    read.expect("UTF-8");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    assert!(!head.contains("transfer-encoding"), "{head}");
+    let events: Vec<Told> = body.split_inclusive("\n\n").map(read_one).collect();
+    let [Told::Progress(1, _), Told::Result(2, result)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(result["status"], 200);
 }
 
 #[tokio::test]
