@@ -1,6 +1,6 @@
 //! The full report: for each workload and container what was done and why.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use hikaru_core::{
     policy::Verdict, port::Severity, rollout::Followed, upgrade::Reported, workload::Progress,
@@ -132,14 +132,15 @@ impl Report {
             &mut self.obsolete,
             &mut self.skipped,
         ];
+        let named = rollouts.iter().map(|followed| {
+            let id = &followed.id;
+            let names = [&*id.namespace, &*id.kind, &*id.name];
+            ((names, id.origin.as_deref()), followed)
+        });
+        let named: HashMap<_, _> = named.collect();
         for entry in lists.into_iter().flatten() {
-            let is_its = |followed: &&Arc<Followed>| {
-                let id = &followed.id;
-                let names = [&*id.namespace, &*id.kind, &*id.name];
-                names == [&*entry.namespace, &*entry.kind, &*entry.name]
-                    && id.origin.as_deref() == entry.file.as_deref()
-            };
-            let followed = rollouts.iter().find(is_its);
+            let names = [&*entry.namespace, &*entry.kind, &*entry.name];
+            let followed = named.get(&(names, entry.file.as_deref()));
             entry.rollout = followed.map(|followed| Rollout::followed(followed));
         }
         self
