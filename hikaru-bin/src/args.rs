@@ -384,6 +384,28 @@ pub(crate) struct Narrow {
     pub(crate) branch: Option<Text>,
 }
 
+impl Narrow {
+    /// As a person would type it again: ` --namespace shop`.
+    pub(crate) fn typed(&self) -> String {
+        let namespaces = self
+            .namespace
+            .iter()
+            .map(|ns| ("namespace", ns.to_string()));
+        let workloads = self.workload.iter().map(|w| ("workload", w.to_string()));
+        let label = |flag, value: &Option<Text>| Some((flag, value.as_ref()?.to_string()));
+        let labels = [
+            label("owner", &self.owner),
+            label("repo", &self.repo),
+            label("branch", &self.branch),
+        ];
+        let all = namespaces
+            .chain(workloads)
+            .chain(labels.into_iter().flatten());
+        all.map(|(flag, value)| format!(" --{flag} {value}"))
+            .collect()
+    }
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct OutputFlag {
     /// A table for people or JSON for programs

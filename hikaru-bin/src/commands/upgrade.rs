@@ -43,7 +43,7 @@ pub(super) async fn upgrade(
             }
             rollouts::print_causes(&seen.rollouts)?;
         }
-        let again = format!("hikaru verify {} --wait", came.build().image());
+        let again = waiting::verify(came.build(), &args.request.narrow);
         return Ok(seen.end(shortfall(args, &came), &again));
     }
     let done = match mode {

@@ -40,7 +40,7 @@ pub(super) async fn run(
             }
         }
     }
-    let again = format!("hikaru verify {} --wait", plan.build().image());
+    let again = waiting::verify(plan.build(), &args.narrow);
     Ok(seen.end(shortfall, &again))
 }
 

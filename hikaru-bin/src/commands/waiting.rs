@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
 use hikaru_core::{
-    WorkloadId,
+    Build, WorkloadId,
     rollout::{
         Awaited, End as RolloutEnd, Followed, Rollouts, WaitEvent, WaitOutcome, WaitTerms, Waited,
     },
@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{End, Exit, Failure, rollouts::without_name};
 use crate::{
+    args::Narrow,
     progress::{Progress, Row, Standing},
     terminal,
 };
@@ -178,6 +179,11 @@ impl Seen {
             None => Failure::new(Exit::Repeat, sentence),
         })
     }
+}
+
+/// The command that waits on for a build.
+pub(super) fn verify(build: &Build, narrow: &Narrow) -> String {
+    format!("hikaru verify {}{} --wait", build.image(), narrow.typed())
 }
 
 /// Whether something was not written, or may be missing, whatever becomes of the rollouts.

@@ -76,7 +76,11 @@ fn shop() -> Scene {
     let templates = blocks("yaml");
     let migrate = templates.iter().find(|yaml| yaml.contains("kind: CronJob"));
     let migrate = migrate.expect("the template of a Job");
-    let storefront = workload("Deployment", "storefront", LABELS, 2, &build("1.3.0", 1));
+    let image = build("1.3.0", 1);
+    let storefront = workload("Deployment", "storefront", LABELS, 2, &image);
+    // With a readiness probe it is complete as soon as it is ready.
+    let probe = format!("\"{image}\", readinessProbe: {{httpGet: {{port: 80}}}}");
+    let storefront = storefront.replace(&format!("\"{image}\""), &probe);
     shop.apply(&[
         migrate.clone(),
         migrate.replace("migrate", "smoke"),

@@ -120,7 +120,10 @@ fn a_slow_start_succeeds_and_a_time_that_is_too_short_is_told() {
     let slow = build("1.5.0-slow", 2);
     upgrade(&scene, &slow, &["--wait=1s"]).exits(4).tells(&[
         "error: 1 of 1 rollout not complete within 1 s: ",
-        &format!("the rollouts go on; to wait on: hikaru verify {slow} --wait"),
+        &format!(
+            "the rollouts go on; to wait on: hikaru verify {slow} --namespace {} --wait",
+            scene.namespace
+        ),
     ]);
     hikaru(&scene, &["verify", &slow, "--wait=1h"])
         .exits(0)
@@ -278,7 +281,8 @@ fn a_signal_ends_the_waiting_and_not_the_upgrade() {
         assert!(sent.expect("a shell").success());
         let ran = end((command, child)).exits(code);
         let waits_on = format!(
-            "error: SIG{signal} ended the waiting, and nothing else: the rollouts go on; to see how: hikaru verify {unready} --wait"
+            "error: SIG{signal} ended the waiting, and nothing else: the rollouts go on; to see how: hikaru verify {unready} --namespace {} --wait",
+            scene.namespace
         );
         ran.prints(&["1 workload: 1 upgraded", "progressing"])
             .tells(&[&waits_on]);
