@@ -17,7 +17,7 @@ use super::{
     state::{Asked, Rollout, RolloutState},
 };
 use crate::{
-    Workload,
+    Text, Workload,
     policy::{Code, Entry, Request, plan},
     port::{ClusterError, RolloutPort, Scope, Select},
 };
@@ -194,10 +194,22 @@ impl Follow {
                 }
             }
             Expects::Build(request) => {
-                if let Some(facts) = &looked.facts
-                    && let Some(rollout) = not_deployed(request, &facts.workload)
-                {
-                    return Ok(Followed::of(&id, of_facts(facts, rollout)));
+                let deployed = looked.facts.as_ref().map(|facts| {
+                    let deployed = deployed(request, &facts.workload);
+                    deployed.map_err(|rollout| of_facts(facts, rollout))
+                });
+                match deployed {
+                    Some(Err(answer)) => return Ok(Followed::of(&id, answer)),
+                    // Only what runs the build is to prove itself, as for whoever has posted it.
+                    Some(Ok(images)) if images != self.awaited.asked.images => {
+                        self.awaited.asked.images = images;
+                        looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
+                        let has_changed = [RolloutState::Superseded, RolloutState::Reverted];
+                        if has_changed.contains(&looked.rollout.state) {
+                            return Ok(self.not_seen_yet());
+                        }
+                    }
+                    Some(Ok(_)) | None => {}
                 }
             }
         }
@@ -267,7 +279,7 @@ impl Follow {
         let workload = found.workloads.into_iter().find(|w| w.id == *id);
         let workload = workload.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
         let not_deployed = match &self.awaited.expects {
-            Expects::Build(request) => not_deployed(request, &workload),
+            Expects::Build(request) => deployed(request, &workload).err(),
             _ => None,
         };
         let rollout = not_deployed.unwrap_or_else(|| {
@@ -297,29 +309,37 @@ fn judged(request: &Request, workload: &Workload) -> Option<Entry> {
     plan.entries.into_iter().next()
 }
 
-/// How a workload is that is not set to the build. `None`: it is.
-fn not_deployed(request: &Request, workload: &Workload) -> Option<Rollout> {
+/// The containers that are set to the build, with their images.
+///
+/// # Errors
+/// How the workload is, if it is not set to the build.
+fn deployed(request: &Request, workload: &Workload) -> Result<Vec<(Text, Text)>, Rollout> {
     let id = &workload.id;
     let not_deployed = |words: &str| {
         let sentence = format!("{id}: {words}");
-        Some(Rollout::new(RolloutState::NotDeployed, sentence))
+        Rollout::new(RolloutState::NotDeployed, sentence)
     };
-    let Some(entry) = judged(request, workload) else {
-        return not_deployed(
+    let entry = judged(request, workload).ok_or_else(|| {
+        not_deployed(
             "does not run the build: it was relabeled, or its image replaced, while it was waited for",
-        );
-    };
+        )
+    })?;
     if let Some(reason) = withheld(&entry) {
-        return not_deployed(&reason);
+        return Err(not_deployed(&reason));
     }
     let of = |code: Code| entry.containers.iter().find(|judged| judged.code == code);
     if let Some(judged) = of(Code::Upgrade) {
         let words = format!("{id}: the build is not written yet: {}", judged.reason);
-        return Some(Rollout::new(RolloutState::Progressing, words));
+        return Err(Rollout::new(RolloutState::Progressing, words));
     }
-    let obsolete = of(Code::Obsolete)?;
-    let words = format!("{id}: {}", obsolete.reason);
-    Some(Rollout::new(RolloutState::Superseded, words))
+    if let Some(obsolete) = of(Code::Obsolete) {
+        let words = format!("{id}: {}", obsolete.reason);
+        return Err(Rollout::new(RolloutState::Superseded, words));
+    }
+    let containers = entry.containers.iter();
+    let containers = containers.filter_map(|judged| entry.container(judged));
+    let images = containers.map(|container| (container.name.clone(), container.image.clone()));
+    Ok(images.collect())
 }
 
 /// Adds what shows what holds a rollout up.

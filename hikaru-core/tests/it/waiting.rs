@@ -405,6 +405,20 @@ async fn a_build_that_is_not_written_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn only_containers_that_run_the_build_have_to_prove_themselves() {
+    let mut facts = done().object(|object| {
+        object.containers.push(object.containers[0].clone());
+        (object.containers[1].name, object.containers[1].readiness) = ("proxy".into(), None);
+    });
+    let containers = &mut Arc::make_mut(&mut facts.facts.pods[0]).containers;
+    containers.push(containers[0].clone());
+    containers[1].name = "proxy".into();
+    let posted = scene(OLD, [told(facts.clone())]).posted(terms()).await;
+    let verified = scene(NEW, [told(facts)]).verified(terms()).await;
+    assert_eq!([posted.0, verified.0].concat(), ["web complete"; 2]);
+}
+
+#[tokio::test]
 async fn a_workload_that_is_made_anew_is_verified_too() {
     let recreated: Act = Box::new(|cluster| {
         let now = cluster.get(&web()).expect("a workload");
