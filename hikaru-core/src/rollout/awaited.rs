@@ -79,8 +79,11 @@ impl Awaited {
             id: entry.workload.id.clone(),
             asked: Asked::default(),
             expects: match withheld(entry) {
-                Some(reason) => Expects::Nothing(reason),
-                None => Expects::Build(request.clone()),
+                // That it is ambiguous follows from other workloads. All else is judged anew at each look.
+                Some(reason) if entry.codes().any(|code| code == Code::Ambiguous) => {
+                    Expects::Nothing(reason)
+                }
+                _ => Expects::Build(request.clone()),
             },
         });
         awaited.collect()

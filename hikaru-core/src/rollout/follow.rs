@@ -199,7 +199,15 @@ impl Follow {
                     deployed.map_err(|rollout| of_facts(facts, rollout))
                 });
                 match deployed {
-                    Some(Err(answer)) => return Ok(Followed::of(&id, answer)),
+                    Some(Err(answer)) => {
+                        let request = request.clone();
+                        if answer.rollout.state == RolloutState::NotDeployed
+                            && !self.is_kept_from(&request).await?
+                        {
+                            return Ok(self.not_seen_yet());
+                        }
+                        return Ok(Followed::of(&id, answer));
+                    }
                     // Only what runs the build is to prove itself, as for whoever has posted it.
                     Some(Ok(images)) if images != self.awaited.asked.images => {
                         self.awaited.asked.images = images;
@@ -258,6 +266,18 @@ impl Follow {
         self.look_in = AGAIN;
         let words = "what was changed is not seen yet";
         Followed::without_workload(&self.awaited.id, RolloutState::Progressing, words)
+    }
+
+    /// Whether a build does not go out to the workload as it is now: what was told can be older than the write of a build, or than
+    /// the removal of what kept it away.
+    async fn is_kept_from(&mut self, request: &Request) -> Result<bool, ClusterError> {
+        let now = self.rollouts.workloads.read(&self.awaited.id).await?;
+        let now = now.map(|now| deployed(request, &now));
+        Ok(match now {
+            Some(Err(rollout)) => rollout.state == RolloutState::NotDeployed,
+            Some(Ok(_)) => false,
+            None => true,
+        })
     }
 
     fn has_images(&self, now: &Workload) -> bool {
