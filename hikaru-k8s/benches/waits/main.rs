@@ -46,23 +46,26 @@ fn main() {
         let name = format!("memory of a wait of 1,000, {of}");
         record(&Figure::alone(&name, "B", &measured, goal));
     }
-    let (mut half, mut most, mut all) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let (mut times, burst) = latency(events);
-        half.push(percentile(&mut times, 0.5));
-        most.push(percentile(&mut times, 0.99));
-        all.push(burst);
+    for (namespaces, of) in [(1, "one namespace"), (50, "50 namespaces")] {
+        let (mut half, mut most, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let (mut times, burst) = latency(events, namespaces);
+            half.push(percentile(&mut times, 0.5));
+            most.push(percentile(&mut times, 0.99));
+            all.push(burst);
+        }
+        let name = |what: &str| format!("event to facts, 1,000 waits, {of}, {what}");
+        record(&Figure::alone(&name("p50"), "ms", &half, Goal::None));
+        // To the answer on the wire it may take 50 ms.
+        let goal = Goal::AtMost(50.0);
+        record(&Figure::alone(&name("p99"), "ms", &most, goal));
+        record(&Figure::alone(
+            &name("1,000 at once"),
+            "ms",
+            &all,
+            Goal::None,
+        ));
     }
-    let name = |what: &str| format!("event to facts, 1,000 waits, {what}");
-    record(&Figure::alone(&name("p50"), "ms", &half, Goal::None));
-    // To the answer on the wire it may take 50 ms.
-    record(&Figure::alone(
-        &name("p99"),
-        "ms",
-        &most,
-        Goal::AtMost(50.0),
-    ));
-    record(&Figure::alone(&name("all at once"), "ms", &all, Goal::None));
 }
 
 fn record(figure: &Figure) {
@@ -121,8 +124,8 @@ fn memory(namespaces: usize) -> f64 {
 }
 
 /// How long each event took until it was read, in ms; and how long all took that came at once.
-fn latency(events: usize) -> (Vec<f64>, f64) {
-    let server = Server::start(WAITS, 50);
+fn latency(events: usize, namespaces: usize) -> (Vec<f64>, f64) {
+    let server = Server::start(WAITS, namespaces);
     let runtime: Runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -230,8 +230,8 @@ impl RolloutPort for LiveCluster {
 
     /// A controller often writes the status of a workload a moment after its pods have changed. Both are told, each at once: what is
     /// read in between has the new pods beside the old status, and the next telling follows. Changes that come while nobody takes
-    /// note are told once. What cannot be watched may have changed every five seconds; if many wait for such, 20 of them are told in
-    /// a second.
+    /// note are told once. Without a change it tells every ten seconds. What cannot be watched may have changed every five seconds;
+    /// if many wait for such, 20 of them are told in a second.
     fn changed(&self, workload: &WorkloadName) -> BoxStream<'static, ()> {
         self.workload_changed(workload)
     }
