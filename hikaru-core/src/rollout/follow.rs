@@ -11,7 +11,6 @@ use futures_util::{
 
 use super::{
     awaited::{Awaited, End, Expects, Followed, withheld},
-    facts::RolloutFacts,
     fate,
     rollouts::{Looked, RolloutAnswer, Rollouts, name_of},
     state::{Asked, Rollout, RolloutState},
@@ -194,18 +193,20 @@ impl Follow {
                 }
             }
             Expects::Build(request) => {
-                let deployed = looked.facts.as_ref().map(|facts| {
-                    let deployed = deployed(request, &facts.workload);
-                    deployed.map_err(|rollout| of_facts(facts, rollout))
-                });
-                match deployed {
-                    Some(Err(answer)) => {
+                let facts = looked.facts.as_ref();
+                match facts.map(|facts| deployed(request, &facts.workload)) {
+                    Some(Err(rollout)) => {
                         let request = request.clone();
-                        if answer.rollout.state == RolloutState::NotDeployed
+                        if rollout.state == RolloutState::NotDeployed
                             && !self.is_kept_from(&request).await?
                         {
                             return Ok(self.not_seen_yet());
                         }
+                        let answer = RolloutAnswer {
+                            workload: looked.facts.map(|facts| facts.workload),
+                            rollout: *rollout,
+                            evidence: None,
+                        };
                         return Ok(Followed::of(&id, answer));
                     }
                     // Only what runs the build is to prove itself, as for whoever has posted it.
@@ -304,22 +305,14 @@ impl Follow {
         };
         let rollout = not_deployed.unwrap_or_else(|| {
             let words = format!("{id}: in a folder of manifests nothing rolls out");
-            Rollout::new(RolloutState::NotApplicable, words)
+            Box::new(Rollout::new(RolloutState::NotApplicable, words))
         });
         let answer = RolloutAnswer {
             workload: Some(workload),
-            rollout,
+            rollout: *rollout,
             evidence: None,
         };
         Ok(Followed::of(id, answer))
-    }
-}
-
-fn of_facts(facts: &RolloutFacts, rollout: Rollout) -> RolloutAnswer {
-    RolloutAnswer {
-        workload: Some(facts.workload.clone()),
-        rollout,
-        evidence: None,
     }
 }
 
@@ -333,11 +326,11 @@ fn judged(request: &Request, workload: &Workload) -> Option<Entry> {
 ///
 /// # Errors
 /// How the workload is, if it is not set to the build.
-fn deployed(request: &Request, workload: &Workload) -> Result<Vec<(Text, Text)>, Rollout> {
+fn deployed(request: &Request, workload: &Workload) -> Result<Vec<(Text, Text)>, Box<Rollout>> {
     let id = &workload.id;
     let not_deployed = |words: &str| {
         let sentence = format!("{id}: {words}");
-        Rollout::new(RolloutState::NotDeployed, sentence)
+        Box::new(Rollout::new(RolloutState::NotDeployed, sentence))
     };
     let entry = judged(request, workload).ok_or_else(|| {
         not_deployed(
@@ -350,11 +343,11 @@ fn deployed(request: &Request, workload: &Workload) -> Result<Vec<(Text, Text)>,
     let of = |code: Code| entry.containers.iter().find(|judged| judged.code == code);
     if let Some(judged) = of(Code::Upgrade) {
         let words = format!("{id}: the build is not written yet: {}", judged.reason);
-        return Err(Rollout::new(RolloutState::Progressing, words));
+        return Err(Box::new(Rollout::new(RolloutState::Progressing, words)));
     }
     if let Some(obsolete) = of(Code::Obsolete) {
         let words = format!("{id}: {}", obsolete.reason);
-        return Err(Rollout::new(RolloutState::Superseded, words));
+        return Err(Box::new(Rollout::new(RolloutState::Superseded, words)));
     }
     let containers = entry.containers.iter();
     let containers = containers.filter_map(|judged| entry.container(judged));
