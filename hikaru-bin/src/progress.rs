@@ -2,7 +2,7 @@
 //! in the log of a pipeline, a line for each change and a reminder from time to time. What a row says is up to the command.
 
 use std::{
-    io,
+    io, mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -103,13 +103,15 @@ impl Progress {
             return;
         };
         let is_new = known.news != row.news && known.words != row.words;
-        let line = format!("{}: {}", row.name, row.words);
-        *known = row;
+        let old = mem::replace(known, row);
         if self.bars.is_some() {
             self.draw(&told);
         } else if is_new {
-            tell(&line);
+            tell(&format!("{}: {}", known.name, known.words));
             told.last = Instant::now();
+        } else {
+            // It is told with the next words that differ.
+            known.news = old.news;
         }
     }
 
