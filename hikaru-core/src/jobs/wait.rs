@@ -27,7 +27,7 @@ const PAUSES: [Duration; 4] = [
 /// After this time a Job is looked at although its port has told of no change.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// After this time it is looked at again when it could not be.
+/// After this time it is looked at again when it could not be, and twice as long after each further failure.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A look is never repeated sooner for the time alone: moments of a cluster are told in whole seconds.
@@ -60,7 +60,7 @@ impl Jobs {
         // A Job that fails for its deadline takes its pods with it: what they said before is its reason.
         let mut troubles = Vec::new();
         let mut last: Option<JobStatus> = None;
-        let mut listed = Listed::default();
+        let (mut listed, mut failures) = (Listed::default(), 0);
         let mut changed: Option<BoxStream<'static, ()>> = None;
         loop {
             let mut error = None;
@@ -86,13 +86,16 @@ impl Jobs {
                     }
                     told(&status.sentence());
                     last = Some(status);
+                    failures = 0;
                 }
                 Err(gone @ ClusterError::NotFound(_)) => return Err(gone),
                 // What was answered once will be again: an API server that starts refuses what it will allow.
                 Err(again) if again.is_retryable() || last.is_some() => {
                     told(&again.to_string());
                     error = Some(again);
-                    look_in = AGAIN;
+                    let longer = 2_u32.saturating_pow(failures);
+                    look_in = AGAIN.saturating_mul(longer).min(LOOK);
+                    failures += 1;
                 }
                 Err(error) => return Err(error),
             }

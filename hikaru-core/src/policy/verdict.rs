@@ -216,6 +216,11 @@ impl Force {
         self.0 & Self::bit(code) != 0
     }
 
+    /// All of them but this one.
+    pub(crate) fn without(self, code: Code) -> Self {
+        Self(self.0 & !Self::bit(code))
+    }
+
     /// Whether nothing is.
     pub fn is_none(self) -> bool {
         self == Self::NONE

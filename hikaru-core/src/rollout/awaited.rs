@@ -7,7 +7,7 @@ use super::{
     state::{Asked, Rollout, RolloutState},
 };
 use crate::{
-    WorkloadId,
+    Text, WorkloadId,
     policy::{Code, Entry, Request, Verdict},
     port::ClusterError,
     upgrade::report::{Outcome, Report},
@@ -100,6 +100,12 @@ impl Awaited {
             asked: Asked::default(),
             expects: Expects::AnyBuild,
         }
+    }
+
+    /// The workload that has this uid: another one of its name is not waited for.
+    pub fn of_uid(mut self, uid: Text) -> Self {
+        self.asked.uid = uid;
+        self
     }
 
     /// The workload.

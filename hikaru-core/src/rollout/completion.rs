@@ -57,7 +57,13 @@ impl<'f> Completion<'f> {
             return completion;
         };
         let is_full = matches!(required, Required::All);
-        completion.are_unseen = is_full && are_known(view) && count(view.new.len()) < view.target();
+        completion.are_unseen = is_full
+            && view.target() > 0
+            && match are_known(view) {
+                true => count(view.new.len()) < view.target(),
+                // The watch on the ReplicaSets is behind.
+                false => view.sees_pods(),
+            };
         completion.are_ready = !are_known(view)
             || required.of(view).count() >= required.number(view) && !completion.are_unseen;
         completion

@@ -13,12 +13,12 @@ use super::{
     awaited::{Awaited, End, Expects, Followed, withheld},
     fate,
     rollouts::{Looked, RolloutAnswer, Rollouts, name_of},
-    state::{Asked, Rollout, RolloutState},
+    state::{Rollout, RolloutState},
 };
 use crate::{
     Text, Workload,
-    policy::{Code, Entry, Request, plan},
-    port::{ClusterError, RolloutPort, Scope, Select},
+    policy::{Code, Entry, Force, Request, plan},
+    port::{ClusterError, Scope, Select},
 };
 
 /// After this time a workload is looked at although its port has told of no change. A port that cannot watch it tells by itself,
@@ -119,13 +119,10 @@ impl Follow {
         match self.looked().await {
             Ok(followed) => {
                 self.was_seen = true;
-                self.failures = 0;
                 followed
             }
             Err(error) => {
-                let longer = 2_u32.saturating_pow(self.failures);
-                self.look_in = AGAIN.saturating_mul(longer).min(LOOK);
-                self.failures += 1;
+                self.look_later();
                 let words = format!("it cannot be looked at now: {error}");
                 let id = &self.awaited.id;
                 let mut followed =
@@ -222,6 +219,7 @@ impl Follow {
                 }
             }
         }
+        self.failures = 0;
         let look_again = looked.look_again.unwrap_or(LOOK);
         self.look_in = look_again.clamp(SOONEST, LOOK);
         Ok(Followed::of(&id, rollouts.shown(&**port, looked).await))
@@ -247,7 +245,10 @@ impl Follow {
             if self.has_images(&now) {
                 return Ok(Some(self.not_seen_yet()));
             }
-            let entry = judged(request, &now);
+            // Whether it is higher is all that matters: neither what was forced nor what keeps builds away.
+            let mut request = Request::clone(request);
+            request.force = Force::ALL.without(Code::Obsolete);
+            let entry = judged(&request, &now);
             let is_obsolete = entry.is_some_and(|e| e.codes().any(|c| c == Code::Obsolete));
             rollout.state = match is_obsolete {
                 true => RolloutState::Superseded,
@@ -262,9 +263,16 @@ impl Follow {
         Ok(Some(Followed::of(&id, answer)))
     }
 
+    /// Looks again soon, and after each further failure twice as late.
+    fn look_later(&mut self) {
+        let longer = 2_u32.saturating_pow(self.failures);
+        self.look_in = AGAIN.saturating_mul(longer).min(LOOK);
+        self.failures += 1;
+    }
+
     /// What is told is older than what was read before.
     fn not_seen_yet(&mut self) -> Followed {
-        self.look_in = AGAIN;
+        self.look_later();
         let words = "what was changed is not seen yet";
         Followed::without_workload(&self.awaited.id, RolloutState::Progressing, words)
     }
@@ -355,25 +363,19 @@ fn deployed(request: &Request, workload: &Workload) -> Result<Vec<(Text, Text)>,
     Ok(images.collect())
 }
 
-/// Adds what shows what holds a rollout up.
-pub(super) async fn with_evidence(
-    rollouts: &Rollouts,
-    asked: &Asked,
-    followed: Arc<Followed>,
-) -> Arc<Followed> {
+/// Adds what shows what holds a rollout up, by the cause that was told.
+pub(super) async fn with_evidence(rollouts: &Rollouts, followed: Arc<Followed>) -> Arc<Followed> {
     let collected = async {
+        let cause = followed.answer.rollout.cause.as_ref()?;
         let name = name_of(&followed.id).ok()?;
-        let port: &Arc<dyn RolloutPort> = rollouts.port().ok()?;
-        let looked = rollouts.judged(&**port, &name, asked).await.ok()?;
-        let (facts, cause) = (looked.facts?, looked.rollout.cause?);
-        Some(rollouts.evidence(&**port, &facts, &cause).await)
+        let port = rollouts.port().ok()?;
+        let facts = port.facts(&name).await.ok()??;
+        Some(rollouts.evidence(&**port, &facts, cause).await)
     };
-    match collected.await {
-        Some(evidence) => {
-            let mut shown = Followed::clone(&followed);
-            shown.answer.evidence = Some(evidence);
-            Arc::new(shown)
-        }
-        None => followed,
-    }
+    let Some(evidence) = collected.await else {
+        return followed;
+    };
+    let mut shown = Followed::clone(&followed);
+    shown.answer.evidence = Some(evidence);
+    Arc::new(shown)
 }

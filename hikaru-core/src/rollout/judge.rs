@@ -100,6 +100,8 @@ struct Judging<'v, 'f> {
     limit: Limit,
     troubles: Troubles<'f>,
     remarks: Vec<String>,
+    /// When the question was first asked, if that matters.
+    asked_since: Option<SystemTime>,
 }
 
 impl<'v, 'f> Judging<'v, 'f> {
@@ -129,6 +131,7 @@ impl<'v, 'f> Judging<'v, 'f> {
             limit,
             troubles,
             remarks,
+            asked_since: asked.since,
         }
     }
 
@@ -258,6 +261,7 @@ impl<'v, 'f> Judging<'v, 'f> {
                 *c.kind == *"Progressing"
                     && *c.reason == *"ProgressDeadlineExceeded"
                     && view.is_since_change(c.since)
+                    && self.asked_since.is_none_or(|asked| c.since >= Some(asked))
                     && names_it(c)
             })
     }

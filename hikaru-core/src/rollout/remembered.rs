@@ -16,10 +16,10 @@ use super::{
 use crate::Text;
 
 /// How many workloads are remembered. Those whose rollout is complete are seldom looked at.
-const WORKLOADS: usize = 1000;
+const WORKLOADS: usize = 4_000;
 /// How long a workload is remembered that nobody asks for.
 const WORKLOAD_FOR: Duration = Duration::from_secs(60 * 60);
-/// How long events and nodes are told again before they are listed anew.
+/// How long events and nodes are told again before they are listed anew; events of many workloads for longer.
 pub(super) const LISTED_FOR: Duration = Duration::from_secs(10);
 /// The same for the events of a rollout that has failed: later ones hardly ever say more.
 const FAILED_LISTED_FOR: Duration = Duration::from_secs(10 * 60);
@@ -68,14 +68,23 @@ impl Remembered {
     /// What is known of a workload at this revision. Events and evidence of another revision, and events that are too old, are
     /// left out.
     pub(super) fn of(&self, uid: &str, revision: Option<&Text>, now: Duration) -> Known {
-        let mut known = self.state().workloads.get(uid).cloned().unwrap_or_default();
+        let state = self.state();
+        let is_recent = |known: &&Known| {
+            let age = now.saturating_sub(known.listed_at);
+            known.events.is_some() && age < FAILED_LISTED_FOR
+        };
+        let listed = state.workloads.values().filter(is_recent).count();
+        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
+        let mut known = state.workloads.get(uid).cloned().unwrap_or_default();
+        drop(state);
         if known.revision.as_ref() != revision {
             (known.events, known.evidence) = (None, None);
             known.revision = revision.cloned();
         }
         let listed_for = match known.has_failed {
             true => FAILED_LISTED_FOR,
-            false => LISTED_FOR,
+            // All together they are listed about twice a second.
+            false => LISTED_FOR.saturating_mul(1 + listed / 20),
         };
         if now.saturating_sub(known.listed_at) >= listed_for {
             known.events = None;

@@ -1,10 +1,11 @@
 //! Waiting until rollouts have ended, as a stream of what becomes of them. What is waited for is in `awaited`, how one workload is
 //! followed in `follow`.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt as _,
+    future::{Either, select},
     stream::{self, BoxStream, SelectAll},
 };
 
@@ -18,6 +19,9 @@ use crate::port::ClusterError;
 
 /// Of so many rollouts that have not ended in time what holds them up is collected. More would keep the answer too long.
 const SHOWN: usize = 10;
+
+/// How long that may take.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many workloads are looked at at once where nothing is waited for.
 const AT_ONCE: usize = 8;
@@ -116,7 +120,6 @@ impl Rollouts {
 
 struct Wait {
     rollouts: Rollouts,
-    awaited: Vec<Awaited>,
     terms: WaitTerms,
     begun: Duration,
     /// Each with the place of its workload in `known`.
@@ -135,7 +138,7 @@ impl Wait {
             .iter()
             .map(|one| Arc::new(Followed::untold(&one.id)));
         let known = known.collect();
-        let follows = awaited.iter().cloned().enumerate();
+        let follows = awaited.into_iter().enumerate();
         let begun = rollouts.clock.elapsed();
         let mut following = SelectAll::new();
         if terms.within.is_zero() {
@@ -154,7 +157,6 @@ impl Wait {
         }
         Self {
             rollouts,
-            awaited,
             terms,
             begun,
             following,
@@ -179,33 +181,30 @@ impl Wait {
         }
         self.following.clear();
         self.is_told = true;
-        self.show_unended().await;
+        // Whoever is to know of the first failure at once does not wait for what the others lack.
+        if !fails {
+            self.show_unended().await;
+        }
         let waited = self.waited();
         Some((WaitEvent::Over(waited), self))
     }
 
-    /// Collects what holds up those that have not ended.
+    /// Collects what holds up those that have not ended, as far as there is time for it.
     async fn show_unended(&mut self) {
         let holds_up = |(_, followed): &(usize, &Arc<Followed>)| {
             followed.end.is_none() && followed.answer.rollout.cause.is_some()
         };
         let known = self.known.iter().enumerate().filter(holds_up);
         let shown = known.take(SHOWN).map(|(place, followed)| {
-            let (rollouts, asked) = (&self.rollouts, &self.awaited[place].asked);
-            let followed = followed.clone();
-            async move {
-                (
-                    place,
-                    follow::with_evidence(rollouts, asked, followed).await,
-                )
-            }
+            let (rollouts, followed) = (self.rollouts.clone(), followed.clone());
+            async move { (place, follow::with_evidence(&rollouts, followed).await) }
         });
         let shown: Vec<_> = shown.collect();
-        let shown: Vec<_> = stream::iter(shown)
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for (place, followed) in shown {
+        let mut shown = pin!(stream::iter(shown).buffer_unordered(AT_ONCE));
+        let clock = self.rollouts.clock.clone();
+        let mut time = clock.sleep(SHOWN_WITHIN);
+        while let Either::Left((Some((place, followed)), _)) = select(shown.next(), &mut time).await
+        {
             self.known[place] = followed;
         }
     }

@@ -1,5 +1,8 @@
 //! Waiting for rollouts: what a wait tells, when it ends, and what became of it. How a rollout is judged is tested elsewhere.
 
+mod looks;
+mod memory;
+
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
@@ -10,6 +13,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Text, Workload, WorkloadId,
+    policy::Force,
     port::{ClusterError, RolloutPort},
     rollout::{
         Awaited, EventFacts, RolloutFacts, RolloutKind, RolloutState, Rollouts, WaitEvent,
@@ -177,8 +181,12 @@ impl Scene {
 
     /// Posts the new image and waits.
     async fn posted(&self, terms: WaitTerms) -> (Vec<String>, Waited) {
+        self.posted_as(request(NEW), terms).await
+    }
+
+    async fn posted_as(&self, request: Request, terms: WaitTerms) -> (Vec<String>, Waited) {
         let clock = StillClock::default();
-        let report = upgrade(self.cluster(), &clock, request(NEW), Mode::Commit).await;
+        let report = upgrade(self.cluster(), &clock, request, Mode::Commit).await;
         let awaited = Awaited::upgraded(&report.expect("a report"));
         self.waited(awaited, terms).await
     }
@@ -327,10 +335,16 @@ async fn a_higher_build_ends_the_wait_well_and_a_lower_one_does_not() {
         (OLD, "kubectl", RolloutState::Reverted, WaitOutcome::Failed),
         (OLD, "hikaru", RolloutState::Reverted, WaitOutcome::Failed),
     ] {
-        let scene = scene(OLD, [told(starting()), set_to(image, manager)]);
-        let (_, waited) = scene.posted(terms()).await;
-        assert_eq!(waited.rollouts[0].answer.rollout.state, state);
-        assert_eq!(waited.outcome, outcome, "{}", waited.sentence);
+        // What was forced does not matter to it, nor that no further build goes out to it.
+        for force in [Force::NONE, Force::ALL] {
+            let acts = [told(starting()), set_to(image, manager)];
+            let scene = scene(OLD, acts);
+            let mut request = request(NEW);
+            request.force = force;
+            let (_, waited) = scene.posted_as(request, terms()).await;
+            assert_eq!(waited.rollouts[0].answer.rollout.state, state);
+            assert_eq!(waited.outcome, outcome, "{}", waited.sentence);
+        }
     }
 }
 
@@ -580,21 +594,4 @@ async fn nothing_is_done_while_nobody_reads() {
     let web: WorkloadName = "shop/deploy/web".parse().expect("a name");
     let (_, waited) = scene.waited(vec![Awaited::workload(&web)], terms()).await;
     assert_eq!(waited.outcome, WaitOutcome::Succeeded);
-}
-
-/// Where nothing is told, looks are seldom: each may ask an API server. Of events nobody tells, so there they are not.
-#[tokio::test]
-async fn how_often_is_looked_where_nothing_is_told() {
-    let within = WaitTerms::new(seconds(120));
-    let refused = || {
-        let facts = deployment(1).at(5);
-        facts.object(|object| object.progress_deadline = Some(seconds(3_600)))
-    };
-    for (facts, looks) in [(starting(), 2..=4), (refused(), 12..=14)] {
-        let scene = scene(NEW, [told(facts)]);
-        let (_, waited) = scene.verified(within).await;
-        assert_eq!(waited.outcome, WaitOutcome::Unfinished);
-        let looked = *scene.play.looks.lock().expect("no panic");
-        assert!(looks.contains(&looked), "{looked}: {waited:#?}");
-    }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hikaru_core::{
+    Text,
     rollout::{Asked, Awaited},
     upgrade::Shortfall,
     workload::WorkloadName,
@@ -50,18 +51,28 @@ async fn begin(
     let workload = call.workload(&api.kinds)?;
     line.workload = Some(workload.clone());
     let to_wait = ToWait::read(api, line, call, &parameters).await?;
-    let told = api.within(look(api, &workload)).await?;
-    let waiting = to_wait.map(|wait| wait.begin(api, vec![Awaited::workload(&workload)]));
+    let (told, uid) = api.within(look(api, &workload)).await?;
+    let waiting = to_wait.map(|wait| {
+        let awaited = Awaited::workload(&workload).of_uid(uid);
+        wait.begin(api, vec![awaited])
+    });
     Ok((told, waiting.transpose()?))
 }
 
-async fn look(api: &Api, workload: &WorkloadName) -> Result<wire::rollout::Rollout, Box<Refusal>> {
+/// How the rollout is now, and the workload's uid.
+async fn look(
+    api: &Api,
+    workload: &WorkloadName,
+) -> Result<(wire::rollout::Rollout, Text), Box<Refusal>> {
     let rollouts = api.rollouts()?;
     let _permit = permit(api).await?;
     let answer = rollouts.look(workload, &Asked::default()).await;
     let answer = answer.map_err(Refusal::of_workload)?;
     let gone = || Refusal::new(Kind::NoSuchWorkload, format!("there is no {workload}"));
-    wire::rollout::Rollout::new(&answer).ok_or_else(gone)
+    let told = wire::rollout::Rollout::new(&answer).ok_or_else(gone)?;
+    let workload = answer.workload.as_ref();
+    let uid = workload.map(|workload| workload.uid.clone());
+    Ok((told, uid.unwrap_or_default()))
 }
 
 /// The answer at the end of a wait for one rollout.

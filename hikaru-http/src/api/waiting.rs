@@ -157,8 +157,9 @@ impl End {
                         Kind::RolloutUnfinished,
                         format!("{sentence}; what has not failed goes on: {see}"),
                     ),
+                    // Looking again does not help.
                     WaitOutcome::Unknown => (
-                        Kind::Incomplete,
+                        Kind::Refused,
                         format!("{sentence}; what was begun goes on: {see}"),
                     ),
                 }

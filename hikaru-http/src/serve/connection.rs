@@ -120,16 +120,29 @@ fn counted(answer: Answer, working: Working) -> Answer {
         return answer;
     }
     answer.map(|body| {
-        let begun = (body, working, 0);
-        let parts = stream::unfold(begun, |(mut body, working, last)| async move {
-            let Some(part) = body.frame().await else {
-                working.answered(last);
+        let begun = Some((body, working, None));
+        let parts = stream::unfold(begun, |parts| async move {
+            let (mut body, working, next) = parts?;
+            let next = match next {
+                Some(part) => Some(part),
+                None => body.frame().await,
+            };
+            let Some(part) = next else {
+                working.answered(0);
                 return None;
             };
-            let bytes = part
-                .as_ref()
-                .map_or(0, |part| part.data_ref().map_or(0, Bytes::len));
-            Some((part, (body, working, bytes as u64)))
+            // The last part may be long: it is held for the client like an answer in one piece.
+            let parts = match body.frame().now_or_never() {
+                Some(None) => {
+                    let data = part
+                        .as_ref()
+                        .map(|part| part.data_ref().map_or(0, Bytes::len));
+                    working.answered(data.unwrap_or_default() as u64);
+                    None
+                }
+                next => Some((body, working, next.flatten())),
+            };
+            Some((part, parts))
         });
         StreamBody::new(parts).boxed_unsync()
     })

@@ -2,7 +2,9 @@
 
 use hikaru_core::rollout::{ContainerState, TemplateChange};
 
-use super::scene::{Scene, condition, deployment, second, seconds, stateful_set, unready, waits};
+use super::scene::{
+    SET, Scene, condition, deployment, second, seconds, stateful_set, unready, waits,
+};
 
 /// A StatefulSet with one old pod and nothing else: what was reached last is the change.
 fn idle() -> Scene {
@@ -38,6 +40,35 @@ fn ten_minutes_or_what_is_set() {
         120,
     );
     ends(idle().object(|object| object.min_ready = seconds(30)), 630);
+}
+
+#[test]
+fn kubernetes_has_given_up_before_the_question() {
+    let words = format!("ReplicaSet \"{SET}\" has timed out progressing.");
+    let stuck = deployment(1).pod(unready).at(9_000);
+    let mut stuck = stuck.condition(
+        "Progressing",
+        "False",
+        "ProgressDeadlineExceeded",
+        &words,
+        700,
+    );
+    stuck.clone().gives("failed NotReady");
+    stuck.asked.since = Some(second(8_990));
+    stuck.gives("progressing");
+}
+
+/// What tells of ReplicaSets can be behind what tells of the object: its pods are not known to be the new ones then.
+#[test]
+fn the_present_replica_set_is_not_seen_yet() {
+    let mut behind = deployment(1).ready(1).at(20);
+    behind = behind.counting(|_| {});
+    behind.facts.replica_sets.clear();
+    behind.clone().gives("progressing");
+    // Those that may not be listed never are.
+    behind
+        .unseen("replicasets", "the right is missing")
+        .gives("complete");
 }
 
 #[test]
