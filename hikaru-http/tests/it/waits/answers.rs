@@ -376,9 +376,9 @@ async fn of_several_outcomes_the_first_is_told() {
         (None, "progressing", true, "&strict=true", 409, "strict"),
         (None, "complete", true, "&strict=true", 409, "strict"),
         (None, "progressing", true, "", 504, "rollout-unfinished"),
-        (None, "unknown", true, "&strict=true", 502, "incomplete"),
+        (None, "unknown", true, "&strict=true", 422, "refused"),
         (
-            Some(refused()),
+            Some(retryable()),
             "unknown",
             false,
             "&failFast=false",
