@@ -85,7 +85,7 @@ fn table(report: &Report, done: Done, rollouts: Option<&[Arc<Followed>]>) -> Res
         header.insert(header.len() - 1, "STATE");
     }
     let rows = report.entries.iter().flat_map(|reported| {
-        let mut rows = rows(report, reported, in_files, done);
+        let mut rows = rows(report, reported, in_files, done, rollouts.is_some());
         if let Some(rollouts) = rollouts {
             let id = &reported.entry.workload.id;
             let followed = rollouts.iter().find(|followed| followed.id == *id);
@@ -146,7 +146,13 @@ fn failed(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec<Vec<Cell>> {
+fn rows(
+    report: &Report,
+    reported: &Reported,
+    in_files: bool,
+    done: Done,
+    is_waited_for: bool,
+) -> Vec<Vec<Cell>> {
     let entry = &reported.entry;
     let id = &entry.workload.id;
     let build = report.build();
@@ -167,7 +173,8 @@ fn rows(report: &Report, reported: &Reported, in_files: bool, done: Done) -> Vec
         if code.as_str() != verdict.to_string() && failure.is_none() {
             why = format!("{code}: {why}");
         }
-        if verdict == Verdict::Equal {
+        // After a wait its state is told.
+        if verdict == Verdict::Equal && !is_waited_for {
             why.push_str(match wire::complete(entry) {
                 Some(true) => "; its rollout is complete",
                 Some(false) => "; its rollout is not complete: hikaru rollout says why",

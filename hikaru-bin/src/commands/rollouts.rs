@@ -78,7 +78,10 @@ pub(super) fn print_causes(rollouts: &[Arc<Followed>]) -> Result<(), String> {
 fn causes(followed: &Followed) -> Vec<String> {
     let rollout = Rollout::followed(followed);
     match followed.end {
-        Some(RolloutEnd::Succeeded) => remarks(&rollout).collect(),
+        Some(RolloutEnd::Succeeded) => {
+            let unseen = rollout.unseen.iter().cloned();
+            remarks(&rollout).chain(unseen).collect()
+        }
         _ => details(&rollout),
     }
 }

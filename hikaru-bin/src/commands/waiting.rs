@@ -231,11 +231,18 @@ fn row(followed: &Followed) -> Row {
         short,
         done,
         standing,
-        // Not the sentence: that something takes longer and longer is no news.
-        news: format!("{is_seen} {state} {counts:?} {cause:?}"),
+        // Without numbers: that something takes longer and longer is no news.
+        news: format!(
+            "{is_seen} {state} {counts:?} {cause:?} {}",
+            numberless(&words)
+        ),
         name,
         words,
     }
+}
+
+fn numberless(words: &str) -> String {
+    words.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// SIGINT and SIGTERM. Once they are listened to they do not end the process any more.

@@ -101,8 +101,7 @@ impl<'f> Completion<'f> {
                 self.is_complete = true;
                 self.remarks = remarks(view);
                 self.remarks.extend(required.remark(view));
-                let length = asked.stable_for.filter(|length| !length.is_zero());
-                if let Some(length) = length
+                if let Some(length) = Window::unobserved_length(view, asked)
                     && (self.are_unseen || !are_known(view))
                 {
                     self.remarks.push(format!(

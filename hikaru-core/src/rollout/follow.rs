@@ -83,11 +83,9 @@ impl Follow {
         if self.last.as_ref().is_some_and(|last| last.end.is_some()) {
             return None;
         }
-        loop {
+        while !self.awaited.asked.is_last {
             let left = self.pause().await;
-            if left.is_zero() && self.last.is_some() {
-                return None;
-            }
+            self.awaited.asked.is_last = left.is_zero();
             // A look is a large future, and most of the time there is none.
             let followed = Arc::new(Box::pin(self.look()).await);
             let last = self.last.replace(followed.clone());
@@ -95,6 +93,7 @@ impl Follow {
                 return Some((followed, self));
             }
         }
+        None
     }
 
     /// Waits until the workload may have changed, its state may change by the time, or the wait is over. Gives the time that is
@@ -220,6 +219,10 @@ impl Follow {
             }
         }
         self.failures = 0;
+        if looked.facts.is_none() {
+            // A judgement of nothing does not know what is gone.
+            looked.rollout.sentence = format!("{id}: {}", looked.rollout.sentence);
+        }
         let look_again = looked.look_again.unwrap_or(LOOK);
         self.look_in = look_again.clamp(SOONEST, LOOK);
         Ok(Followed::of(&id, rollouts.shown(&**port, looked).await))
@@ -307,10 +310,16 @@ impl Follow {
             .await?;
         let workload = found.workloads.into_iter().find(|w| w.id == *id);
         let workload = workload.ok_or_else(|| ClusterError::NotFound(id.to_string()))?;
-        let not_deployed = match &self.awaited.expects {
+        let mut not_deployed = match &self.awaited.expects {
             Expects::Build(request) => deployed(request, &workload).err(),
             _ => None,
         };
+        // Nobody writes it there.
+        if let Some(rollout) = &mut not_deployed
+            && rollout.state == RolloutState::Progressing
+        {
+            rollout.state = RolloutState::NotDeployed;
+        }
         let rollout = not_deployed.unwrap_or_else(|| {
             let words = format!("{id}: in a folder of manifests nothing rolls out");
             Box::new(Rollout::new(RolloutState::NotApplicable, words))

@@ -100,12 +100,11 @@ struct Judging<'v, 'f> {
     limit: Limit,
     troubles: Troubles<'f>,
     remarks: Vec<String>,
-    /// When the question was first asked, if that matters.
-    asked_since: Option<SystemTime>,
+    asked: &'v Asked,
 }
 
 impl<'v, 'f> Judging<'v, 'f> {
-    fn new(view: &'v View<'f>, reached: &Reached, asked: &Asked) -> Self {
+    fn new(view: &'v View<'f>, reached: &Reached, asked: &'v Asked) -> Self {
         let mut remarks = Vec::new();
         let rules = Rules::read(&view.facts.workload).unwrap_or_else(|error| {
             remarks.push(format!("its settings do not count: {error}"));
@@ -131,7 +130,7 @@ impl<'v, 'f> Judging<'v, 'f> {
             limit,
             troubles,
             remarks,
-            asked_since: asked.since,
+            asked,
         }
     }
 
@@ -147,7 +146,9 @@ impl<'v, 'f> Judging<'v, 'f> {
         let asks = |what: &str, is_known: bool| is_open && !is_known && view.sees(what);
         // What has failed for a known cause needs no events to be judged: they are evidence then.
         let is_unclear = self.troubles.failing(now).is_none()
-            && (missing_at.is_some_and(|at| at <= now) || self.limit.is_over(now));
+            && (missing_at.is_some_and(|at| at <= now)
+                || self.limit.is_over(now)
+                || self.asked.is_last);
         let wants_events = asks("events", view.facts.events.is_some())
             && (is_unclear || self.troubles.are_clear_by_events());
         let wants_nodes = asks("nodes", view.facts.not_ready_nodes.is_some())
@@ -209,7 +210,7 @@ impl<'v, 'f> Judging<'v, 'f> {
         }
         let so_far = || {
             let deepest = self.troubles.deepest();
-            let deepest = deepest.filter(|group| !group.is_vague());
+            let deepest = deepest.filter(|group| self.asked.is_last || !group.is_vague());
             deepest.map(|group| words::cause(view, group))
         };
         if object.is_paused {
@@ -261,7 +262,7 @@ impl<'v, 'f> Judging<'v, 'f> {
                 *c.kind == *"Progressing"
                     && *c.reason == *"ProgressDeadlineExceeded"
                     && view.is_since_change(c.since)
-                    && self.asked_since.is_none_or(|asked| c.since >= Some(asked))
+                    && self.asked.since.is_none_or(|asked| c.since >= Some(asked))
                     && names_it(c)
             })
     }

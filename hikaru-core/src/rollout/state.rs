@@ -150,4 +150,6 @@ pub struct Asked {
     /// How long each new pod has to have been ready, and each of its containers to have run, before the rollout is complete.
     /// `None`: 10 s where a changed container has no readiness probe, else no time.
     pub stable_for: Option<Duration>,
+    /// Whether it is the last question, because the time for it is over: then the deepest cause is told, also one that may well pass.
+    pub is_last: bool,
 }

@@ -58,8 +58,7 @@ impl Window {
         asked: &Asked,
         idle_since: SystemTime,
     ) -> Option<Self> {
-        let length = asked.stable_for.filter(|length| !length.is_zero());
-        let Some(length) = length else {
+        let Some(length) = Self::unobserved_length(view, asked) else {
             return Some(Self::over(view));
         };
         let told = view.object().conditions.iter();
@@ -67,6 +66,18 @@ impl Window {
         let told = told.filter_map(|c| c.since).max();
         let begins = told.max(Some(idle_since))?.min(view.now());
         Self::after(begins, length)
+    }
+
+    /// How long that is, if at all.
+    pub(super) fn unobserved_length(view: &View<'_>, asked: &Asked) -> Option<Duration> {
+        match asked.stable_for {
+            Some(length) => Some(length).filter(|length| !length.is_zero()),
+            None => {
+                let names = view.object().containers.iter().map(|spec| &spec.name);
+                let mut unproven = names.filter(|name| is_unproven(view, asked, name));
+                unproven.next().map(|_| UNPROVEN)
+            }
+        }
     }
 
     fn asked_for(view: &View<'_>, pod: &PodFacts, length: Duration) -> Option<Self> {
@@ -87,7 +98,7 @@ impl Window {
     fn of_unproven(view: &View<'_>, asked: &Asked, pod: &PodFacts) -> Option<Self> {
         let mut window = Self::over(view);
         let containers = pod.containers.iter();
-        for container in containers.filter(|c| is_unproven(view, asked, c)) {
+        for container in containers.filter(|c| is_unproven(view, asked, &c.name)) {
             let since = runs_since(view, pod, container)?;
             if let Some(ends) = since.and_then(|since| later(since, UNPROVEN))
                 && ends > window.ends
@@ -123,8 +134,7 @@ fn runs_since(
 }
 
 /// Whether nothing but its running tells that a changed container works.
-fn is_unproven(view: &View<'_>, asked: &Asked, container: &ContainerFacts) -> bool {
-    let name = &container.name;
+fn is_unproven(view: &View<'_>, asked: &Asked, name: &Text) -> bool {
     let is_changed = asked.images.is_empty() || asked.images.iter().any(|(c, _)| c == name);
     let spec = view.object().spec(name);
     is_changed && spec.is_some_and(|spec| spec.role != Role::Init && spec.readiness.is_none())

@@ -574,7 +574,7 @@ async fn in_a_folder_images_are_verified_and_nothing_is_waited_for() {
     assert_eq!(waited.outcome, WaitOutcome::Succeeded);
     scene.put("behind", OLD);
     let (_, waited) = scene.verified(WaitTerms::new(Duration::ZERO)).await;
-    assert_eq!(waited.outcome, WaitOutcome::Unfinished);
+    assert_eq!(waited.outcome, WaitOutcome::Failed);
     let refused = scene.rollouts.wait(Vec::new(), terms()).err();
     assert!(matches!(refused, Some(ClusterError::Unsupported(_))));
 }

@@ -255,6 +255,13 @@ fn without_pods_the_window_counts_from_what_the_controller_told() {
         .at(5)
         .is("complete: complete, 1 of 1 new pods are ready");
     unseen().stable_for(0).at(5).gives("complete");
+    // A container without a readiness probe has to run for its time there, too.
+    let unproven = || told(20).template(|web| web.readiness = None);
+    is_complete_from(unproven(), 31);
+    unproven().at(31).is(
+        "complete: complete, 1 of 1 new pods are ready [its pods are not seen, so a restart or an unready pod in the last 10 s \
+         would not be noticed]",
+    );
     // What tells of pods is behind: the controller is right when nothing new was reached for too long.
     let mut behind = stateful_set(2).ready(2).counting(|_| ());
     behind.facts.pods.clear();
