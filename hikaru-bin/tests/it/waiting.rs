@@ -103,13 +103,13 @@ fn verify_says_what_runs_an_image_and_what_does_not() {
     let storefront = ["--workload", "shop/deploy/storefront"];
     let before = files(guard.path());
     verify(&storefront)
-        .exits(4)
+        .exits(1)
         .prints(&[
             "storefront.yaml#1",
-            "progressing",
+            "not-deployed",
             "the build is not written yet: 1.4.0_7 follows 1.4.0_6",
         ])
-        .tells(&["error: 1 of 1 rollout not complete: shop/Deployment/storefront: "]);
+        .tells(&["error: 1 of 1 rollout failed: shop/Deployment/storefront: "]);
     assert_eq!(files(guard.path()), before);
     hikaru(&["upgrade", NEW, "--manifests", &shop]).exits(0);
     let ran = verify(&storefront).exits(0);

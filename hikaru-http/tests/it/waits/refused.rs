@@ -137,7 +137,7 @@ async fn in_a_folder_nothing_is_waited_for() {
     let answer = get(&server, VERIFY).await;
     assert_eq!(
         (answer.status, &*answer.problem().0),
-        (504, "rollout-unfinished")
+        (409, "rollout-failed")
     );
     post(&server, "").await;
     let answer = get(&server, VERIFY).await;
