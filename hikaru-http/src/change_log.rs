@@ -1,6 +1,6 @@
 //! The lines of the log for what hikaru changes: one for each container that is upgraded or could not be, for each high-water
-//! mark that is removed, for each Job that is deleted, for each rollout that was waited for, and for each warning; at debug level, one for each refusal. The line of the
-//! request itself is in `access_log`.
+//! mark that is removed, for each Job that is deleted, for each rollout that was waited for, and for each warning; at debug level,
+//! one for each refusal. The line of the request itself is in `access_log`.
 
 use std::time::Duration;
 

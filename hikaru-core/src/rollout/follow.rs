@@ -18,7 +18,8 @@ use super::{
 use crate::{
     Text, Workload,
     policy::{Code, Entry, Force, Request, plan},
-    port::{ClusterError, Scope, Select},
+    port::{ClusterError, RolloutPort, Scope, Select},
+    workload::WorkloadName,
 };
 
 /// After this time a workload is looked at although its port has told of no change. A port that cannot watch it tells by itself,
@@ -137,90 +138,37 @@ impl Follow {
     }
 
     async fn looked(&mut self) -> Result<Followed, ClusterError> {
-        let (rollouts, id) = (self.rollouts.clone(), self.awaited.id.clone());
-        let name = name_of(&id)?;
+        let rollouts = self.rollouts.clone();
+        let name = name_of(&self.awaited.id)?;
         let Ok(port) = rollouts.port() else {
             return self.in_a_folder().await;
         };
-        let asked = &mut self.awaited.asked;
-        let mut looked = rollouts.judged(&**port, &name, asked).await?;
+        let mut looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
+        let expects = self.awaited.expects.clone();
         if let (Expects::Written(_), None, Some(facts)) =
-            (&self.awaited.expects, asked.since, &looked.facts)
+            (&expects, self.awaited.asked.since, &looked.facts)
         {
-            // Whoever posts again has perhaps mended what held it up.
-            asked.since = Some(facts.now);
+            // A person who posts the build again may have mended what held it up, so its time begins anew.
+            self.awaited.asked.since = Some(facts.now);
             if looked.rollout.state == RolloutState::Failed {
-                looked = rollouts.judged(&**port, &name, asked).await?;
+                looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
             }
         }
-        let uid = self.awaited.asked.uid.clone();
-        let seen = looked
-            .facts
-            .as_ref()
-            .filter(|facts| uid.is_empty() || facts.workload.uid == uid);
-        match seen {
-            Some(facts) => {
-                let asked = &mut self.awaited.asked;
-                // A name may be written in several ways.
-                self.awaited.id = facts.workload.id.clone();
-                // Where a build is waited for, another workload of this name can run it as well.
-                if matches!(self.awaited.expects, Expects::AnyBuild) {
-                    asked.uid = facts.workload.uid.clone();
-                }
-            }
-            // What is told may be older than what was read before: a watch may be behind.
-            None => {
-                let now = self.rollouts.workloads.read(&id).await?;
-                if now.is_some_and(|now| uid.is_empty() || now.uid == uid) {
-                    return Ok(self.not_seen_yet());
-                }
-                if matches!(self.awaited.expects, Expects::AnyBuild) && uid.is_empty() {
-                    return Err(ClusterError::NotFound(id.to_string()));
-                }
-            }
+        if !self.is_there(&looked).await? {
+            return Ok(self.not_seen_yet());
         }
-        let id = self.awaited.id.clone();
-        match &self.awaited.expects {
-            Expects::AnyBuild | Expects::Nothing(_) => {}
-            Expects::Written(request) => {
-                let request = request.clone();
-                if let Some(followed) = self.written_over(&request, &looked).await? {
-                    return Ok(followed);
-                }
-            }
-            Expects::Build(request) => {
-                let facts = looked.facts.as_ref();
-                match facts.map(|facts| deployed(request, &facts.workload)) {
-                    Some(Err(rollout)) => {
-                        let request = request.clone();
-                        if rollout.state == RolloutState::NotDeployed
-                            && !self.is_kept_from(&request).await?
-                        {
-                            return Ok(self.not_seen_yet());
-                        }
-                        let answer = RolloutAnswer {
-                            workload: looked.facts.map(|facts| facts.workload),
-                            rollout: *rollout,
-                            evidence: None,
-                        };
-                        return Ok(Followed::of(&id, answer));
-                    }
-                    // Only what runs the build is to prove itself, as for whoever has posted it.
-                    Some(Ok(images)) if images != self.awaited.asked.images => {
-                        self.awaited.asked.images = images;
-                        looked = rollouts.judged(&**port, &name, &self.awaited.asked).await?;
-                        let has_changed = [RolloutState::Superseded, RolloutState::Reverted];
-                        if has_changed.contains(&looked.rollout.state) {
-                            return Ok(self.not_seen_yet());
-                        }
-                    }
-                    Some(Ok(_)) | None => {}
-                }
-            }
+        let of_images = match &expects {
+            Expects::Written(request) => self.written_over(request, &looked).await?,
+            Expects::Build(request) => self.not_built(request, port, &name, &mut looked).await?,
+            Expects::AnyBuild | Expects::Nothing(_) => None,
+        };
+        if let Some(followed) = of_images {
+            return Ok(followed);
         }
         self.failures = 0;
+        let id = self.awaited.id.clone();
         if looked.facts.is_none() {
-            // A judgement of nothing does not know what is gone.
+            // `judge` has no name for a workload without facts.
             looked.rollout.sentence = format!("{id}: {}", looked.rollout.sentence);
         }
         let look_again = looked.look_again.unwrap_or(LOOK);
@@ -228,10 +176,72 @@ impl Follow {
         Ok(Followed::of(&id, rollouts.shown(&**port, looked).await))
     }
 
+    /// Whether what was told of the workload is still so: that it has this uid, or that it is gone. A watch may be behind, so that it
+    /// seems to be gone is confirmed by reading it.
+    async fn is_there(&mut self, looked: &Looked) -> Result<bool, ClusterError> {
+        let uid = self.awaited.asked.uid.clone();
+        let is_it = |found: &Text| uid.is_empty() || *found == uid;
+        let seen = looked.facts.as_ref().map(|facts| &facts.workload);
+        if let Some(workload) = seen.filter(|workload| is_it(&workload.uid)) {
+            // A name may be written in several ways.
+            self.awaited.id = workload.id.clone();
+            // Where a build is waited for, another workload of this name can run it as well.
+            if matches!(self.awaited.expects, Expects::AnyBuild) {
+                self.awaited.asked.uid = workload.uid.clone();
+            }
+            return Ok(true);
+        }
+        let id = &self.awaited.id;
+        let now = self.rollouts.workloads.read(id).await?;
+        if now.is_some_and(|now| is_it(&now.uid)) {
+            return Ok(false);
+        }
+        match &self.awaited.expects {
+            Expects::AnyBuild if uid.is_empty() => Err(ClusterError::NotFound(id.to_string())),
+            _ => Ok(true),
+        }
+    }
+
+    /// How a workload is that is not set to the build. `None`: it is, and only the containers that run the build are judged.
+    async fn not_built(
+        &mut self,
+        request: &Request,
+        port: &Arc<dyn RolloutPort>,
+        name: &WorkloadName,
+        looked: &mut Looked,
+    ) -> Result<Option<Followed>, ClusterError> {
+        let Some(facts) = &looked.facts else {
+            return Ok(None);
+        };
+        match deployed(request, &facts.workload) {
+            Err(rollout) => {
+                let is_kept = rollout.state == RolloutState::NotDeployed;
+                if is_kept && !self.is_kept_from(request).await? {
+                    return Ok(Some(self.not_seen_yet()));
+                }
+                let answer = RolloutAnswer {
+                    workload: Some(facts.workload.clone()),
+                    rollout: *rollout,
+                    evidence: None,
+                };
+                Ok(Some(Followed::of(&self.awaited.id, answer)))
+            }
+            Ok(images) if images != self.awaited.asked.images => {
+                self.awaited.asked.images = images;
+                let judged = self.rollouts.judged(&**port, name, &self.awaited.asked);
+                *looked = judged.await?;
+                let has_changed = [RolloutState::Superseded, RolloutState::Reverted];
+                let has_changed = has_changed.contains(&looked.rollout.state);
+                Ok(has_changed.then(|| self.not_seen_yet()))
+            }
+            Ok(_) => Ok(None),
+        }
+    }
+
     /// What became of a workload that does not have the images any more that were written. `None`: it has them.
     async fn written_over(
         &mut self,
-        request: &Arc<Request>,
+        request: &Request,
         looked: &Looked,
     ) -> Result<Option<Followed>, ClusterError> {
         let mut rollout = looked.rollout.clone();
@@ -248,8 +258,8 @@ impl Follow {
             if self.has_images(&now) {
                 return Ok(Some(self.not_seen_yet()));
             }
-            // Whether it is higher is all that matters: neither what was forced nor what keeps builds away.
-            let mut request = Request::clone(request);
+            // Only the order of the builds counts: what the post forced does not, nor does what keeps builds away since.
+            let mut request = request.clone();
             request.force = Force::ALL.without(Code::Obsolete);
             let entry = judged(&request, &now);
             let is_obsolete = entry.is_some_and(|e| e.codes().any(|c| c == Code::Obsolete));
@@ -314,7 +324,7 @@ impl Follow {
             Expects::Build(request) => deployed(request, &workload).err(),
             _ => None,
         };
-        // Nobody writes it there.
+        // A folder has no controller that writes the build later.
         if let Some(rollout) = &mut not_deployed
             && rollout.state == RolloutState::Progressing
         {

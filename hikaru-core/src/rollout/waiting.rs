@@ -181,7 +181,7 @@ impl Wait {
         }
         self.following.clear();
         self.is_told = true;
-        // Whoever is to know of the first failure at once does not wait for what the others lack.
+        // The first failure is told at once: to collect what holds up the others takes time.
         if !fails {
             self.show_unended().await;
         }
