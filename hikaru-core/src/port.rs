@@ -11,6 +11,8 @@ pub(crate) mod jobs;
 pub(crate) mod observer;
 pub(crate) mod rollouts;
 pub(crate) mod scope;
+pub(crate) mod seen;
+pub(crate) mod token_reviews;
 pub(crate) mod workloads;
 
 pub use changes::{Changed, Changes};
@@ -27,6 +29,10 @@ pub use observer::{Event, Happening, Observer};
 pub use rollouts::MockRolloutPort;
 pub use rollouts::RolloutPort;
 pub use scope::{Scope, Select};
+pub use seen::Seen;
+#[cfg(feature = "testing")]
+pub use token_reviews::MockTokenReviewPort;
+pub use token_reviews::{TokenReviewPort, TokenUser};
 #[cfg(feature = "testing")]
 pub use workloads::MockWorkloadPort;
 pub use workloads::{Mode, WorkloadPort};

@@ -4,15 +4,17 @@
 mod authentication;
 mod browser;
 mod tokens;
+mod trust;
 
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use hikaru_core::caller::Caller;
+use hikaru_core::{Text, caller::Caller};
 use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
 pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
+pub use trust::{BindingRule, Ci, KubernetesTrust, OidcTrust, Trust, TrustedIssuer};
 
 use crate::body::{BodyError, RequestBody};
 
@@ -29,7 +31,7 @@ use crate::body::{BodyError, RequestBody};
 /// impl Authenticator for LastWord {
 ///     async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Denied> {
 ///         match request.body.bytes().await?.ends_with(self.0) {
-///             true => Ok(Caller::new("a webhook", Rights::All)),
+///             true => Ok(Caller::new("a webhook", Rights::ALL)),
 ///             false => Err(Denied::BadCredentials),
 ///         }
 ///     }
@@ -74,6 +76,31 @@ pub enum Denied {
     /// What it sent is not valid.
     #[error("the token is not valid")]
     BadCredentials,
+    /// It was valid until a time that is over.
+    #[error("the token of {caller} has expired")]
+    Expired {
+        /// Its caller's name.
+        caller: Text,
+    },
+    /// What it sent is a token of an issuer that is trusted, and it is not valid.
+    #[error("the token is not valid: {why}")]
+    BadToken {
+        /// What was expected and what was found. It may quote what was sent, cut and escaped.
+        why: String,
+        /// In one word, of a bounded set, for a figure: `signature`.
+        code: &'static str,
+    },
+    /// The token is valid, and does not say what the trust asks for.
+    #[error("{why}")]
+    NotTrusted {
+        /// What was expected and what was found.
+        why: String,
+        /// In one word, of a bounded set, for a figure: `owner`.
+        code: &'static str,
+    },
+    /// Whether the token is valid cannot be found out now: its issuer does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// Two headers say who it is: a proxy may read them in another way.
     #[error("expected one header `Authorization`, found more")]
     TwoCredentials,

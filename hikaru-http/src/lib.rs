@@ -16,8 +16,8 @@ mod serve;
 pub mod wire;
 
 pub use auth::{
-    AuthRequest, Authentication, Authenticator, Denied, MAX_TOKEN, MIN_TOKEN, Token, TokenError,
-    Tokens,
+    AuthRequest, Authentication, Authenticator, BindingRule, Ci, Denied, KubernetesTrust,
+    MAX_TOKEN, MIN_TOKEN, OidcTrust, Token, TokenError, Tokens, Trust, TrustedIssuer,
 };
 pub use body::{BodyError, RequestBody};
 pub use limits::{HEADERS, Limits};

@@ -231,6 +231,11 @@ impl Force {
         Self::CODES.into_iter().filter(move |code| self.has(*code))
     }
 
+    /// What one of both passes over.
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(super) fn insert(&mut self, code: Code) {
         self.0 |= Self::bit(code);
     }

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     Workload,
-    port::{Clock, ClusterError, Fault, RolloutPort, Scope, WorkloadPort},
+    caller::{Caller, Right},
+    port::{Clock, ClusterError, Fault, RolloutPort, Scope, Seen, WorkloadPort},
     upgrade::run::check_fresh,
     workload::{Progress, WorkloadId, WorkloadName},
 };
@@ -38,6 +39,8 @@ pub struct Rollouts {
     pub(super) clock: Arc<dyn Clock>,
     shows_logs: bool,
     remembered: Arc<Remembered>,
+    /// What is remembered for callers that may not see logs: it was never judged by texts that may come from one.
+    without_logs: Arc<Remembered>,
 }
 
 impl fmt::Debug for Rollouts {
@@ -93,7 +96,23 @@ impl Rollouts {
             clock,
             shows_logs,
             remembered: Arc::default(),
+            without_logs: Arc::default(),
         }
+    }
+
+    /// The same as one caller sees it: workloads that it may not see are not there, and without the right `logs` evidence has no log.
+    pub fn for_caller(&self, caller: &Arc<Caller>) -> Self {
+        let mut own = self.clone();
+        if !caller.sees_all() {
+            own.workloads = Arc::new(Seen::new(own.workloads, caller.clone()));
+            let port = own.port.take();
+            own.port = port.map(|port| Arc::new(Seen::new(port, caller.clone())) as _);
+        }
+        if own.shows_logs && !caller.rights.has(Right::Logs) {
+            own.shows_logs = false;
+            own.remembered = own.without_logs.clone();
+        }
+        own
     }
 
     /// How the rollout of one workload is.

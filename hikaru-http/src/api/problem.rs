@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Unauthorized,
     ForeignHost,
     Browser,
+    NotAllowed,
     JobForbidden,
     NamespaceForbidden,
     UnknownRoute,
@@ -59,7 +60,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -69,6 +70,7 @@ impl Kind {
         Self::Unauthorized,
         Self::ForeignHost,
         Self::Browser,
+        Self::NotAllowed,
         Self::JobForbidden,
         Self::NamespaceForbidden,
         Self::UnknownRoute,
@@ -117,6 +119,7 @@ impl Kind {
                 "Not addressed to this machine",
             ),
             Self::Browser => ("browser", S::FORBIDDEN, "Sent by a browser for a web page"),
+            Self::NotAllowed => ("not-allowed", S::FORBIDDEN, "Not allowed"),
             Self::JobForbidden => ("job-forbidden", S::FORBIDDEN, "Job not allowed"),
             Self::NamespaceForbidden => {
                 ("namespace-forbidden", S::FORBIDDEN, "Namespace not allowed")
@@ -245,7 +248,12 @@ impl Refusal {
 impl From<Denied> for Box<Refusal> {
     fn from(denied: Denied) -> Self {
         let kind = match &denied {
-            Denied::NoCredentials | Denied::BadCredentials => Kind::Unauthorized,
+            Denied::NoCredentials
+            | Denied::BadCredentials
+            | Denied::BadToken { .. }
+            | Denied::Expired { .. } => Kind::Unauthorized,
+            Denied::NotTrusted { .. } => Kind::NotAllowed,
+            Denied::Unavailable(_) => Kind::Unavailable,
             Denied::TwoCredentials => Kind::BadRequest,
             Denied::ForeignHost => Kind::ForeignHost,
             Denied::Browser => Kind::Browser,
@@ -255,7 +263,9 @@ impl From<Denied> for Box<Refusal> {
         // The challenge of RFC 6750, 3: no error code where nothing was sent.
         let challenge = match denied {
             Denied::NoCredentials => Some("Bearer"),
-            Denied::BadCredentials => Some("Bearer error=\"invalid_token\""),
+            Denied::BadCredentials | Denied::BadToken { .. } | Denied::Expired { .. } => {
+                Some("Bearer error=\"invalid_token\"")
+            }
             _ => None,
         };
         let challenge = challenge.map(HeaderValue::from_static);

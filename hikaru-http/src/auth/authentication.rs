@@ -29,7 +29,7 @@ impl Authenticator for Authentication {
             Self::Tokens(tokens) => {
                 let sent = bearer(request.headers)?;
                 let name = tokens.name_of(sent).ok_or(Denied::BadCredentials)?;
-                return Ok(Caller::new(name, Rights::All));
+                return Ok(Caller::new(name, Rights::ALL));
             }
             Self::Loopback => {
                 browser::check_host(request.uri, request.headers)?;
@@ -37,7 +37,7 @@ impl Authenticator for Authentication {
             }
             Self::Insecure => browser::check_origin(request.headers)?,
         }
-        Ok(Caller::new("anonymous", Rights::All))
+        Ok(Caller::new("anonymous", Rights::ALL))
     }
 
     fn needs_loopback(&self) -> bool {

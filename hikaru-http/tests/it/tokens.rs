@@ -26,7 +26,7 @@ struct LastWord;
 impl Authenticator for LastWord {
     async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Caller, Denied> {
         match request.body.bytes().await?.ends_with(b"swordfish") {
-            true => Ok(Caller::new("a webhook", Rights::All)),
+            true => Ok(Caller::new("a webhook", Rights::ALL)),
             false => Err(Denied::BadCredentials),
         }
     }

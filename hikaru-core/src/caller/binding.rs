@@ -1,0 +1,264 @@
+//! The binding of a token of a CI to what it may deploy: the images that were built from its own repository, at its own branch and
+//! commit. What the claims of a token say is read at the edge.
+
+use std::fmt;
+
+use crate::{
+    Text,
+    image::{BuildTag, Reading},
+    text::excerpt::Cut,
+};
+
+/// The longest name that GitLab keeps of a branch where it stands in a name.
+const SLUG: usize = 63;
+
+/// The source that a token was issued for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Binding {
+    /// Who owns the source repository.
+    pub owner: Text,
+    /// The source repository's name.
+    pub repo: Text,
+    /// The branch, as git has it: `feature/new-cart`. `None`: any; then the caller's identities narrow it.
+    pub branch: Option<Text>,
+    /// The whole commit, in hexadecimal digits. `None`: any.
+    pub commit: Option<Text>,
+}
+
+/// Why an image is not built from the source that a token was issued for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotBound {
+    /// The tag names another source.
+    #[error("the token is for {binding}, and the tag is of {found}{why}")]
+    Source {
+        /// What the token is for.
+        binding: String,
+        /// What the tag says.
+        found: String,
+        /// More about it.
+        why: &'static str,
+    },
+    /// The tag names another commit, or none.
+    #[error("the token is for the commit {expected}, and the tag is of {found}")]
+    Commit {
+        /// The token's.
+        expected: String,
+        /// The tag's.
+        found: String,
+    },
+}
+
+impl Binding {
+    /// Of this source, at any commit.
+    pub fn new(owner: impl Into<Text>, repo: impl Into<Text>, branch: impl Into<Text>) -> Self {
+        Self {
+            owner: owner.into(),
+            repo: repo.into(),
+            branch: Some(branch.into()),
+            commit: None,
+        }
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading::new(Some(&self.owner), Some(&self.repo), self.branch.as_deref())
+    }
+
+    /// Whether labels or a part of a tag name the source. The case of owner and repo does not matter, that of the branch does. A
+    /// field that is not there does not fit.
+    pub fn fits(&self, reading: &Reading<'_>) -> bool {
+        let Reading {
+            owner: Some(owner),
+            repo: Some(repo),
+            branch,
+        } = *reading
+        else {
+            return false;
+        };
+        let repo_is = Reading::new(None, Some(&self.repo), None).repo;
+        let is_own = |own: &Text| branch.is_some_and(|branch| is_branch(branch, own));
+        owner.eq_ignore_ascii_case(&self.owner)
+            && repo_is.is_some_and(|own| repo.eq_ignore_ascii_case(own))
+            && self.branch.as_ref().is_none_or(is_own)
+    }
+
+    /// Checks that a tag is of the source and the commit. A field that the tag's format lacks says nothing of it.
+    ///
+    /// # Errors
+    /// When it is not: with what was compared.
+    ///
+    /// ```
+    /// use hikaru_core::{caller::Binding, image::{BuildTag, TagFormat}};
+    /// let mut binding = Binding::new("Acme", "shop", "feature/cart");
+    /// binding.commit = Some("0123abcd0123abcd0123abcd0123abcd0123abcd".into());
+    /// let tag = |text| BuildTag::parse(text, &TagFormat::default()).unwrap();
+    /// assert_eq!(binding.check(&tag("acme_shop_feature-cart_1.4.0_7_0123abcd")), Ok(()));
+    /// let refused = binding.check(&tag("acme_shop_main_1.4.0_7_0123abcd")).unwrap_err();
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     "the token is for owner Acme, repo shop, branch feature/cart, and the tag is of owner acme, repo shop, branch main",
+    /// );
+    /// ```
+    pub fn check(&self, tag: &BuildTag<'_>) -> Result<(), NotBound> {
+        let own = self.reading();
+        let mut readings = tag.readings();
+        let is_own = readings.any(|reading| {
+            self.fits(&Reading {
+                owner: reading.owner.or(own.owner),
+                repo: reading.repo.or(own.repo),
+                branch: reading.branch.or(own.branch),
+            })
+        });
+        if !is_own {
+            let is_detached = tag.readings().any(|reading| reading.branch == Some("HEAD"));
+            let why = match is_detached {
+                true => {
+                    " (HEAD is what git says of a detached checkout: CI has to check the branch out before the image is tagged)"
+                }
+                false => "",
+            };
+            let first = tag.readings().next().map(|reading| reading.to_string());
+            let found = match (first, tag.readings().count()) {
+                (Some(first), 0..=1) => first,
+                _ => format!("{}, however it is read", tag.identity().as_str()),
+            };
+            return Err(NotBound::Source {
+                binding: own.to_string(),
+                found,
+                why,
+            });
+        }
+        match (&self.commit, tag.commit()) {
+            (Some(expected), Some(found)) if !expected.starts_with(found) => {
+                Err(NotBound::Commit {
+                    expected: Cut(expected).to_string(),
+                    found: Cut(found).to_string(),
+                })
+            }
+            (Some(expected), None) => Err(NotBound::Commit {
+                expected: Cut(expected).to_string(),
+                found: "no commit".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reading())
+    }
+}
+
+/// Whether a label, or a part of a tag, stands for a branch: it is the branch, or has `-`, `_` or `.` for each character that a tag
+/// cannot hold, or is the slug that GitLab makes of it.
+fn is_branch(label: &str, branch: &str) -> bool {
+    let stands_for = |(label, branch): (char, char)| match branch {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => label == branch,
+        _ => matches!(label, '-' | '_' | '.'),
+    };
+    let is_written = label.chars().count() == branch.chars().count()
+        && label.chars().zip(branch.chars()).all(stands_for);
+    is_written || label == slug(branch)
+}
+
+/// `CI_COMMIT_REF_SLUG` of GitLab: lower case, at most 63 bytes, all but letters and digits as `-`, none at the ends.
+fn slug(branch: &str) -> String {
+    let lower = branch.to_lowercase();
+    let plain = |c: char| match c {
+        'a'..='z' | '0'..='9' => c,
+        _ => '-',
+    };
+    let slug: String = lower.chars().map(plain).take(SLUG).collect();
+    slug.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::TagFormat;
+
+    #[test]
+    fn what_stands_for_a_branch() {
+        for (label, branch, expected) in [
+            ("main", "main", true),
+            ("Main", "main", false),
+            ("main", "Main", true), // GitLab's slug
+            ("feature-x", "feature/x", true),
+            ("feature_x", "feature/x", true),
+            ("feature.x", "feature/x", true),
+            ("featureax", "feature/x", false),
+            ("feature-x", "feature_x", true), // GitLab's slug
+            ("feature.x", "feature-x", false),
+            ("feature--x", "feature/x", false),
+            ("a-b-c", "a/b#c", true),
+            ("gr--e", "gr\u{fc}\u{df}e", true),
+            ("123-add-cart", "123-Add/cart!", true),
+            ("", "", true),
+            ("main", "", false),
+            ("", "main", false),
+        ] {
+            assert_eq!(is_branch(label, branch), expected, "{label} {branch}");
+        }
+        let long = "x".repeat(70);
+        assert!(is_branch(&long[..63], &long));
+        assert!(!is_branch(&long[..62], &long));
+    }
+
+    fn check(binding: &Binding, tag: &str) -> String {
+        let tag = BuildTag::parse(tag, &TagFormat::default()).expect(tag);
+        match binding.check(&tag) {
+            Ok(()) => "fits".to_owned(),
+            Err(refused) => refused.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_tag_of_another_source_is_refused() {
+        let binding = Binding::new("acme", "my_service", "main");
+        for (tag, expected) in [
+            ("acme_my_service_main_1.4.0_7_0123abcd", "fits"),
+            ("ACME_My_Service_main_1.4.0_7_none", "fits"),
+            ("acme_my_service.git_main_1.4.0_7_none", "fits"),
+            (
+                "acme_other_main_1.4.0_7_none",
+                "the token is for owner acme, repo my_service, branch main, and the tag is of owner acme, repo other, branch main",
+            ),
+            (
+                "acme_my_service_HEAD_1.4.0_7_none",
+                "the token is for owner acme, repo my_service, branch main, and the tag is of acme_my_service_HEAD, however it is \
+                 read (HEAD is what git says of a detached checkout: CI has to check the branch out before the image is tagged)",
+            ),
+            (
+                "acme_my_service_Main_1.4.0_7_none",
+                "the token is for owner acme, repo my_service, branch main, and the tag is of acme_my_service_Main, however it is \
+                 read",
+            ),
+        ] {
+            assert_eq!(check(&binding, tag), expected);
+        }
+        // The group acme_my with the project service has the same tags, and not the same labels.
+        let labels = |owner, repo| Reading::new(Some(owner), Some(repo), Some("main"));
+        assert!(binding.fits(&labels("acme", "my_service")));
+        assert!(!binding.fits(&labels("acme_my", "service")));
+        assert!(!binding.fits(&Reading::new(Some("acme"), None, Some("main"))));
+    }
+
+    #[test]
+    fn a_tag_of_another_commit_is_refused() {
+        let mut binding = Binding::new("acme", "shop", "main");
+        binding.commit = Some("0123abcd0123abcd0123abcd0123abcd0123abcd".into());
+        assert_eq!(check(&binding, "acme_shop_main_1.4.0_7_0123abcd"), "fits");
+        for (commit, found) in [("0123abce", "0123abce"), ("none", "none")] {
+            let tag = format!("acme_shop_main_1.4.0_7_{commit}");
+            let expected = format!(
+                "the token is for the commit 0123abcd0123abcd0123abcd0123abcd0123abcd, and the tag is of {found}"
+            );
+            assert_eq!(check(&binding, &tag), expected);
+        }
+        let without: TagFormat = "o_r_b_v".parse().expect("a format");
+        let tag = BuildTag::parse("acme_shop_main_1.4.0", &without).expect("a tag");
+        assert!(matches!(binding.check(&tag), Err(NotBound::Commit { .. })));
+    }
+}
