@@ -1,8 +1,11 @@
-//! Who may call: the port that says who sent a request. Tokens and the rules without one are its first implementation, in
-//! `authentication`; what a caller is and may do is a value of hikaru-core.
+//! Who may call: the port that says who sent a request. The callers that are known and the rules without a token are its first
+//! implementation, in `authentication`; what a caller is and may do is a value of hikaru-core.
 
 mod authentication;
 mod browser;
+mod callers;
+mod kubernetes;
+mod oidc;
 mod tokens;
 mod trust;
 
@@ -13,7 +16,8 @@ use hikaru_core::{Text, caller::Caller};
 use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
-pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError, Tokens};
+pub use callers::{CallerSet, Callers, KnownCaller};
+pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError};
 pub use trust::{BindingRule, Ci, KubernetesTrust, OidcTrust, Trust, TrustedIssuer};
 
 use crate::body::{BodyError, RequestBody};
@@ -48,6 +52,12 @@ pub trait Authenticator: Send + Sync {
     /// Whether the server may listen on loopback addresses only.
     fn needs_loopback(&self) -> bool {
         false
+    }
+
+    /// What keeps it from knowing the newest callers: it goes on with those that it knew. Anybody may read it at `/readyz`, so it
+    /// holds no secret and no path.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 }
 

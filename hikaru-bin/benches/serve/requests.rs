@@ -10,7 +10,7 @@ use std::{
 };
 
 use hikaru_core::workload::IdentityKeys;
-use hikaru_http::{Authentication, Bound, Token, Tokens};
+use hikaru_http::{Bound, CallerSet, Callers, Token};
 use hikaru_k8s::{
     Connection, ConnectionOptions, LiveCluster, LiveSettings, WatchSettings, WatchedCluster,
 };
@@ -136,15 +136,10 @@ pub(crate) fn ours(url: &str) {
         let figures = Arc::new(Figures::new(Some((view.clone(), live))));
         let cluster = Arc::new(Measured::new(Arc::new(view), figures.clone()));
         let token = Token::new(&"a-token-of-the-bench".to_owned().into()).expect("a token");
-        let authentication = Authentication::Tokens(Tokens::new(token, None));
+        let clock = Arc::new(hikaru_k8s::SystemClock::default());
+        let callers = Callers::new(CallerSet::of_tokens([token]), clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let bound = Bound::new(
-            listener,
-            cluster,
-            Arc::new(hikaru_k8s::SystemClock::default()),
-            authentication,
-        )
-        .expect("bound");
+        let bound = Bound::new(listener, cluster, clock, callers).expect("bound");
         println!("{}", bound.address());
         let _serving = bound.metrics(figures.clone()).observer(figures).serve();
         std::future::pending::<()>().await;

@@ -4,7 +4,7 @@ mod lines;
 
 use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use hikaru_http::{Authentication, Bound, Draining, Limits, Token, Tokens};
+use hikaru_http::{Authentication, Bound, CallerSet, Callers, Draining, Limits, Token};
 use hikaru_k8s::SystemClock;
 use rustix::process::{Resource, getrlimit};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -257,15 +257,16 @@ fn authentication(
         [..] if args.insecure_no_auth => Err(format!(
             "--insecure-no-auth and a token in {TOKEN} or {TOKEN_FILE}: expected one of them"
         )),
-        [one] => Ok(Authentication::Tokens(Tokens::new(token(one)?, None))),
-        [one, two] => Ok(Authentication::Tokens(Tokens::new(
-            token(one)?,
-            Some(token(two)?),
-        ))),
-        more => Err(format!(
+        [_, _, _, ..] => Err(format!(
             "{TOKEN} and {TOKEN_FILE}: expected at most two tokens, found {}",
-            more.len()
+            tokens.len()
         )),
+        some => {
+            let tokens: Result<Vec<Token>, String> = some.iter().map(token).collect();
+            let set = CallerSet::of_tokens(tokens?);
+            let callers = Callers::new(set, Arc::new(SystemClock::default()));
+            Ok(Authentication::Callers(Arc::new(callers)))
+        }
     }
 }
 
@@ -286,7 +287,7 @@ mod tests {
             found.map(|(_, value)| (*value).to_owned())
         };
         authentication(&args, &variable).map(|authentication| match authentication {
-            Authentication::Tokens(_) => "tokens".to_owned(),
+            Authentication::Callers(_) => "tokens".to_owned(),
             other => format!("{other:?}"),
         })
     }

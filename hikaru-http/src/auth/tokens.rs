@@ -1,23 +1,22 @@
-//! Bearer tokens: what can be one, and whether a caller sent one of them. Only their hashes are kept.
+//! Bearer tokens: what can be one, and which one a caller sent. Only their hashes are kept.
 
 use std::fmt;
 
+use hyper::{
+    HeaderMap,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
+
+use super::Denied;
 
 /// The longest token, in bytes.
 pub const MAX_TOKEN: usize = 1024;
 
 /// The shortest token, in bytes: a shorter one can be guessed.
 pub const MIN_TOKEN: usize = 16;
-
-/// The tokens that are valid: one, or two while they are rotated.
-#[derive(Clone, Debug)]
-pub struct Tokens {
-    first: Token,
-    second: Option<Token>,
-}
 
 /// A bearer token, as its SHA-256. Not shown by `Debug`.
 #[derive(Clone)]
@@ -64,16 +63,28 @@ impl Token {
         if bytes.len() < MIN_TOKEN {
             return Err(TokenError::TooShort(bytes.len()));
         }
-        Ok(Self {
-            hash: sha256(bytes),
-        })
+        Ok(Self::of_sent(bytes))
     }
 
-    /// Both sides are hashed, so they have one length, and the time that the comparison takes says nothing of the token.
-    fn is(&self, sent: &[u8; 32]) -> bool {
-        self.hash.ct_eq(sent).into()
+    /// The token with this SHA-256.
+    pub fn of_hash(hash: [u8; 32]) -> Self {
+        Self { hash }
+    }
+
+    /// What a caller sent: it can be anything.
+    pub(super) fn of_sent(sent: &[u8]) -> Self {
+        Self { hash: sha256(sent) }
     }
 }
+
+/// Both sides are hashed, so they have one length, and the time that the comparison takes says nothing of the token.
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash.ct_eq(&other.hash).into()
+    }
+}
+
+impl Eq for Token {}
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
@@ -87,20 +98,19 @@ impl fmt::Debug for Token {
     }
 }
 
-impl Tokens {
-    /// One valid token, or two while they are rotated.
-    pub fn new(first: Token, second: Option<Token>) -> Self {
-        Self { first, second }
-    }
-
-    /// Which of them was sent, as the log names it.
-    pub(super) fn name_of(&self, sent: &[u8]) -> Option<&'static str> {
-        let sent = sha256(sent);
-        if self.first.is(&sent) {
-            return Some("token 1");
+/// The token of `Authorization: Bearer …` (RFC 6750, 2.1). The scheme's case does not matter (RFC 9110, 11.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&[u8], Denied> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let header = match (sent.next(), sent.next()) {
+        (None, _) => return Err(Denied::NoCredentials),
+        (Some(header), None) => HeaderValue::as_bytes(header),
+        (Some(_), Some(_)) => return Err(Denied::TwoCredentials),
+    };
+    match header.split_first_chunk::<7>() {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => {
+            Ok(token.trim_ascii_start())
         }
-        let is_second = self.second.as_ref().is_some_and(|second| second.is(&sent));
-        is_second.then_some("token 2")
+        _ => Err(Denied::NoCredentials),
     }
 }
 
@@ -133,34 +143,23 @@ mod tests {
 
     #[test]
     fn only_the_same_text_is_the_token() {
-        let sound = |text| token(text).expect("a token");
-        let longest = "x".repeat(MAX_TOKEN);
-        let longer = "x".repeat(MAX_TOKEN + 1);
-        let tokens = Tokens::new(sound("s3cret-of-16-byt"), Some(sound(&longest)));
+        let sound = token("s3cret-of-16-byt").expect("a token");
         for (sent, expected) in [
-            ("s3cret-of-16-byt", Some("token 1")),
-            (&*longest, Some("token 2")),
-            (&*longer, None),
-            ("", None),
-            ("s3cret-of-16-by", None),
-            ("s3cret-of-16-byt\0", None),
-            ("s3cret-of-16-byts", None),
-            ("S3cret-of-16-byt", None),
+            ("s3cret-of-16-byt", true),
+            ("", false),
+            ("s3cret-of-16-by", false),
+            ("s3cret-of-16-byt\0", false),
+            ("s3cret-of-16-byts", false),
+            ("S3cret-of-16-byt", false),
         ] {
-            assert_eq!(tokens.name_of(sent.as_bytes()), expected, "{sent:?}");
+            let is_it = sound == Token::of_sent(sent.as_bytes());
+            assert_eq!(is_it, expected, "{sent:?}");
         }
-        let alone = Tokens::new(sound("s3cret-of-16-byt"), None);
-        assert_eq!(
-            alone.name_of(b""),
-            None,
-            "no second token is not an empty token"
-        );
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let tokens = Tokens::new(token("s3cret-of-16-byt").expect("a token"), None);
-        let shown = format!("{tokens:?}");
-        assert_eq!(shown, "Tokens { first: Token(secret), second: None }");
+        let shown = format!("{:?}", token("s3cret-of-16-byt").expect("a token"));
+        assert_eq!(shown, "Token(secret)");
     }
 }

@@ -21,7 +21,7 @@ use hikaru_core::{
     testing::{MemoryCluster, MockJobPort, MockWorkloadPort, StillClock},
     workload::WorkloadName,
 };
-use hikaru_http::{Authentication, Bound, Limits, Serving};
+use hikaru_http::{Authentication, Bound, CallerSet, Callers, Limits, Serving, Token};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 /// What is posted, and what ran before it.
@@ -75,6 +75,17 @@ pub(crate) fn still_clock() -> Arc<dyn Clock> {
 
 pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port")
+}
+
+/// Callers that are known.
+pub(crate) fn known(set: CallerSet) -> Authentication {
+    Authentication::Callers(Arc::new(Callers::new(set, still_clock())))
+}
+
+/// Callers with these tokens and all rights.
+pub(crate) fn tokens<const N: usize>(tokens: [&str; N]) -> Authentication {
+    let token = |text: &str| Token::new(&text.into()).expect("a token");
+    known(CallerSet::of_tokens(tokens.map(token)))
 }
 
 /// A server without a token.

@@ -12,7 +12,7 @@ use hikaru_core::{
     testing::MockWorkloadPort,
     workload::Owner,
 };
-use hikaru_http::{Authentication, Limits, Token, Tokens};
+use hikaru_http::{Authentication, Limits};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -23,7 +23,7 @@ use tracing::{
 use crate::{
     client::{Client, LONG, call, call_with, call_with_body, request},
     cluster::{
-        BEFORE, Gate, POSTED, memory, mock_jobs, runs, serve, serve_jobs, serve_with, shop,
+        BEFORE, Gate, POSTED, memory, mock_jobs, runs, serve, serve_jobs, serve_with, shop, tokens,
         workload,
     },
 };
@@ -116,16 +116,12 @@ pub(crate) fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn one_line_a_request() {
     let (log, _guard) = Log::start();
-    let token = |text: &str| Token::new(&text.into()).expect("a token");
-    let tokens = Tokens::new(
-        token("s3cret-t0ken-of-ours"),
-        Some(token("n3xt-t0ken-of-ours")),
-    );
+    let tokens = tokens(["s3cret-t0ken-of-ours", "n3xt-t0ken-of-ours"]);
     let cluster = memory([
         workload("shop", "Deployment", "web", &[("web", BEFORE)]),
         workload("shop", "Deployment", "same", &[("web", POSTED)]),
     ]);
-    let server = serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await;
+    let server = serve_with(cluster, tokens, Limits::default()).await;
     let good = ["Authorization: Bearer n3xt-t0ken-of-ours"];
     call_with(server.address(), "POST", POST, &good).await;
     let target = "/api/image/a%0ab?secret=s3cret";
@@ -211,8 +207,7 @@ async fn changes(
     level: Level,
 ) -> Vec<BTreeMap<String, String>> {
     let (log, _guard) = Log::start();
-    let token = Token::new(&"s3cret-t0ken-of-a-test".into()).expect("a token");
-    let tokens = Authentication::Tokens(Tokens::new(token, None));
+    let tokens = tokens(["s3cret-t0ken-of-a-test"]);
     let server = serve_with(cluster, tokens, Limits::default()).await;
     let headers = [
         "Authorization: Bearer s3cret-t0ken-of-a-test",

@@ -9,11 +9,11 @@ use hikaru_core::{
     jobs::{JobCreated, JobName, JobSource, JobState, JobStatus},
     port::{ClusterError, Event, Happening, Observer, WorkloadPort},
 };
-use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat, Token, Tokens};
+use hikaru_http::{Authentication, Bound, Metrics, MetricsFormat};
 
 use crate::{
     client::{call, call_with},
-    cluster::{BEFORE, definition_of, listener, memory, mock_jobs, serve, shop, workload},
+    cluster::{BEFORE, definition_of, listener, memory, mock_jobs, serve, shop, tokens, workload},
 };
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
@@ -225,8 +225,7 @@ async fn requests_that_wait_for_a_job_are_counted_apart() {
 
 #[tokio::test]
 async fn figures_need_a_token_as_the_api_does() {
-    let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
-    let tokens = Authentication::Tokens(Tokens::new(token, None));
+    let tokens = tokens(["s3cret-t0ken-of-ours"]);
     let bound = Bound::new(
         listener().await,
         shop(),

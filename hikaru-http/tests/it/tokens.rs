@@ -9,14 +9,13 @@ use hikaru_core::{
     testing::MemoryCluster,
 };
 use hikaru_http::{
-    AuthRequest, Authentication, Authenticator, BindError, Bound, Denied, Limits, Serving, Token,
-    Tokens,
+    AuthRequest, Authentication, Authenticator, BindError, Bound, Denied, Limits, Serving,
 };
 use tokio::net::TcpListener;
 
 use crate::{
     client::{Client, LONG, call, call_with, call_with_body},
-    cluster::{BEFORE, POSTED, definition_of, mock_jobs, runs, serve_with, shop, works},
+    cluster::{BEFORE, POSTED, definition_of, mock_jobs, runs, serve_with, shop, tokens, works},
 };
 
 /// Lets in a caller whose body ends with a word, as a signature would be checked.
@@ -34,16 +33,9 @@ impl Authenticator for LastWord {
 
 const POST: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
 
-fn token(text: &str) -> Token {
-    Token::new(&text.into()).expect("a token")
-}
-
 async fn guarded(cluster: Arc<MemoryCluster>) -> Serving {
-    let tokens = Tokens::new(
-        token("s3cret-t0ken-of-ours"),
-        Some(token("n3xt-t0ken-of-ours")),
-    );
-    serve_with(cluster, Authentication::Tokens(tokens), Limits::default()).await
+    let tokens = tokens(["s3cret-t0ken-of-ours", "n3xt-t0ken-of-ours"]);
+    serve_with(cluster, tokens, Limits::default()).await
 }
 
 #[tokio::test]
@@ -116,8 +108,8 @@ async fn only_a_valid_token_is_let_in() {
 
 #[tokio::test]
 async fn an_empty_token_never_matches() {
-    let tokens = Tokens::new(token("s3cret-t0ken-of-ours"), None);
-    let server = serve_with(shop(), Authentication::Tokens(tokens), Limits::default()).await;
+    let tokens = tokens(["s3cret-t0ken-of-ours"]);
+    let server = serve_with(shop(), tokens, Limits::default()).await;
     for header in [
         "Authorization: Bearer ",
         "Authorization: Bearer     ",

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hikaru_core::jobs::JobSource;
-use hikaru_http::{Authentication, Limits, Serving, Token, Tokens};
+use hikaru_http::{Authentication, Limits, Serving};
 
 use super::{DEFINITION, JSON, YAML, created, migrate, mocked};
 use crate::{
     client::{Client, call_with_body, request},
-    cluster::{definition_of, mock_jobs, serve_jobs_with, works},
+    cluster::{definition_of, mock_jobs, serve_jobs_with, tokens, works},
 };
 
 const CHUNKED: &str = "Transfer-Encoding: chunked";
@@ -259,11 +259,10 @@ async fn expect_100_continue_is_answered() {
 
 #[tokio::test]
 async fn a_body_is_not_read_before_its_sender_is_known() {
-    let token = Token::new(&"s3cret-t0ken-of-ours".into()).expect("a token");
     let jobs = mock_jobs(|jobs| {
         jobs.expect_create().returning(|_, _| Ok(created()));
     });
-    let tokens = Authentication::Tokens(Tokens::new(token, None));
+    let tokens = tokens(["s3cret-t0ken-of-ours"]);
     let server = serve_jobs_with(jobs, tokens, Limits::default()).await;
     for (headers, status) in [
         (&["Content-Length: 9"][..], 401),
