@@ -1,7 +1,7 @@
 //! A live cluster as a cluster: the port's methods on an API server. How it is reached is in `connect`, requests and what their
 //! failures mean in `client`, what is read in `read`, what is written in `write`, Jobs in `jobs`, and the view of a server that
-//! runs on and on in `view`; what a rollout is judged by in `rollouts`. Which kinds there are is in `kind`; which build may replace
-//! which is decided in `hikaru-core`.
+//! runs on and on in `view`; what a rollout is judged by in `rollouts`, whose token one is in `token_reviews`. Which kinds there are is
+//! in `kind`; which build may replace which is decided in `hikaru-core`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,6 +31,7 @@ mod error;
 mod jobs;
 mod read;
 mod rollouts;
+mod token_reviews;
 mod view;
 mod write;
 

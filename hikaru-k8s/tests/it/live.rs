@@ -35,3 +35,4 @@ mod scripted_watch;
 mod stories;
 mod stub;
 mod tls_server;
+mod token_reviews;
