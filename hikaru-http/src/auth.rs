@@ -16,7 +16,7 @@ use hikaru_core::{Text, caller::Caller};
 use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
-pub use callers::{CallerSet, Callers, KnownCaller};
+pub use callers::{CallerSet, Callers, CallersFileError, KnownCaller, MAX_CALLERS_FILE};
 pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError};
 pub use trust::{BindingRule, Ci, KubernetesTrust, OidcTrust, Trust, TrustedIssuer};
 

@@ -16,9 +16,9 @@ mod serve;
 pub mod wire;
 
 pub use auth::{
-    AuthRequest, Authentication, Authenticator, BindingRule, CallerSet, Callers, Ci, Denied,
-    KnownCaller, KubernetesTrust, MAX_TOKEN, MIN_TOKEN, OidcTrust, Token, TokenError, Trust,
-    TrustedIssuer,
+    AuthRequest, Authentication, Authenticator, BindingRule, CallerSet, Callers, CallersFileError,
+    Ci, Denied, KnownCaller, KubernetesTrust, MAX_CALLERS_FILE, MAX_TOKEN, MIN_TOKEN, OidcTrust,
+    Token, TokenError, Trust, TrustedIssuer,
 };
 pub use body::{BodyError, RequestBody};
 pub use limits::{HEADERS, Limits};
