@@ -103,6 +103,19 @@ pub enum NotAllowed {
     },
 }
 
+impl NotAllowed {
+    /// What it may not, in one word, for a figure: `right`, `force`, `namespace`, `jobs`, `binding`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Right { .. } => "right",
+            Self::Force { .. } => "force",
+            Self::Namespace { .. } => "namespace",
+            Self::Jobs { .. } => "jobs",
+            Self::Binding { .. } => "binding",
+        }
+    }
+}
+
 impl Caller {
     /// A caller of this name, which sees everything.
     pub fn new(name: impl Into<Text>, rights: Rights) -> Self {

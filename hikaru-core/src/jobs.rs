@@ -20,7 +20,10 @@ pub use refused::JobRefused;
 pub use status::{ContainerTrouble, JobCondition, JobList, JobLog, JobState, JobStatus};
 pub use trouble::container_troubles;
 
-use crate::port::{Clock, ClusterError, JobPort};
+use crate::{
+    caller::{Caller, NotAllowed, Right},
+    port::{Clock, ClusterError, JobPort},
+};
 use trouble::Listed;
 
 /// The Jobs of a cluster, as a user asks for them. Each call is checked against the policy here, whatever the adapter.
@@ -31,6 +34,8 @@ pub struct Jobs {
     port: Arc<dyn JobPort>,
     policy: Arc<JobPolicy>,
     clock: Arc<dyn Clock>,
+    /// Who asks. `None`: somebody who may do all that the policy allows.
+    caller: Option<Arc<Caller>>,
 }
 
 impl fmt::Debug for Jobs {
@@ -48,24 +53,49 @@ impl Jobs {
             port,
             policy: Arc::new(policy),
             clock,
+            caller: None,
         }
+    }
+
+    /// The same as one caller may use it: Jobs of namespaces that it may not see are refused, and without the right `logs` no text
+    /// is told that may come from a log.
+    pub fn for_caller(&self, caller: &Arc<Caller>) -> Self {
+        let mut own = self.clone();
+        own.caller = Some(caller.clone());
+        own
+    }
+
+    /// Whether Jobs of a namespace may be created, read and deleted, by the rights of the caller and by the policy.
+    fn check_namespace(&self, namespace: &str) -> Result<(), ClusterError> {
+        self.check_caller(namespace)?;
+        self.policy.check_namespace(namespace)
+    }
+
+    fn check_caller(&self, namespace: &str) -> Result<(), NotAllowed> {
+        let caller = self.caller.as_ref();
+        caller.map_or(Ok(()), |caller| caller.check_jobs(namespace))
+    }
+
+    fn check_logs(&self) -> Result<(), NotAllowed> {
+        let caller = self.caller.as_ref();
+        caller.map_or(Ok(()), |caller| caller.check(&[Right::Logs]))
     }
 
     /// The Jobs of a namespace, sorted by name, without what their containers are troubled by.
     ///
     /// # Errors
-    /// The policy leaves the namespace out, or the Jobs cannot be listed.
+    /// The policy or the caller's rights leave the namespace out, or the Jobs cannot be listed.
     pub async fn list(&self, namespace: &str) -> Result<JobList, ClusterError> {
-        self.policy.check_namespace(namespace)?;
+        self.check_namespace(namespace)?;
         self.port.list(namespace).await
     }
 
     /// One Job as it is now, with what its containers are troubled by, and why its pods cannot start.
     ///
     /// # Errors
-    /// The policy leaves its namespace out, there is none, or it cannot be read.
+    /// The policy or the caller's rights leave its namespace out, there is none, or it cannot be read.
     pub async fn status(&self, name: &JobName) -> Result<JobStatus, ClusterError> {
-        self.policy.check_namespace(name.namespace())?;
+        self.check_namespace(name.namespace())?;
         let mut status = self.port.get(name).await?;
         self.add_troubles(&mut status, &mut Listed::default()).await;
         Ok(status)
@@ -74,18 +104,19 @@ impl Jobs {
     /// Deletes a Job with its pods, which end in their own time.
     ///
     /// # Errors
-    /// The policy leaves its namespace out, there is none, or it cannot be deleted.
+    /// The policy or the caller's rights leave its namespace out, there is none, or it cannot be deleted.
     pub async fn delete(&self, name: &JobName) -> Result<(), ClusterError> {
-        self.policy.check_namespace(name.namespace())?;
+        self.check_namespace(name.namespace())?;
         self.port.delete(name, None).await
     }
 
     /// What the containers of a Job's pods have written.
     ///
     /// # Errors
-    /// The policy leaves its namespace out, there is none, or its pods cannot be listed.
+    /// The policy or the caller's rights leave its namespace out, there is none, or its pods cannot be listed.
     pub async fn logs(&self, name: &JobName) -> Result<Vec<JobLog>, ClusterError> {
-        self.policy.check_namespace(name.namespace())?;
+        self.check_logs()?;
+        self.check_namespace(name.namespace())?;
         self.port.logs(name).await
     }
 

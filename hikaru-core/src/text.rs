@@ -6,5 +6,5 @@ pub(crate) mod excerpt;
 pub(crate) mod patience;
 
 pub use escape::Escaped;
-pub use excerpt::Excerpt;
+pub use excerpt::{Excerpt, Quoted};
 pub use patience::{Patience, PatienceError};

@@ -34,7 +34,7 @@ impl Jobs {
     /// Runs a Job.
     ///
     /// # Errors
-    /// The policy refuses it, it cannot be read, the cluster refuses it or cannot be reached; [`ClusterError::Lost`] when it may
+    /// The policy refuses it, the caller's rights leave its namespace out, it cannot be read, the cluster refuses it or cannot be reached; [`ClusterError::Lost`] when it may
     /// have been created or not; [`ClusterError::Unsupported`], before anything is created, when the request waits for the end of
     /// a Job that does not run.
     pub async fn run(&self, request: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
@@ -42,12 +42,14 @@ impl Jobs {
             self.check_jobs_run()?;
         }
         if let Some(namespace) = &request.namespace {
+            self.check_caller(namespace)?;
             self.policy.check_within(namespace)?;
         }
         if let JobSource::CronJob { name, .. } = &request.source {
-            self.policy.check_namespace(name.namespace())?;
+            self.check_namespace(name.namespace())?;
         }
         let definition = self.port.define(request).await?;
+        self.check_caller(definition.naming.namespace())?;
         let job = self.policy.judge(definition, request.replace)?;
         match &job.definition().naming {
             JobNaming::Named(name) if job.replaces() => self.replace(name, &job, mode).await,

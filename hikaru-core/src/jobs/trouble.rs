@@ -13,7 +13,7 @@ use crate::{
         evidence::event_objects,
         facts::{
             Condition, ContainerState, EventFacts, ObjectFacts, PodFacts, RolloutFacts,
-            RolloutKind, TemplateChange,
+            RolloutKind, TemplateChange, leave_out_logs,
         },
         start::Start,
     },
@@ -38,7 +38,7 @@ impl Jobs {
         if matches!(status.state, JobState::Complete | JobState::Suspended) {
             return None;
         }
-        let pods = match self.port.pods(status).await {
+        let mut pods = match self.port.pods(status).await {
             Ok(pods) => pods,
             Err(error) => {
                 let why = format!("its pods cannot be listed: {error}");
@@ -46,6 +46,9 @@ impl Jobs {
                 return None;
             }
         };
+        if self.check_logs().is_err() {
+            leave_out_logs(&mut pods.pods);
+        }
         status.troubles = container_troubles(&pods.pods);
         status.warnings.extend(pods.warnings.iter().cloned());
         if status.state.has_ended() {

@@ -44,7 +44,7 @@ impl Jobs {
     /// time. Where the uid is empty the name is enough. After each look `told` hears how the Job is, or why that is not known.
     ///
     /// # Errors
-    /// The policy leaves its namespace out. [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile,
+    /// The policy or the caller's rights leave its namespace out. [`ClusterError::NotFound`] when there is none, or it is deleted meanwhile,
     /// [`ClusterError::Exists`] when another one has taken its name, [`ClusterError::Unsupported`] where Jobs do not run. At the
     /// first look each error that asking again would not mend.
     pub async fn wait(
@@ -54,7 +54,7 @@ impl Jobs {
         told: &mut (dyn FnMut(&str) + Send),
     ) -> Result<JobStatus, ClusterError> {
         let JobCreated { name, uid, .. } = created;
-        self.policy.check_namespace(name.namespace())?;
+        self.check_namespace(name.namespace())?;
         self.check_jobs_run()?;
         let end = self.clock.elapsed().saturating_add(within);
         // A Job that fails for its deadline takes its pods with it: what they said before is its reason.

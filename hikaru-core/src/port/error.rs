@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Text, jobs::refused::JobRefused};
+use crate::{Text, caller::NotAllowed, jobs::refused::JobRefused};
 
 /// Why a cluster did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum ClusterError {
     /// The policy for Jobs does not allow it. The cluster was not asked.
     #[error("not allowed: {0}")]
     JobRefused(#[from] JobRefused),
+    /// The caller may not do it. The cluster was not asked.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// The cluster refuses the write as such; its own words.
     #[error("refused: {0}")]
     Invalid(String),

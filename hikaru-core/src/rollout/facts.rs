@@ -48,12 +48,17 @@ impl RolloutFacts {
 
     /// Takes away the termination messages that can be the end of a log.
     pub(super) fn leave_out_logs(&mut self) {
-        for pod in &mut self.pods {
-            if pod.containers.iter().any(|c| c.ends_with_log) {
-                let containers = &mut Arc::make_mut(pod).containers;
-                for container in containers.iter_mut().filter(|c| c.ends_with_log) {
-                    container.leave_out_log();
-                }
+        leave_out_logs(&mut self.pods);
+    }
+}
+
+/// Takes away the termination messages of pods that can be the end of a log.
+pub(crate) fn leave_out_logs(pods: &mut [Arc<PodFacts>]) {
+    for pod in pods {
+        if pod.containers.iter().any(|c| c.ends_with_log) {
+            let containers = &mut Arc::make_mut(pod).containers;
+            for container in containers.iter_mut().filter(|c| c.ends_with_log) {
+                container.leave_out_log();
             }
         }
     }

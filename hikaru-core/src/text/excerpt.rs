@@ -43,7 +43,7 @@ impl fmt::Display for Cut<'_> {
 }
 
 /// A text from outside, cut after this many characters, escaped as by [`Escaped`]; what can be secret in an address is left out.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str, pub(crate) usize);
+pub struct Quoted<'a>(pub &'a str, pub usize);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
