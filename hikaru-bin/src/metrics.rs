@@ -62,6 +62,12 @@ struct Written {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    problem: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     state: &'static str,
     cause: &'static str,
@@ -81,6 +87,7 @@ pub(crate) struct Figures {
     decisions: Family<Decided, Counter>,
     answers: Family<Answered, Counter>,
     answer_seconds: Family<OfRoute, Histogram>,
+    refusals: Family<Refused, Counter>,
     wait_seconds: Family<OfRoute, Histogram>,
     writes: Family<Written, Counter>,
     jobs: Family<Written, Counter>,
@@ -123,6 +130,7 @@ impl Figures {
         let decisions = Family::<Decided, Counter>::default();
         let answers = Family::<Answered, Counter>::default();
         let answer_seconds = Family::<OfRoute, Histogram>::new_with_constructor(latencies);
+        let refusals = Family::<Refused, Counter>::default();
         let wait_seconds = Family::<OfRoute, Histogram>::new_with_constructor(waits);
         let writes = Family::<Written, Counter>::default();
         let jobs = Family::<Written, Counter>::default();
@@ -146,6 +154,11 @@ impl Figures {
             "How long they took, but for those that waited for rollouts or a Job",
             Unit::Seconds,
             answer_seconds.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Requests that were answered with a problem, by its name and why",
+            refusals.clone(),
         );
         registry.register_with_unit(
             "http_wait_duration",
@@ -196,6 +209,7 @@ impl Figures {
             decisions,
             answers,
             answer_seconds,
+            refusals,
             wait_seconds,
             writes,
             jobs,
@@ -266,9 +280,10 @@ fn outcome_of(error: &ClusterError) -> &'static str {
         ClusterError::Stale => "stale",
         ClusterError::Lost(_) => "lost",
         ClusterError::NotFound(_) => "not-found",
-        ClusterError::Forbidden(_) | ClusterError::JobRefused(_) | ClusterError::Outside { .. } => {
-            "forbidden"
-        }
+        ClusterError::Forbidden(_)
+        | ClusterError::JobRefused(_)
+        | ClusterError::NotAllowed(_)
+        | ClusterError::Outside { .. } => "forbidden",
         ClusterError::Invalid(_) => "refused",
         ClusterError::Malformed(_) => "malformed",
         ClusterError::Exists(_) => "exists",
@@ -374,6 +389,11 @@ impl Observer for Figures {
                 self.jobs.get_or_create(&asked).inc();
             }
             Happening::RolloutEnded { followed, took } => self.ended(followed, took),
+            Happening::Refused { problem, code, .. } => {
+                self.refusals
+                    .get_or_create(&Refused { problem, code })
+                    .inc();
+            }
             _ => {}
         }
     }

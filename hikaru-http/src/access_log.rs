@@ -17,7 +17,7 @@ use hikaru_core::{
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName};
 use tokio::time::Instant;
 
-use crate::Metrics;
+use crate::{Metrics, wire};
 
 /// The header of a request's id.
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,7 +64,7 @@ pub(crate) struct AccessLog {
     /// The route's pattern.
     pub(crate) route: &'static str,
     /// Who called, once it is known.
-    pub(crate) caller: Option<Caller>,
+    pub(crate) caller: Option<Arc<Caller>>,
     image: Option<Text>,
     /// The Job that it is about, once its name has been read.
     pub(crate) job: Option<JobName>,
@@ -163,6 +163,7 @@ impl Drop for AccessLog {
             metrics: _,
         } = self;
         let counts = counts.as_ref();
+        let by = caller.as_ref().map(|caller| wire::Caller::from(&**caller));
         // A macro, because an event's level is part of its callsite.
         macro_rules! line {
             ($level:ident, $message:literal) => {
@@ -171,7 +172,10 @@ impl Drop for AccessLog {
                     method = method.as_ref().map(Method::as_str),
                     route,
                     peer = %peer,
-                    caller = caller.as_ref().map(|caller| &*caller.name),
+                    caller = by.as_ref().map(|by| &*by.name),
+                    issuer = by.as_ref().and_then(|by| by.issuer.as_deref()),
+                    subject = by.as_ref().and_then(|by| by.subject.as_deref()),
+                    run = by.as_ref().and_then(|by| by.run.as_deref()),
                     image = image.as_deref(),
                     job = job.as_ref().map(tracing::field::display),
                     workload = workload.as_ref().map(tracing::field::display),

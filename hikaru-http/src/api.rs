@@ -16,6 +16,7 @@ mod rollout;
 mod routes;
 mod upgrade;
 mod verify;
+mod view;
 mod waited;
 mod waiting;
 
@@ -24,9 +25,8 @@ use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 use hikaru_core::{
     TagFormats, Text,
-    jobs::Jobs,
-    port::{Clock, ClusterError, Event, Fault, Happening, Observer, Severity, WorkloadPort},
-    rollout::Rollouts,
+    caller::{Caller, Rights},
+    port::{Clock, Event, Fault, Happening, Observer, Severity, WorkloadPort},
     workload::WorkloadName,
 };
 use hyper::{
@@ -42,6 +42,7 @@ use answer::{Outcome, respond};
 use permit::Permits;
 use problem::{Kind, Refusal};
 use routes::{Access, Match, Operation};
+use view::{Ports, View};
 
 use crate::{
     Limits, Metrics,
@@ -55,9 +56,7 @@ use crate::{
 
 /// What all requests of a server share.
 pub(crate) struct Api {
-    cluster: Arc<dyn WorkloadPort>,
-    pub(crate) jobs: Option<Jobs>,
-    pub(crate) rollouts: Option<Rollouts>,
+    pub(crate) ports: Ports,
     clock: Arc<dyn Clock>,
     authenticator: Arc<dyn Authenticator>,
     pub(crate) formats: TagFormats,
@@ -89,6 +88,7 @@ struct Call<'h> {
     parts: Vec<&'h str>,
     head: &'h Parts,
     body: RequestBody,
+    view: View,
 }
 
 impl Call<'_> {
@@ -96,12 +96,14 @@ impl Call<'_> {
         self.head.uri.query()
     }
 
-    /// The workload that the path names, of a kind that is looked at: Kubernetes' own, or one of these.
+    /// The workload that the path names, of a kind that is looked at (Kubernetes' own, or one of these), in a namespace that the
+    /// caller may see.
     fn workload(&self, added: &[Text]) -> Result<WorkloadName, Box<Refusal>> {
         let parts = self.parts.iter().map(|part| path::name(part));
         let name = parts.collect::<Result<Vec<_>, _>>()?.join("/");
         let workload: WorkloadName = name.parse().map_err(path::bad_name)?;
         workload.check_kind(added).map_err(path::bad_name)?;
+        self.view.caller().check_namespace(workload.namespace())?;
         Ok(workload)
     }
 
@@ -120,9 +122,7 @@ impl Api {
     ) -> Self {
         let limits = Limits::default();
         Self {
-            cluster,
-            jobs: None,
-            rollouts: None,
+            ports: Ports::new(cluster),
             clock,
             authenticator,
             formats: TagFormats::default(),
@@ -145,21 +145,9 @@ impl Api {
         self.permits = Permits::new(&limits);
     }
 
-    /// The use cases on Jobs. A server that has none refuses the call.
-    fn jobs(&self) -> Result<&Jobs, Box<Refusal>> {
-        let unsupported = || ClusterError::Unsupported("work with Jobs").into();
-        self.jobs.as_ref().ok_or_else(unsupported)
-    }
-
-    /// The use cases on rollouts. A server that has none refuses the call.
-    fn rollouts(&self) -> Result<&Rollouts, Box<Refusal>> {
-        let unsupported = || ClusterError::Unsupported("looking at a rollout").into();
-        self.rollouts.as_ref().ok_or_else(unsupported)
-    }
-
     /// Tells all observers what happened in a call.
     fn tell(&self, line: &AccessLog, what: Happening<'_>) {
-        let event = Event::new(&line.id, line.route, line.caller.as_ref(), what);
+        let event = Event::new(&line.id, line.route, line.caller.as_deref(), what);
         for observer in &self.observers {
             observer.observe(&event);
         }
@@ -168,8 +156,12 @@ impl Api {
     /// The answer of a call that has ended.
     fn finish(&self, line: Box<AccessLog>, outcome: Outcome) -> Answer {
         if let Err(refusal) = &outcome {
-            let (problem, reason) = (refusal.kind.name(), &*refusal.detail);
-            self.tell(&line, Happening::Refused { problem, reason });
+            let refused = Happening::Refused {
+                problem: refusal.kind.name(),
+                code: refusal.code,
+                reason: &refusal.detail,
+            };
+            self.tell(&line, refused);
         }
         let answer = respond(&line.id, line.unread, outcome);
         line.ended(answer.status());
@@ -229,7 +221,8 @@ pub(crate) fn header_timeout(api: &Api, peer: SocketAddr, within: std::time::Dur
     api.finish(line, Err(Refusal::new(Kind::HeaderTimeout, detail)))
 }
 
-/// Lets a request in: first what it is, then who may ask for it, then whether the route has its method.
+/// Lets a request in: first what it is, then who asks for it, then whether the route has its method, then whether the caller has a
+/// right to it.
 async fn admit<'h>(
     api: &Api,
     origin: Origin,
@@ -256,7 +249,10 @@ async fn admit<'h>(
     }
     // A reader of metrics on the listener of probes needs no token that could deploy.
     let is_open = is_probe || (origin.probes && access == Some(Access::Metrics));
-    if !is_open {
+    let caller = if is_open {
+        // It is answered without what a caller sees.
+        Arc::new(Caller::new("nobody", Rights::NONE))
+    } else {
         let request = AuthRequest {
             method: &head.method,
             uri: &head.uri,
@@ -266,14 +262,14 @@ async fn admit<'h>(
         };
         let caller = api.authenticator.authenticate(request).await;
         line.unread = body.is_unread();
-        line.caller = Some(caller?);
-    }
+        line.caller.insert(Arc::new(caller?)).clone()
+    };
     if let Some(bytes) = announced.filter(|bytes| *bytes > most) {
         let detail = format!("expected a body of at most {most} bytes, found {bytes}");
         return Err(Refusal::new(Kind::BodyTooLarge, detail));
     }
-    if origin.probes && access.is_none_or(|access| access == Access::Callers) {
-        let expected = routes::expected(|access| access != Access::Callers);
+    if origin.probes && access.is_none_or(Access::is_of_api) {
+        let expected = routes::expected(|access| !access.is_of_api());
         let detail = format!("{expected}: the API has an address of its own");
         return Err(Refusal::new(Kind::UnknownRoute, detail));
     }
@@ -289,11 +285,15 @@ async fn admit<'h>(
     if !has_method {
         return Err(Refusal::method(&routes::allowed(head.uri.path())));
     }
+    if !is_open {
+        caller.check(route.access.rights())?;
+    }
     Ok(Call {
         operation: route.operation,
         parts,
         head,
         body,
+        view: api.ports.seen_by(caller),
     })
 }
 

@@ -14,10 +14,28 @@ use hikaru_core::{
     workload::WorkloadName,
 };
 
-use crate::access_log::{LONGEST_IMAGE, quoted};
+use crate::{
+    access_log::{LONGEST_IMAGE, quoted},
+    wire,
+};
 
 /// The longest sentence about a workload, in characters.
 const LONGEST_SENTENCE: usize = 1000;
+
+/// A line about an event: the request's id, who called, and these fields. A macro, because a line's level is part of its callsite.
+macro_rules! line {
+    ($level:ident, $event:expr, $($fields:tt)*) => {{
+        let by = $event.caller.map(wire::Caller::from);
+        tracing::$level!(
+            request_id = $event.request_id,
+            caller = by.as_ref().map(|by| &*by.name),
+            issuer = by.as_ref().and_then(|by| by.issuer.as_deref()),
+            subject = by.as_ref().and_then(|by| by.subject.as_deref()),
+            run = by.as_ref().and_then(|by| by.run.as_deref()),
+            $($fields)*
+        )
+    }};
+}
 
 /// Writes the changes to the log, by the crate tracing.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +59,8 @@ impl Observer for ChangeLog {
             Happening::RolloutEnded { followed, took } => rollout_ended(event, followed, took),
             Happening::JobDeleted { job } => job_deleted(event, job),
             // Its reason can quote what a caller has sent.
-            Happening::Refused { problem, .. } => {
-                tracing::debug!(
-                    request_id = event.request_id,
-                    caller = caller(event),
-                    problem,
-                    "refused"
-                );
+            Happening::Refused { problem, code, .. } => {
+                line!(debug, event, problem, code, "refused");
             }
             _ => {}
         }
@@ -80,10 +93,6 @@ fn verdicts(event: &Event<'_>, report: &Report) {
     }
 }
 
-fn caller<'e>(event: &Event<'e>) -> Option<&'e str> {
-    event.caller.map(|caller| &*caller.name)
-}
-
 fn change(
     event: &Event<'_>,
     report: &Report,
@@ -109,12 +118,11 @@ fn change(
         let from = quoted(&container.image, LONGEST_IMAGE);
         // What is written keeps the workload's own spelling of the repository.
         let to = quoted(&entry.image_for(report.build(), judged), LONGEST_IMAGE);
-        // An event's level is part of its callsite.
-        macro_rules! line {
+        macro_rules! change {
             ($level:ident) => {
-                tracing::$level!(
-                    request_id = event.request_id,
-                    caller = caller(event),
+                line!(
+                    $level,
+                    event,
                     namespace = &*id.namespace,
                     kind = &*id.kind,
                     name = &*id.name,
@@ -129,14 +137,14 @@ fn change(
             };
         }
         match failure {
-            Some(_) => line!(warn),
-            None => line!(info),
+            Some(_) => change!(warn),
+            None => change!(info),
         }
     }
     for warning in &entry.warnings {
-        tracing::warn!(
-            request_id = event.request_id,
-            caller = caller(event),
+        line!(
+            warn,
+            event,
             namespace = &*id.namespace,
             kind = &*id.kind,
             name = &*id.name,
@@ -149,9 +157,9 @@ fn change(
 
 fn marks_removed(event: &Event<'_>, workload: &WorkloadName, removed: &[(Text, Text)]) {
     for (container, mark) in removed {
-        tracing::info!(
-            request_id = event.request_id,
-            caller = caller(event),
+        line!(
+            info,
+            event,
             namespace = &**workload.namespace(),
             kind = &**workload.kind(),
             name = &**workload.name(),
@@ -173,12 +181,11 @@ fn rollout_ended(event: &Event<'_>, followed: &Followed, took: Duration) {
         None => "unfinished",
     };
     let sentence = quoted(&rollout.sentence, LONGEST_SENTENCE);
-    // An event's level is part of its callsite.
-    macro_rules! line {
+    macro_rules! ended {
         ($level:ident) => {
-            tracing::$level!(
-                request_id = event.request_id,
-                caller = caller(event),
+            line!(
+                $level,
+                event,
                 namespace = &*id.namespace,
                 kind = &*id.kind,
                 name = &*id.name,
@@ -191,15 +198,15 @@ fn rollout_ended(event: &Event<'_>, followed: &Followed, took: Duration) {
         };
     }
     match followed.end {
-        Some(End::Failed | End::Unknown) => line!(warn),
-        Some(End::Succeeded) | None => line!(info),
+        Some(End::Failed | End::Unknown) => ended!(warn),
+        Some(End::Succeeded) | None => ended!(info),
     }
 }
 
 fn job_deleted(event: &Event<'_>, job: &JobName) {
-    tracing::info!(
-        request_id = event.request_id,
-        caller = caller(event),
+    line!(
+        info,
+        event,
         namespace = &**job.namespace(),
         name = &**job.name(),
         outcome = "deleted",

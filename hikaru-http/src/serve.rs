@@ -67,13 +67,13 @@ impl Bound {
 
     /// The use cases on Jobs. Without them each call about Jobs is answered with 501.
     pub fn jobs(mut self, jobs: Jobs) -> Self {
-        self.api.jobs = Some(jobs);
+        self.api.ports.set_jobs(jobs);
         self
     }
 
     /// The use cases on rollouts. Without them each call about rollouts is answered with 501.
     pub fn rollouts(mut self, rollouts: Rollouts) -> Self {
-        self.api.rollouts = Some(rollouts);
+        self.api.ports.set_rollouts(rollouts);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The wire types: the JSON that hikaru answers with, over HTTP and on the command line. camelCase; made from the core's
 //! values, which know nothing of JSON.
 
+mod caller;
 mod hold;
 mod image;
 mod interface;
@@ -10,6 +11,7 @@ mod report;
 pub mod rollout;
 mod upgraded;
 
+pub use caller::Caller;
 pub use hikaru_core::text::{Patience, PatienceError};
 pub use hold::{RemovedMark, Unheld};
 pub use image::{Build, Image, Reading, Unreadable, Users, users};

@@ -92,6 +92,8 @@ pub enum Happening<'e> {
     Refused {
         /// The stable name of the kind of problem: `unauthorized`.
         problem: &'static str,
+        /// Why in one word, of a bounded set: `expired`, `force`. Where no more is known it is the problem's name.
+        code: &'static str,
         /// Why: a sentence for a person.
         reason: &'e str,
     },

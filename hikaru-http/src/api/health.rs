@@ -13,17 +13,24 @@ use crate::{MetricsFormat, life::Stage, wire};
 
 /// The process is alive.
 pub(super) fn live() -> Outcome {
-    json(&wire::Health { status: "alive" })
+    json(&wire::Health {
+        status: "alive",
+        detail: None,
+    })
 }
 
-/// The cluster is known completely and up to date, and the server is not draining.
+/// The cluster is known completely and up to date, and the server is not draining. What troubles the authenticator is told beside it:
+/// its callers are still answered.
 pub(super) fn ready(api: &Api) -> Outcome {
     let not_ready = |why: &str| Err(Refusal::new(Kind::NotReady, why));
     if api.life.stage() != Stage::Serving {
         return not_ready("draining");
     }
-    match api.cluster.freshness() {
-        Freshness::Fresh => json(&wire::Health { status: "ready" }),
+    match api.ports.freshness() {
+        Freshness::Fresh => json(&wire::Health {
+            status: "ready",
+            detail: api.authenticator.trouble(),
+        }),
         other => not_ready(&other.to_string()),
     }
 }

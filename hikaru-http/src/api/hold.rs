@@ -12,6 +12,7 @@ use super::{
     in_task,
     problem::Refusal,
     query::held_container,
+    view::View,
 };
 use crate::{access_log::AccessLog, wire};
 
@@ -22,10 +23,10 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
         Err(refusal) => return api.finish(line, Err(refusal)),
     };
     line.workload = Some(workload.clone());
-    let server = api.clone();
+    let (server, view) = (api.clone(), call.view);
     let late = "the marks are still being removed: repeating the call later is safe";
     let done = in_task::run(api.clone(), line, late, Ok, move |line| {
-        async move { unhold(&server, line, &workload, container).await }.boxed()
+        async move { unhold(&server, &view, line, &workload, container).await }.boxed()
     });
     match done.await {
         Ok((line, outcome)) => api.finish(line, outcome),
@@ -41,11 +42,12 @@ fn read(api: &Api, call: &Call<'_>) -> Result<(WorkloadName, Option<Text>), Box<
 
 async fn unhold(
     api: &Api,
+    view: &View,
     line: &AccessLog,
     workload: &WorkloadName,
     container: Option<Text>,
 ) -> Outcome {
-    let removed = api.cluster.unhold(workload, container).await;
+    let removed = view.cluster().unhold(workload, container).await;
     let removed = removed.map_err(Refusal::of_workload)?;
     let removed = &*removed;
     api.tell(line, Happening::MarksRemoved { workload, removed });

@@ -50,7 +50,7 @@ async fn found(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Outcome {
     let image = path::image(text).inspect_err(|_| line.image(text))?;
     line.image(&image);
     let _permit = read_permit(api).await?;
-    let found = hikaru_core::upgrade::find(&*api.cluster, &image, &api.formats).await;
+    let found = hikaru_core::upgrade::find(call.view.cluster(), &image, &api.formats).await;
     let users = found.map_err(|error| match error {
         FindError::Cluster(error) => error.into(),
         error => Refusal::new(Kind::BadReference, error.to_string()),
@@ -78,11 +78,11 @@ pub(super) async fn candidates(api: Arc<Api>, mut line: Box<AccessLog>, call: Ca
 async fn planned(api: &Api, call: &Call<'_>, line: &mut AccessLog) -> Outcome {
     let parameters = Parameters::read(call.query(), Takes::Plan)?;
     parameters.check_kinds(&api.kinds)?;
-    let request = parameters.request(build(api, call, line)?);
+    let request = parameters.request(build(api, call, line)?, call.view.caller())?;
     let _permit = read_permit(api).await?;
-    let report = hikaru_core::upgrade::candidates(&*api.cluster, request).await?;
+    let report = hikaru_core::upgrade::candidates(call.view.cluster(), request).await?;
     came_to(api, line, &report, Mode::DryRun);
-    let told = wire::Report::new(&report, Interface::Http);
+    let told = call.view.report(&report);
     match Shortfall::unread(&report.faults) {
         None => json(&told).map(|answer| noted(answer, &report)),
         Some(unread) => Err(

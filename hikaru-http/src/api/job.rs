@@ -68,7 +68,7 @@ pub(super) async fn list(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) ->
         Parameters::read(call.query(), Takes::Nothing)?;
         let namespace = path::name(call.part(0))?;
         check_namespace(&namespace).map_err(path::bad_name)?;
-        let jobs = api.jobs()?.list(&namespace).await;
+        let jobs = call.view.jobs()?.list(&namespace).await;
         let jobs = jobs.map_err(|error| Refusal::of_job(error, Doing::Reading, &namespace))?;
         json(&wire::job::list(&namespace, &jobs))
     };
@@ -81,7 +81,12 @@ pub(super) async fn status(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     let status = api
         .within(async {
             let job = named(&call, &mut line)?;
-            let status = api.jobs()?.status(&job).await.map_err(reading(&job))?;
+            let status = call
+                .view
+                .jobs()?
+                .status(&job)
+                .await
+                .map_err(reading(&job))?;
             json(&wire::job::Status::from(&status))
         })
         .await;
@@ -93,7 +98,7 @@ pub(super) async fn delete(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'
     let deleted = api
         .within(async {
             let job = named(&call, &mut line)?;
-            let deleted = api.jobs()?.delete(&job).await;
+            let deleted = call.view.jobs()?.delete(&job).await;
             deleted.map_err(|error| Refusal::of_job(error, Doing::Deleting, &job.to_string()))?;
             api.tell(&line, Happening::JobDeleted { job: &job });
             Ok(empty(StatusCode::NO_CONTENT))
@@ -107,7 +112,7 @@ pub(super) async fn log(api: Arc<Api>, mut line: Box<AccessLog>, call: Call<'_>)
     let log = api
         .within(async {
             let job = named(&call, &mut line)?;
-            let jobs = api.jobs()?;
+            let jobs = call.view.jobs()?;
             let busy = "too many logs are being read";
             let permit = acquire(&api.permits.job_logs, api.limits.body_time, busy).await?;
             let logs = jobs.logs(&job).await.map_err(reading(&job))?;
@@ -152,7 +157,7 @@ pub(super) async fn run(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) -> 
         Ok((parameters, Definition::Body(media)))
     };
     match read() {
-        Ok((parameters, from)) => create(api, line, call.body, parameters, from).await,
+        Ok((parameters, from)) => create(api, line, call, parameters, from).await,
         Err(refusal) => api.finish(line, Err(refusal)),
     }
 }
@@ -169,7 +174,7 @@ pub(super) async fn run_from_cron_job(
         Ok((parameters, Definition::CronJob(name_of(&call)?, media)))
     };
     match read() {
-        Ok((parameters, from)) => create(api, line, call.body, parameters, from).await,
+        Ok((parameters, from)) => create(api, line, call, parameters, from).await,
         Err(refusal) => api.finish(line, Err(refusal)),
     }
 }
@@ -186,12 +191,13 @@ enum Definition {
 async fn create(
     api: Arc<Api>,
     mut line: Box<AccessLog>,
-    mut body: RequestBody,
+    call: Call<'_>,
     parameters: JobParameters,
     from: Definition,
 ) -> Answer {
+    let Call { mut body, view, .. } = call;
     let begun = async {
-        let jobs = api.jobs()?.clone();
+        let jobs = view.jobs()?.clone();
         // The permit is held until the definition is out of memory.
         let busy = "too many jobs are being created: nothing was done";
         let permit = acquire(&api.permits.jobs, api.limits.body_time, busy).await?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hikaru_core::{image::BuildError, jobs::JobName, port::ClusterError};
+use hikaru_core::{caller::NotAllowed, image::BuildError, jobs::JobName, port::ClusterError};
 use hyper::{
     StatusCode,
     header::{ALLOW, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -192,6 +192,8 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) kind: Kind,
+    /// Why, in one word of a bounded set, for a figure. Where no more is known: the kind's name.
+    pub(crate) code: &'static str,
     pub(crate) detail: String,
     pub(crate) members: wire::Members,
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
@@ -203,6 +205,7 @@ impl Refusal {
             .then(|| (RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)));
         Box::new(Self {
             kind,
+            code: kind.name(),
             detail: detail.into(),
             members: wire::Members::default(),
             header,
@@ -260,6 +263,17 @@ impl From<Denied> for Box<Refusal> {
             Denied::Body(error) => return error.clone().into(),
         };
         let mut refusal = Refusal::new(kind, denied.to_string());
+        refusal.code = match &denied {
+            Denied::NoCredentials => "no-credentials",
+            Denied::BadCredentials => "bad-credentials",
+            Denied::Expired { .. } => "expired",
+            Denied::BadToken { code, .. } | Denied::NotTrusted { code, .. } => code,
+            Denied::Unavailable(_)
+            | Denied::TwoCredentials
+            | Denied::ForeignHost
+            | Denied::Browser
+            | Denied::Body(_) => refusal.code,
+        };
         // The challenge of RFC 6750, 3: no error code where nothing was sent.
         let challenge = match denied {
             Denied::NoCredentials => Some("Bearer"),
@@ -270,6 +284,14 @@ impl From<Denied> for Box<Refusal> {
         };
         let challenge = challenge.map(HeaderValue::from_static);
         refusal.header = challenge.map(|value| (WWW_AUTHENTICATE, value));
+        refusal
+    }
+}
+
+impl From<NotAllowed> for Box<Refusal> {
+    fn from(not_allowed: NotAllowed) -> Self {
+        let mut refusal = Refusal::new(Kind::NotAllowed, not_allowed.to_string());
+        refusal.code = not_allowed.code();
         refusal
     }
 }
@@ -299,6 +321,7 @@ impl From<BuildError> for Box<Refusal> {
 impl From<ClusterError> for Box<Refusal> {
     fn from(error: ClusterError) -> Self {
         let kind = match &error {
+            ClusterError::NotAllowed(not_allowed) => return not_allowed.clone().into(),
             ClusterError::Unsupported(_) => Kind::Unsupported,
             ClusterError::Outside { .. } => Kind::NamespaceForbidden,
             ClusterError::JobRefused(_) => Kind::JobForbidden,

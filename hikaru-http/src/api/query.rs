@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use hikaru_core::{
     Build, IdentityLabels, Request, Text,
+    caller::Caller,
     policy::Force,
     port::{Scope, Select},
     rollout::WaitTerms,
@@ -173,25 +174,29 @@ impl Parameters {
         Some(terms)
     }
 
-    /// The workloads that a status is asked for.
-    pub(crate) fn scope(self) -> Scope {
+    /// The workloads that a status is asked for by this caller.
+    pub(crate) fn scope(self, caller: &Caller) -> Result<Scope, Box<Refusal>> {
+        for namespace in &self.namespaces {
+            caller.check_namespace(namespace)?;
+        }
         let mut labels = IdentityLabels::default();
         (labels.owner, labels.repo, labels.branch) = (self.owner, self.repo, self.branch);
         let mut scope = Scope::new(Select::Labeled(labels));
         scope.namespaces = self.namespaces;
-        scope
+        Ok(scope)
     }
 
-    /// What is asked for.
-    pub(crate) fn request(self, build: Build) -> Request {
+    /// What this caller asks for, if it may. Nothing has been read of the cluster before.
+    pub(crate) fn request(&self, build: Build, caller: &Caller) -> Result<Request, Box<Refusal>> {
         let mut request = Request::new(build);
-        request.namespaces = self.namespaces;
-        request.workloads = self.workloads;
-        request.owner = self.owner;
-        request.repo = self.repo;
-        request.branch = self.branch;
+        request.namespaces.clone_from(&self.namespaces);
+        request.workloads.clone_from(&self.workloads);
+        request.owner.clone_from(&self.owner);
+        request.repo.clone_from(&self.repo);
+        request.branch.clone_from(&self.branch);
         request.force = self.force.unwrap_or(Force::NONE);
-        request
+        caller.check_request(&request)?;
+        Ok(request)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    view::View,
     waited,
     waiting::{End, ToWait, Waiting},
 };
@@ -51,7 +52,7 @@ async fn begin(
     let workload = call.workload(&api.kinds)?;
     line.workload = Some(workload.clone());
     let to_wait = ToWait::read(api, line, call, &parameters).await?;
-    let (told, uid) = api.within(look(api, &workload)).await?;
+    let (told, uid) = api.within(look(api, &call.view, &workload)).await?;
     let waiting = to_wait.map(|wait| {
         let awaited = Awaited::workload(&workload).of_uid(uid);
         wait.begin(api, vec![awaited])
@@ -62,9 +63,10 @@ async fn begin(
 /// How the rollout is now, and the workload's uid.
 async fn look(
     api: &Api,
+    view: &View,
     workload: &WorkloadName,
 ) -> Result<(wire::rollout::Rollout, Text), Box<Refusal>> {
-    let rollouts = api.rollouts()?;
+    let rollouts = view.rollouts()?;
     let _permit = permit(api).await?;
     let answer = rollouts.look(workload, &Asked::default()).await;
     let answer = answer.map_err(Refusal::of_workload)?;
@@ -94,9 +96,10 @@ pub(super) async fn status(api: Arc<Api>, line: Box<AccessLog>, call: Call<'_>) 
 
 async fn rows(api: &Api, call: &Call<'_>) -> Outcome {
     let parameters = Parameters::read(call.query(), Takes::Status)?;
-    let rollouts = api.rollouts()?;
+    let scope = parameters.scope(call.view.caller())?;
+    let rollouts = call.view.rollouts()?;
     let _permit = permit(api).await?;
-    let (rows, faults) = rollouts.status(&parameters.scope()).await?;
+    let (rows, faults) = rollouts.status(&scope).await?;
     let row = |row| wire::rollout::Status::new(row, &api.formats);
     let told: Vec<_> = rows.iter().map(row).collect();
     match Shortfall::unread(&faults) {

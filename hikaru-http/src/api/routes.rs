@@ -1,6 +1,7 @@
 //! The routes, as one table: what a method and a path ask for, the `Allow` of another method, the sentence of an unknown path and
 //! the names in the log come from it. What each answers is in `api`.
 
+use hikaru_core::caller::Right;
 use hyper::Method;
 
 /// What a route does.
@@ -27,12 +28,28 @@ pub(crate) enum Operation {
 /// Who may ask for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Callers that are authenticated.
-    Callers,
-    /// Callers that are authenticated, and everybody on the listener of probes.
+    /// Callers that have one of these rights.
+    Callers(&'static [Right]),
+    /// Callers that have the right `metrics`, and everybody on the listener of probes.
     Metrics,
     /// Everybody.
     Probes,
+}
+
+impl Access {
+    /// One of these is needed where a caller is asked for.
+    pub(crate) fn rights(self) -> &'static [Right] {
+        match self {
+            Self::Callers(rights) => rights,
+            Self::Metrics => &[Right::Metrics],
+            Self::Probes => &[],
+        }
+    }
+
+    /// Whether the listener of probes does not have it.
+    pub(crate) fn is_of_api(self) -> bool {
+        matches!(self, Self::Callers(_))
+    }
 }
 
 /// A method that a route can have. GET stands for HEAD, too.
@@ -56,6 +73,8 @@ pub(crate) struct Route {
 /// All routes. Of two that a method and a path fit, the first one counts.
 pub(crate) const ROUTES: [Route; 16] = {
     use Access::{Callers, Metrics, Probes};
+    use Operation as O;
+    use Right::{Hold, Jobs, Logs, Read, Upgrade};
     use Verb::{Delete, Get, Post};
     const fn route(
         verb: Verb,
@@ -70,58 +89,36 @@ pub(crate) const ROUTES: [Route; 16] = {
             access,
         }
     }
+    // What a caller that upgrades has to know: what it would do, and what became of it.
+    const PLAN: Access = Callers(&[Read, Upgrade]);
+    const JOBS: Access = Callers(&[Jobs]);
+    const SEE_JOBS: Access = Callers(&[Read, Jobs]);
+    const READ: Access = Callers(&[Read]);
+    const UPGRADE: Access = Callers(&[Upgrade]);
+    const LOGS: Access = Callers(&[Logs]);
+    const HOLD: Access = Callers(&[Hold]);
+    const JOB: &str = "/api/job/{namespace}/{name}";
+    const FROM: &str = "/api/job/{namespace}/from/{cronjob}";
+    const LOG: &str = "/api/job/{namespace}/{name}/log";
+    const MARKS: &str = "/api/hold/{namespace}/{kind}/{name}";
+    const ROLLOUT: &str = "/api/rollout/{namespace}/{kind}/{name}";
     [
-        route(Post, "/api/image/{image}", Operation::Upgrade, Callers),
-        route(Get, "/api/image/{image}", Operation::Find, Callers),
-        route(
-            Get,
-            "/api/candidates/{image}",
-            Operation::Candidates,
-            Callers,
-        ),
-        route(Get, "/api/verify/{image}", Operation::Verify, Callers),
-        route(Post, "/api/job", Operation::RunJob, Callers),
-        route(Get, "/api/job/{namespace}", Operation::ListJobs, Callers),
-        route(
-            Get,
-            "/api/job/{namespace}/{name}",
-            Operation::JobStatus,
-            Callers,
-        ),
-        route(
-            Delete,
-            "/api/job/{namespace}/{name}",
-            Operation::DeleteJob,
-            Callers,
-        ),
-        route(
-            Post,
-            "/api/job/{namespace}/from/{cronjob}",
-            Operation::RunFromCronJob,
-            Callers,
-        ),
-        route(
-            Get,
-            "/api/job/{namespace}/{name}/log",
-            Operation::JobLog,
-            Callers,
-        ),
-        route(
-            Delete,
-            "/api/hold/{namespace}/{kind}/{name}",
-            Operation::RemoveMarks,
-            Callers,
-        ),
-        route(
-            Get,
-            "/api/rollout/{namespace}/{kind}/{name}",
-            Operation::Rollout,
-            Callers,
-        ),
-        route(Get, "/api/status", Operation::Status, Callers),
-        route(Get, "/livez", Operation::Live, Probes),
-        route(Get, "/readyz", Operation::Ready, Probes),
-        route(Get, "/metrics", Operation::Metrics, Metrics),
+        route(Post, "/api/image/{image}", O::Upgrade, UPGRADE),
+        route(Get, "/api/image/{image}", O::Find, READ),
+        route(Get, "/api/candidates/{image}", O::Candidates, PLAN),
+        route(Get, "/api/verify/{image}", O::Verify, PLAN),
+        route(Post, "/api/job", O::RunJob, JOBS),
+        route(Get, "/api/job/{namespace}", O::ListJobs, SEE_JOBS),
+        route(Get, JOB, O::JobStatus, SEE_JOBS),
+        route(Delete, JOB, O::DeleteJob, JOBS),
+        route(Post, FROM, O::RunFromCronJob, JOBS),
+        route(Get, LOG, O::JobLog, LOGS),
+        route(Delete, MARKS, O::RemoveMarks, HOLD),
+        route(Get, ROLLOUT, O::Rollout, PLAN),
+        route(Get, "/api/status", O::Status, READ),
+        route(Get, "/livez", O::Live, Probes),
+        route(Get, "/readyz", O::Ready, Probes),
+        route(Get, "/metrics", O::Metrics, Metrics),
     ]
 };
 
@@ -323,7 +320,14 @@ mod tests {
                 Verb::Post => "POST",
                 Verb::Delete => "DELETE",
             };
-            let row = format!("| `{verb} {}` |", route.pattern);
+            let rights = route.access.rights().iter();
+            let rights: Vec<String> = rights.map(|right| format!("`{right}`")).collect();
+            let rights = match route.access {
+                Access::Probes => "none".to_owned(),
+                _ => rights.join(" or "),
+            };
+            assert!(!rights.is_empty(), "no caller has a right to {route:?}");
+            let row = format!("| `{verb} {}` | {rights} |", route.pattern);
             assert!(document.contains(&row), "docs/http-api.md lacks: {row}");
         }
     }
@@ -338,7 +342,7 @@ mod tests {
              /metrics"
         );
         assert_eq!(
-            expected(|access| access != Access::Callers),
+            expected(|access| !access.is_of_api()),
             "expected /livez, /readyz or /metrics"
         );
     }

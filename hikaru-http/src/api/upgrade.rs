@@ -19,18 +19,17 @@ use super::{
     permit::acquire,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
+    view::View,
     waited,
     waiting::{self, End, ToWait},
 };
-use crate::{
-    access_log::AccessLog,
-    wire::{self, Interface},
-};
+use crate::{access_log::AccessLog, wire};
 
 /// Upgrades, in a task of its own (see [`in_task`]), and waits for the rollouts if the call asks for it. While the call waits for a
 /// permit nothing has begun, and it ends with its client.
 pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Call<'_>) -> Answer {
     let read = read(&api, &mut call, &mut line).await;
+    let view = call.view.clone();
     // If the body is not read, hyper takes no more of it.
     drop(call);
     let permits = async {
@@ -43,20 +42,26 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Ca
         Ok(taken) => taken,
         Err(refusal) => return api.finish(line, Err(refusal)),
     };
-    let server = api.clone();
+    let (server, seen) = (api.clone(), view.clone());
     let late =
         "the upgrade is still under way and will be finished: repeating the call later is safe";
-    let unawaited = move |report| answer_of(&report, ask, None);
-    let done = in_task::run(api.clone(), line, late, unawaited, move |line| {
-        async move {
-            let _permit = permit;
-            let (cluster, clock) = (&*server.cluster, &*server.clock);
-            let report = hikaru_core::upgrade(cluster, clock, request, ask.mode).await?;
-            came_to(&server, line, &report, ask.mode);
-            Ok(report)
-        }
-        .boxed()
-    });
+    let unawaited = |view: View| move |report| answer_of(&view, &report, ask, None);
+    let done = in_task::run(
+        api.clone(),
+        line,
+        late,
+        unawaited(view.clone()),
+        move |line| {
+            async move {
+                let _permit = permit;
+                let (cluster, clock) = (seen.cluster(), &*server.clock);
+                let report = hikaru_core::upgrade(cluster, clock, request, ask.mode).await?;
+                came_to(&server, line, &report, ask.mode);
+                Ok(report)
+            }
+            .boxed()
+        },
+    );
     let (line, report) = match done.await {
         Ok((line, Ok(report))) => (line, report),
         Ok((line, Err(refusal))) => return api.finish(line, Err(refusal)),
@@ -64,10 +69,10 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Ca
     };
     let awaited = to_wait.and_then(|wait| Some((awaited(&report, ask, &wait)?, wait)));
     match awaited.map(|(awaited, wait)| wait.begin(&api, awaited)) {
-        None => api.finish(line, unawaited(report)),
+        None => api.finish(line, unawaited(view)(report)),
         Some(Err(refusal)) => api.finish(line, Err(refusal)),
         Some(Ok(waiting)) => {
-            let tell = move |end: End| answer_of(&report, ask, Some(&end));
+            let tell = move |end: End| answer_of(&view, &report, ask, Some(&end));
             waited::answer(api, line, waiting, Box::new(tell)).await
         }
     }
@@ -99,10 +104,10 @@ async fn read(
             false => Mode::Commit,
         },
     };
-    let to_wait = ToWait::read(api, line, call, &parameters).await?;
-    let mut request = parameters.request(build);
+    let mut request = parameters.request(build, call.view.caller())?;
     // Only the full report and the strict answer show near misses.
     request.near_misses = ask.full || ask.strict;
+    let to_wait = ToWait::read(api, line, call, &parameters).await?;
     Ok((request, ask, to_wait))
 }
 
@@ -135,9 +140,9 @@ fn shortfall(report: &Report, ask: Ask) -> Option<(Kind, String)> {
 }
 
 /// The answer to an upgrade that is written, and to the wait for its rollouts if there was one.
-fn answer_of(report: &Report, ask: Ask, end: Option<&End>) -> Outcome {
+fn answer_of(view: &View, report: &Report, ask: Ask, end: Option<&End>) -> Outcome {
     let rollouts = end.and_then(End::rollouts).unwrap_or_default();
-    let full = || wire::Report::new(report, Interface::Http).with_rollouts(rollouts);
+    let full = || view.report(report).with_rollouts(rollouts);
     let see = format!("GET /api/verify/{}", report.build().image());
     let unended = end.and_then(|end| end.problem(&see));
     if let Some((kind, detail)) = waiting::first([shortfall(report, ask), unended]) {

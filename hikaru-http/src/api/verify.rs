@@ -17,17 +17,17 @@ use super::{
     internal,
     problem::{Kind, Refusal},
     query::{Parameters, Takes},
-    rollout, waited, waiting,
+    rollout,
+    view::View,
+    waited, waiting,
     waiting::{End, ToWait, Waiting},
 };
-use crate::{
-    access_log::AccessLog,
-    wire::{self, Interface},
-};
+use crate::{access_log::AccessLog, wire};
 
 /// Looks at each workload that the image is meant for: once, or until all rollouts have ended.
 pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Call<'_>) -> Answer {
     let begun = begin(&api, &mut call, &mut line).await;
+    let view = call.view.clone();
     drop(call);
     let (meant, waiting) = match begun {
         Ok(begun) => begun,
@@ -35,11 +35,11 @@ pub(super) async fn answer(api: Arc<Api>, mut line: Box<AccessLog>, mut call: Ca
     };
     match waiting {
         Some(waiting) => {
-            let tell = move |end: End| meant.answer(&end);
+            let tell = move |end: End| meant.answer(&view, &end);
             waited::answer(api, line, waiting, Box::new(tell)).await
         }
         None => {
-            let looked = api.within(look(&api, &meant)).await;
+            let looked = api.within(look(&api, &view, &meant)).await;
             api.finish(line, looked)
         }
     }
@@ -61,16 +61,15 @@ async fn begin(
     let parameters = Parameters::read(call.query(), Takes::Verify)?;
     parameters.check_kinds(&api.kinds)?;
     let build = build(api, call, line)?;
+    let request = parameters.request(build, call.view.caller())?;
     let to_wait = ToWait::read(api, line, call, &parameters).await?;
-    let allow_none = parameters.allow_none();
-    let request = parameters.request(build);
     let planned = api.within(async {
         let _permit = read_permit(api).await?;
-        Ok(hikaru_core::upgrade::candidates(&*api.cluster, request).await?)
+        Ok(hikaru_core::upgrade::candidates(call.view.cluster(), request).await?)
     });
     let meant = Meant {
         plan: planned.await?,
-        allow_none,
+        allow_none: parameters.allow_none(),
         waits: to_wait.is_some(),
     };
     came_to(api, line, &meant.plan, Mode::DryRun);
@@ -82,14 +81,14 @@ async fn begin(
 }
 
 /// How all are now.
-async fn look(api: &Api, meant: &Meant) -> Outcome {
-    let rollouts = api.rollouts()?;
+async fn look(api: &Api, view: &View, meant: &Meant) -> Outcome {
+    let rollouts = view.rollouts()?;
     let _permit = rollout::permit(api).await?;
     let once = WaitTerms::new(Duration::ZERO);
     let mut looks = rollouts.wait(Awaited::meant(&meant.plan), once)?;
     while let Some(event) = looks.next().await {
         if let WaitEvent::Over(waited) = event {
-            return meant.answer(&End::Over(waited));
+            return meant.answer(view, &End::Over(waited));
         }
     }
     Err(internal())
@@ -110,7 +109,7 @@ impl Meant {
         is_short.then(|| (Kind::Strict, format!("nothing matched{see}")))
     }
 
-    fn answer(&self, end: &End) -> Outcome {
+    fn answer(&self, view: &View, end: &End) -> Outcome {
         let see = match self.waits {
             true => "repeating the call is safe".to_owned(),
             false => "with wait=15m the answer comes when it has ended".to_owned(),
@@ -123,7 +122,7 @@ impl Meant {
         Err(Refusal::new(kind, detail).with(wire::Members {
             rollouts: Some(rollouts),
             faults: failures(&self.plan.faults),
-            report: has_report.then(|| wire::Report::new(&self.plan, Interface::Http)),
+            report: has_report.then(|| view.report(&self.plan)),
             ..wire::Members::default()
         }))
     }

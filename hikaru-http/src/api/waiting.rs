@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use hikaru_core::{
     port::Happening,
-    rollout::{Awaited, Followed, WaitEvent, WaitOutcome, WaitTerms, Waited},
+    rollout::{Awaited, Followed, Rollouts, WaitEvent, WaitOutcome, WaitTerms, Waited},
 };
 use hyper::{HeaderMap, header::HeaderName};
 use tokio::{
@@ -33,6 +33,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A wait that a call asks for, and the permit to it: taken before the call does anything else.
 pub(super) struct ToWait {
+    rollouts: Rollouts,
     pub(super) terms: WaitTerms,
     permit: OwnedSemaphorePermit,
     /// If it is to be answered with events: the id of the last one that its client has seen.
@@ -81,7 +82,8 @@ impl ToWait {
         let Some(terms) = parameters.wait() else {
             return Ok(None);
         };
-        if !api.rollouts()?.has_port() {
+        let rollouts = call.view.rollouts()?.clone();
+        if !rollouts.has_port() {
             let detail =
                 "wait: expected a call without it: in a folder of manifests nothing rolls out";
             return Err(Refusal::new(Kind::BadQuery, detail));
@@ -91,6 +93,7 @@ impl ToWait {
         body?;
         let permit = api.permits.wait()?;
         Ok(Some(Self {
+            rollouts,
             terms,
             permit,
             last_event: last_event(&call.head.headers),
@@ -100,7 +103,7 @@ impl ToWait {
     /// Begins to wait for these.
     pub(super) fn begin(self, api: &Api, awaited: Vec<Awaited>) -> Result<Waiting, Box<Refusal>> {
         Ok(Waiting {
-            events: api.rollouts()?.wait(awaited, self.terms)?,
+            events: self.rollouts.wait(awaited, self.terms)?,
             begun: api.clock.elapsed(),
             deadline: Instant::now() + self.terms.within + api.limits.answer,
             stage: api.life.subscribe(),

@@ -54,8 +54,11 @@ pub struct Members {
 }
 
 /// What a probe is told when all is well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// `alive` or `ready`.
     pub status: &'static str,
+    /// What does not keep the server from answering, and has to be mended: a sentence for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }

@@ -7,7 +7,7 @@ use hikaru_core::{
 };
 use serde::Serialize;
 
-use super::{Build, Interface, reason, rollout::Rollout};
+use super::{Build, Caller, Interface, reason, rollout::Rollout};
 
 /// What came of a request, or would come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +35,9 @@ pub struct Report {
     /// What could not be read on the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// Over HTTP: who called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
 }
 
 /// A workload in a report: it stands in the list of its containers' first verdict among upgrade, skipped, obsolete,
@@ -121,6 +124,7 @@ impl Report {
                 .map(|overtaken| interface.overtaken(&overtaken)),
             near_misses: report.near_miss_sentences().collect(),
             faults: report.faults.iter().map(Fault::from).collect(),
+            caller: None,
         }
     }
 

@@ -109,6 +109,7 @@ async fn a_full_report_says_what_was_done() {
     assert_eq!(
         answer.json(),
         json!({
+            "caller": {"name": "anonymous"},
             "image": POSTED, "build": build(),
             "upgrade": [{"namespace": "shop", "kind": "Deployment", "name": "web", "warnings": [],
                          "containers": [container]}],

@@ -435,7 +435,13 @@ async fn a_job_that_is_deleted_has_its_line_and_a_refusal_its_problem() {
         ("outcome", "deleted"),
     ]);
     assert_eq!(log.lines(Level::INFO)[0], deleted);
-    let refused = fields(&[("message", "refused"), id, caller, ("problem", "bad-name")]);
+    let refused = fields(&[
+        ("message", "refused"),
+        id,
+        caller,
+        ("problem", "bad-name"),
+        ("code", "bad-name"),
+    ]);
     assert_eq!(log.lines(Level::DEBUG), [refused]);
     assert!(!format!("{:?}", log.0).contains("S3CRET"));
 }

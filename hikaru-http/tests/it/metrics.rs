@@ -65,7 +65,7 @@ impl Observer for Told {
                 Err(error) => format!("{mode:?} no job: {error}"),
             },
             Happening::JobDeleted { job } => format!("deleted {job}"),
-            Happening::Refused { problem, .. } => format!("refused: {problem}"),
+            Happening::Refused { problem, code, .. } => format!("refused: {problem}, {code}"),
             _ => "something else".to_owned(),
         };
         self.tell(format!("{caller}: {} {what}", event.call));
@@ -153,8 +153,8 @@ async fn each_report_change_and_refusal_is_told_to_observers() {
             "anonymous: /api/image/{image} Commit upgrade",
             "anonymous: /api/image/{image} Commit equal",
             "anonymous: /api/hold/{namespace}/{kind}/{name} removed 1 marks of shop/Deployment/web",
-            "anonymous: none refused: unknown-route",
-            "nobody: /api/image/{image} refused: browser",
+            "anonymous: none refused: unknown-route, unknown-route",
+            "nobody: /api/image/{image} refused: browser, browser",
         ]
     );
 }
@@ -186,7 +186,7 @@ async fn each_job_is_told_to_observers() {
         [
             format!("{route} DryRun job shop/nightly-1"),
             format!("{route} Commit no job: not allowed: no"),
-            format!("{route} refused: job-forbidden"),
+            format!("{route} refused: job-forbidden, job-forbidden"),
             "anonymous: /api/job/{namespace}/{name} deleted shop/nightly-1".to_owned(),
         ]
     );
