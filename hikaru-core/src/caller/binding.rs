@@ -16,7 +16,7 @@ const SLUG: usize = 63;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Binding {
-    /// Who owns the source repository.
+    /// Who owns the source repository. Where owners are within owners, as the subgroups of GitLab are, with the outer ones: `acme/team`.
     pub owner: Text,
     /// The source repository's name.
     pub repo: Text,
@@ -65,8 +65,8 @@ impl Binding {
         Reading::new(Some(&self.owner), Some(&self.repo), self.branch.as_deref())
     }
 
-    /// Whether labels or a part of a tag name the source. The case of owner and repo does not matter, that of the branch does. A
-    /// field that is not there does not fit.
+    /// Whether labels or a part of a tag name the source. The case of owner and repo does not matter, that of the branch does; `-`, `_`
+    /// and `.` stand for the `/` of an owner, and for what a tag cannot hold of a branch. A field that is not there does not fit.
     pub fn fits(&self, reading: &Reading<'_>) -> bool {
         let Reading {
             owner: Some(owner),
@@ -78,7 +78,7 @@ impl Binding {
         };
         let repo_is = Reading::new(None, Some(&self.repo), None).repo;
         let is_own = |own: &Text| branch.is_some_and(|branch| is_branch(branch, own));
-        owner.eq_ignore_ascii_case(&self.owner)
+        is_owner(owner, &self.owner)
             && repo_is.is_some_and(|own| repo.eq_ignore_ascii_case(own))
             && self.branch.as_ref().is_none_or(is_own)
     }
@@ -151,6 +151,15 @@ impl fmt::Display for Binding {
     }
 }
 
+/// Whether a label, or a part of a tag, stands for an owner: it is the owner, or has `-`, `_` or `.` for each `/`.
+fn is_owner(label: &str, owner: &str) -> bool {
+    let stands_for = |(label, owner): (u8, u8)| match owner {
+        b'/' => matches!(label, b'-' | b'_' | b'.'),
+        _ => label.eq_ignore_ascii_case(&owner),
+    };
+    label.len() == owner.len() && label.bytes().zip(owner.bytes()).all(stands_for)
+}
+
 /// Whether a label, or a part of a tag, stands for a branch: it is the branch, or has `-`, `_` or `.` for each character that a tag
 /// cannot hold, or is the slug that GitLab makes of it.
 fn is_branch(label: &str, branch: &str) -> bool {
@@ -204,6 +213,32 @@ mod tests {
         let long = "x".repeat(70);
         assert!(is_branch(&long[..63], &long));
         assert!(!is_branch(&long[..62], &long));
+    }
+
+    #[test]
+    fn what_stands_for_an_owner() {
+        for (label, owner, expected) in [
+            ("acme", "acme", true),
+            ("Acme", "aCME", true),
+            ("acme-team", "acme/team", true),
+            ("acme_team", "acme/team", true),
+            ("Acme.Team", "acme/team", true),
+            ("acme.team-a", "acme/team/a", true),
+            ("acme/team", "acme/team", false),
+            ("acmeteam", "acme/team", false),
+            ("acme--team", "acme/team", false),
+            ("acme-team", "acme_team", false),
+            ("acme", "acme/team", false),
+            ("team", "acme/team", false),
+        ] {
+            assert_eq!(is_owner(label, owner), expected, "{label} {owner}");
+        }
+        let binding = Binding::new("acme/team", "shop", "main");
+        assert_eq!(check(&binding, "acme-team_shop_main_1.4.0_7_none"), "fits");
+        assert_eq!(check(&binding, "acme_team_shop_main_1.4.0_7_none"), "fits");
+        let labels = |owner, repo| Reading::new(Some(owner), Some(repo), Some("main"));
+        assert!(binding.fits(&labels("acme_team", "shop")));
+        assert!(!binding.fits(&labels("acme", "team_shop")));
     }
 
     fn check(binding: &Binding, tag: &str) -> String {
