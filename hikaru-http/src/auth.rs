@@ -17,6 +17,7 @@ use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
 pub use callers::{CallerSet, Callers, CallersFileError, KnownCaller, MAX_CALLERS_FILE};
+pub use oidc::{FetchDocument, HttpsFetch, Oidc};
 pub use tokens::{MAX_TOKEN, MIN_TOKEN, Token, TokenError};
 pub use trust::{BindingRule, Ci, KubernetesTrust, OidcTrust, Trust, TrustedIssuer};
 

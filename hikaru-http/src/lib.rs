@@ -17,8 +17,8 @@ pub mod wire;
 
 pub use auth::{
     AuthRequest, Authentication, Authenticator, BindingRule, CallerSet, Callers, CallersFileError,
-    Ci, Denied, KnownCaller, KubernetesTrust, MAX_CALLERS_FILE, MAX_TOKEN, MIN_TOKEN, OidcTrust,
-    Token, TokenError, Trust, TrustedIssuer,
+    Ci, Denied, FetchDocument, HttpsFetch, KnownCaller, KubernetesTrust, MAX_CALLERS_FILE,
+    MAX_TOKEN, MIN_TOKEN, Oidc, OidcTrust, Token, TokenError, Trust, TrustedIssuer,
 };
 pub use body::{BodyError, RequestBody};
 pub use limits::{HEADERS, Limits};

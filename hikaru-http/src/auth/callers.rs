@@ -20,9 +20,7 @@ pub use file::{CallersFileError, MAX_CALLERS_FILE};
 
 use super::{
     AuthRequest, Authenticator, Denied, MIN_TOKEN, Token, Trust, TrustedIssuer,
-    kubernetes::TokenReviews,
-    oidc::{self, Oidc},
-    tokens::bearer,
+    kubernetes::TokenReviews, oidc::Oidc, tokens::bearer,
 };
 
 /// Who may call: plain values.
@@ -151,7 +149,7 @@ impl Callers {
     /// Whose token it is, if it is none of hikaru's own.
     async fn trusted(&self, set: &CallerSet, token: &str) -> Result<Caller, Denied> {
         // What is no JWT is sent to nobody: it may be a token of hikaru's own with a slip of the pen.
-        let Some(issuer) = oidc::issuer_of(token) else {
+        let Some(issuer) = Oidc::issuer_of(token) else {
             return Err(Denied::BadCredentials);
         };
         let trusts = set.trusts.iter();

@@ -22,6 +22,19 @@ pub struct Trust {
     pub issuer: TrustedIssuer,
 }
 
+impl Trust {
+    /// This issuer's tokens are trusted, and may do this; narrowed by nothing but their own binding.
+    pub fn new(name: impl Into<Text>, rights: Rights, issuer: TrustedIssuer) -> Self {
+        Self {
+            name: name.into(),
+            rights,
+            identities: Vec::new(),
+            namespaces: Vec::new(),
+            issuer,
+        }
+    }
+}
+
 /// Who issues the tokens that are trusted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -54,6 +67,26 @@ pub struct OidcTrust {
     pub binding: BindingRule,
     /// Whether the ref has to be protected.
     pub is_protected: bool,
+}
+
+impl OidcTrust {
+    /// Tokens of this issuer, for this audience, tied to their own repository, ref and commit. No event is listed yet.
+    pub fn new(ci: Ci, issuer: impl Into<Text>, audience: impl Into<Text>) -> Self {
+        Self {
+            ci,
+            issuer: issuer.into(),
+            audience: audience.into(),
+            ca: None,
+            owners: Vec::new(),
+            events: Vec::new(),
+            claims: Vec::new(),
+            binding: BindingRule::Own {
+                any_commit: false,
+                refs: Vec::new(),
+            },
+            is_protected: false,
+        }
+    }
 }
 
 /// Whose claims a token has.
