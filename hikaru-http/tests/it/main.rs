@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 mod crowd;
 mod drain;
+mod fuzz_corpus;
 mod holds;
 mod issuer;
 mod jobs;

@@ -4,15 +4,24 @@ use crate::workspace::cargo;
 
 /// Runs all of them, also if one fails, so that a person sees all faults at once.
 pub(crate) fn run() -> Result<(), String> {
-    let checks: [(&str, &[&str]); 5] = [
+    let checks: [(&str, &[&str]); 6] = [
         ("rustfmt", &["fmt", "--all", "--check"]),
         // Fuzz targets are no member of the workspace. Building them needs nightly Rust, formatting does not.
         (
-            "rustfmt of the fuzz targets",
+            "rustfmt of the fuzz targets of hikaru-core",
             &[
                 "fmt",
                 "--manifest-path",
                 "hikaru-core/fuzz/Cargo.toml",
+                "--check",
+            ],
+        ),
+        (
+            "rustfmt of the fuzz targets of hikaru-http",
+            &[
+                "fmt",
+                "--manifest-path",
+                "hikaru-http/fuzz/Cargo.toml",
                 "--check",
             ],
         ),

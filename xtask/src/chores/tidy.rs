@@ -30,6 +30,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     offenses.extend(crates::newer_than_ours(&with_dependencies()?));
     packages.extend(packages_of("hikaru-core/fuzz/Cargo.toml")?);
+    packages.extend(packages_of("hikaru-http/fuzz/Cargo.toml")?);
     offenses.extend(crates::edges(&packages));
     let document = read("docs/dependencies.md")?;
     offenses.extend(crates::documented(&packages, &document));
