@@ -37,7 +37,8 @@ pub struct Rollouts {
     pub(super) workloads: Arc<dyn WorkloadPort>,
     port: Option<Arc<dyn RolloutPort>>,
     pub(super) clock: Arc<dyn Clock>,
-    shows_logs: bool,
+    /// Why logs are not shown. `None`: they are.
+    hides_logs: Option<&'static str>,
     remembered: Arc<Remembered>,
     /// What is remembered for callers that may not see logs: it was never judged by texts that may come from one.
     without_logs: Arc<Remembered>,
@@ -46,7 +47,7 @@ pub struct Rollouts {
 impl fmt::Debug for Rollouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rollouts")
-            .field("shows_logs", &self.shows_logs)
+            .field("hides_logs", &self.hides_logs)
             .finish_non_exhaustive()
     }
 }
@@ -94,7 +95,7 @@ impl Rollouts {
             workloads,
             port,
             clock,
-            shows_logs,
+            hides_logs: (!shows_logs).then_some("logs can hold secrets"),
             remembered: Arc::default(),
             without_logs: Arc::default(),
         }
@@ -108,8 +109,8 @@ impl Rollouts {
             let port = own.port.take();
             own.port = port.map(|port| Arc::new(Seen::new(port, caller.clone())) as _);
         }
-        if own.shows_logs && !caller.rights.has(Right::Logs) {
-            own.shows_logs = false;
+        if own.hides_logs.is_none() && !caller.rights.has(Right::Logs) {
+            own.hides_logs = Some("the caller lacks the right logs");
             own.remembered = own.without_logs.clone();
         }
         own
@@ -238,7 +239,7 @@ impl Rollouts {
                 look_again: None,
             });
         };
-        if !self.shows_logs {
+        if self.hides_logs.is_some() {
             facts.leave_out_logs();
         }
         let uid = facts.workload.uid.clone();
@@ -358,18 +359,18 @@ impl Rollouts {
             Vec::new()
         });
         let mut evidence = Evidence::of(facts, &events, cause);
-        match LogWanted::of(cause) {
-            Some(LogWanted { pod, container, .. }) if !self.shows_logs => unseen_parts.push(
-                format!("the log of {pod}/{container} is left out: logs can hold secrets"),
-            ),
-            Some(wanted) => match log(port, namespace, wanted).await {
+        match (LogWanted::of(cause), self.hides_logs) {
+            (Some(LogWanted { pod, container, .. }), Some(why)) => {
+                unseen_parts.push(format!("the log of {pod}/{container} is left out: {why}"));
+            }
+            (Some(wanted), None) => match log(port, namespace, wanted).await {
                 Ok(log) => evidence.log = Some(log),
                 Err(error) => {
                     let right = format!("get pods/log in namespace {namespace}");
                     unseen_parts.push(unseen("logs", &right, &error).reason);
                 }
             },
-            None => {}
+            (None, _) => {}
         }
         evidence.unseen.extend(unseen_parts);
         evidence

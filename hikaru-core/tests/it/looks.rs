@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use hikaru_core::{
     Container, IdentityLabels, Text, Workload, WorkloadId,
+    caller::{Caller, Rights},
     port::{Clock, ClusterError, Confined, Freshness, RolloutPort, Scope, Select, WorkloadPort},
     rollout::{
         Asked, CauseCode, ContainerFacts, ContainerState, EventFacts, PodFacts, ReplicaSetFacts,
@@ -525,4 +526,75 @@ async fn events_are_asked_for_by_the_uids_of_what_is_the_workloads_own() {
     let before = scene.port.events();
     scene.look("web").await;
     assert_eq!(scene.port.events(), before);
+}
+
+#[tokio::test]
+async fn a_caller_without_the_right_sees_no_log_that_another_one_has_seen() {
+    let scene = scene(true);
+    let id = scene.put_crashing("web");
+    // A container's last message can be the end of its log.
+    scene.cluster.tell_rollout(&id, |facts| {
+        for pod in &mut facts.pods {
+            let web = &mut Arc::make_mut(pod).containers[0];
+            web.ends_with_log = true;
+            web.last.as_mut().expect("a crash").message = "password=1234".into();
+        }
+    });
+    for pod in ["web-2-a", "web-2-b"] {
+        scene
+            .cluster
+            .tell_log("shop", pod, "web", true, "password=1234");
+    }
+    let asked = Asked::default();
+    let with = |words: &[&str]| {
+        let mut rights = Rights::NONE;
+        words
+            .iter()
+            .for_each(|word| rights.grant(word).expect(word));
+        scene
+            .rollouts
+            .for_caller(&Arc::new(Caller::new("ci", rights)))
+    };
+    let (reads, sees_logs) = (with(&["read"]), with(&["read", "logs"]));
+    // Each asks before and after the other.
+    for _ in 0..2 {
+        let seen = sees_logs
+            .look(&named("web"), &asked)
+            .await
+            .expect("an answer");
+        assert!(format!("{seen:?}").contains("password"), "{seen:?}");
+        let hidden = reads.look(&named("web"), &asked).await.expect("an answer");
+        assert!(!format!("{hidden:?}").contains("password"), "{hidden:?}");
+        let evidence = hidden.evidence.expect("evidence");
+        let left_out = evidence.unseen.join("\n");
+        assert!(
+            left_out.ends_with("is left out: the caller lacks the right logs"),
+            "{left_out}"
+        );
+    }
+    assert_eq!(scene.port.logs().len(), 1);
+}
+
+#[tokio::test]
+async fn a_narrowed_caller_is_told_nothing_of_other_rollouts() {
+    let scene = scene(true);
+    scene.put_crashing("web");
+    let mut caller = Caller::new("ci", Rights::ALL);
+    caller
+        .identities
+        .push("acme/other/*".parse().expect("a pattern"));
+    let narrowed = scene.rollouts.for_caller(&Arc::new(caller));
+    let refused = narrowed.look(&named("web"), &Asked::default()).await;
+    let absent = narrowed.look(&named("absent"), &Asked::default()).await;
+    let text = |answer: Result<RolloutAnswer, ClusterError>| {
+        answer
+            .expect_err("not there")
+            .to_string()
+            .replace("absent", "web")
+    };
+    assert_eq!(text(refused), text(absent));
+    let scope = Scope::new(Select::Labeled(IdentityLabels::default()));
+    let (rows, _) = narrowed.status(&scope).await.expect("an answer");
+    assert_eq!(rows, []);
+    assert_eq!((scene.port.events(), scene.port.logs()), (0, Vec::new()));
 }

@@ -19,6 +19,7 @@ mod pods;
 mod properties;
 mod references;
 mod rollouts;
+mod seen;
 mod settings;
 mod shortfalls;
 mod users;
