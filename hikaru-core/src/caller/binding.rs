@@ -22,6 +22,8 @@ pub struct Binding {
     pub repo: Text,
     /// The branch, as git has it: `feature/new-cart`. `None`: any; then the caller's identities narrow it.
     pub branch: Option<Text>,
+    /// Whether the slug that GitLab makes of the branch stands for it, too. It does not tell `Main` from `main`.
+    pub has_slug: bool,
     /// The whole commit, in hexadecimal digits. `None`: any.
     pub commit: Option<Text>,
 }
@@ -57,6 +59,7 @@ impl Binding {
             owner: owner.into(),
             repo: repo.into(),
             branch: Some(branch.into()),
+            has_slug: false,
             commit: None,
         }
     }
@@ -77,10 +80,22 @@ impl Binding {
             return false;
         };
         let repo_is = Reading::new(None, Some(&self.repo), None).repo;
-        let is_own = |own: &Text| branch.is_some_and(|branch| is_branch(branch, own));
+        let is_own = |own: &Text| branch.is_some_and(|branch| self.is_branch(branch, own));
         is_owner(owner, &self.owner)
             && repo_is.is_some_and(|own| repo.eq_ignore_ascii_case(own))
             && self.branch.as_ref().is_none_or(is_own)
+    }
+
+    /// Whether a label, or a part of a tag, stands for a branch: it is the branch, or has `-`, `_` or `.` for each character that a tag
+    /// cannot hold, or is the slug.
+    fn is_branch(&self, label: &str, branch: &str) -> bool {
+        let stands_for = |(label, branch): (char, char)| match branch {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => label == branch,
+            _ => matches!(label, '-' | '_' | '.'),
+        };
+        let is_written = label.chars().count() == branch.chars().count()
+            && label.chars().zip(branch.chars()).all(stands_for);
+        is_written || (self.has_slug && label == slug(branch))
     }
 
     /// Checks that a tag is of the source and the commit. A field that the tag's format lacks says nothing of it.
@@ -160,18 +175,6 @@ fn is_owner(label: &str, owner: &str) -> bool {
     label.len() == owner.len() && label.bytes().zip(owner.bytes()).all(stands_for)
 }
 
-/// Whether a label, or a part of a tag, stands for a branch: it is the branch, or has `-`, `_` or `.` for each character that a tag
-/// cannot hold, or is the slug that GitLab makes of it.
-fn is_branch(label: &str, branch: &str) -> bool {
-    let stands_for = |(label, branch): (char, char)| match branch {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => label == branch,
-        _ => matches!(label, '-' | '_' | '.'),
-    };
-    let is_written = label.chars().count() == branch.chars().count()
-        && label.chars().zip(branch.chars()).all(stands_for);
-    is_written || label == slug(branch)
-}
-
 /// `CI_COMMIT_REF_SLUG` of GitLab: lower case, at most 63 bytes, all but letters and digits as `-`, none at the ends.
 fn slug(branch: &str) -> String {
     let lower = branch.to_lowercase();
@@ -190,29 +193,44 @@ mod tests {
 
     #[test]
     fn what_stands_for_a_branch() {
-        for (label, branch, expected) in [
-            ("main", "main", true),
-            ("Main", "main", false),
-            ("main", "Main", true), // GitLab's slug
-            ("feature-x", "feature/x", true),
-            ("feature_x", "feature/x", true),
-            ("feature.x", "feature/x", true),
-            ("featureax", "feature/x", false),
-            ("feature-x", "feature_x", true), // GitLab's slug
-            ("feature.x", "feature-x", false),
-            ("feature--x", "feature/x", false),
-            ("a-b-c", "a/b#c", true),
-            ("gr--e", "gr\u{fc}\u{df}e", true),
-            ("123-add-cart", "123-Add/cart!", true),
-            ("", "", true),
-            ("main", "", false),
-            ("", "main", false),
+        let plain = Binding::new("acme", "shop", "main");
+        let mut slugged = plain.clone();
+        slugged.has_slug = true;
+        // As it is written, and where the slug counts, too.
+        for (label, branch, is_written, is_either) in [
+            ("main", "main", true, true),
+            ("Main", "main", false, false),
+            ("main", "Main", false, true),
+            ("feature-x", "feature/x", true, true),
+            ("feature_x", "feature/x", true, true),
+            ("feature.x", "feature/x", true, true),
+            ("featureax", "feature/x", false, false),
+            ("feature-x", "feature_x", false, true),
+            ("feature.x", "feature-x", false, false),
+            ("feature--x", "feature/x", false, false),
+            ("a-b-c", "a/b#c", true, true),
+            ("gr--e", "gr\u{fc}\u{df}e", true, true),
+            ("123-add-cart", "123-Add/cart!", false, true),
+            ("123-Add-cart-", "123-Add/cart!", true, true),
+            ("", "", true, true),
+            ("main", "", false, false),
+            ("", "main", false, false),
         ] {
-            assert_eq!(is_branch(label, branch), expected, "{label} {branch}");
+            assert_eq!(
+                plain.is_branch(label, branch),
+                is_written,
+                "{label} {branch}"
+            );
+            assert_eq!(
+                slugged.is_branch(label, branch),
+                is_either,
+                "{label} {branch}"
+            );
         }
         let long = "x".repeat(70);
-        assert!(is_branch(&long[..63], &long));
-        assert!(!is_branch(&long[..62], &long));
+        assert!(slugged.is_branch(&long[..63], &long));
+        assert!(!slugged.is_branch(&long[..62], &long));
+        assert!(!plain.is_branch(&long[..63], &long));
     }
 
     #[test]
