@@ -146,7 +146,7 @@ impl TokenReviews {
         let user = reviewed.map_err(|error| {
             let hint = match error {
                 ClusterError::Forbidden(_) => {
-                    ": hikaru needs the right to create tokenreviews (hikaru-bin/deploy/callers)"
+                    ": hikaru needs the right to create tokenreviews (hikaru-bin/deploy/callers/reviews)"
                 }
                 _ => "",
             };
