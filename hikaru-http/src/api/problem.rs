@@ -282,8 +282,10 @@ impl From<Denied> for Box<Refusal> {
             }
             _ => None,
         };
-        let challenge = challenge.map(HeaderValue::from_static);
-        refusal.header = challenge.map(|value| (WWW_AUTHENTICATE, value));
+        // Fixed words: what was sent is never a header.
+        if let Some(challenge) = challenge {
+            refusal.header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        }
         refusal
     }
 }

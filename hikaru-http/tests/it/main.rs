@@ -3,6 +3,7 @@
 mod answers;
 mod bad_input;
 mod browsers;
+mod callers;
 mod callers_file;
 mod client;
 mod cluster;

@@ -27,6 +27,7 @@ fn figures_say_what_was_decided_and_how_writes_went() {
         "hikaru_decisions_total{route=\"/api/image/{image}\",verdict=\"equal\",code=\"equal\",dry_run=\"false\"} 2\n",
         "hikaru_http_requests_total{route=\"/api/image/{image}\",status=\"200\"} 3\n",
         "hikaru_http_requests_total{route=\"/api/image/{image}\",status=\"400\"} 1\n",
+        "hikaru_refusals_total{problem=\"bad-reference\",code=\"bad-reference\"} 1\n",
         "hikaru_http_request_duration_seconds_count{route=\"/api/image/{image}\"} 4\n",
         "hikaru_http_request_duration_seconds_bucket{route=\"/api/image/{image}\",le=\"300\"} 4\n",
         "hikaru_writes_total{outcome=\"written\",dry_run=\"false\"} 2\n",
@@ -73,4 +74,29 @@ fn figures_say_what_was_decided_and_how_writes_went() {
         "{}",
         open.body
     );
+}
+
+#[test]
+fn refusals_are_counted_by_problem_and_code() {
+    let (_guard, shop) = example("shop");
+    let token = [("HIKARU_API_TOKEN", "s3cret-t0ken-of-ours")];
+    let server = Server::start(&["--manifests", &shop], &token).ready();
+    let good = "Authorization: Bearer s3cret-t0ken-of-ours\r\n";
+    for (header, status) in [
+        ("", 401),
+        ("", 401),
+        ("Authorization: Bearer wrong\r\n", 401),
+        (good, 200),
+    ] {
+        let answer = server.request("GET", "/api/status", header);
+        answer.expect("an answer").is(status);
+    }
+    let figures = server.request("GET", "/metrics", good);
+    let text = figures.expect("an answer").is(200).body;
+    for line in [
+        "hikaru_refusals_total{problem=\"unauthorized\",code=\"no-credentials\"} 2\n",
+        "hikaru_refusals_total{problem=\"unauthorized\",code=\"bad-credentials\"} 1\n",
+    ] {
+        assert!(text.contains(line), "expected {line:?} in:\n{text}");
+    }
 }
