@@ -2,6 +2,7 @@
 
 pub(crate) mod job;
 pub(crate) mod rollout;
+pub(crate) mod token;
 pub(crate) mod waiting;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -181,7 +182,7 @@ impl Command {
             Self::Status(args) => &args.output,
             Self::Job(args) => args.command.output()?,
             Self::Tag(args) => &args.output,
-            Self::Serve(_) => return None,
+            Self::Serve(_) | Self::Token(_) => return None,
         };
         Some(flag.output)
     }
@@ -197,7 +198,7 @@ impl Command {
             Self::Status(args) => Some(&mut args.cluster),
             Self::Serve(args) => Some(&mut args.cluster),
             Self::Job(args) => Some(args.command.cluster()),
-            Self::Tag(_) => None,
+            Self::Tag(_) | Self::Token(_) => None,
         }
     }
 }
@@ -224,10 +225,13 @@ pub(crate) enum Command {
     Tag(Tag),
     /// Serve the HTTP API
     Serve(Serve),
+    /// Make tokens for callers of the HTTP API
+    Token(token::Token),
 }
 
-/// The API's tokens have no flag: HIKARU_API_TOKEN or the file HIKARU_API_TOKEN_FILE, one token a line; two may be
-/// valid while they are rotated. Without one hikaru listens on a loopback address only.
+/// Who may call has no flag: HIKARU_API_TOKEN or the file HIKARU_API_TOKEN_FILE, one token with all rights a line, two while
+/// they are rotated; HIKARU_CALLERS_FILE says who may do what (docs/callers.md). Files are read again when they change. Without
+/// any of them hikaru listens on a loopback address only.
 ///
 /// SIGTERM or SIGINT: what was begun is finished; a second one aborts. SIGHUP changes nothing.
 #[derive(Debug, Group)]

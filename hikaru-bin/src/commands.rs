@@ -10,6 +10,7 @@ mod rollouts;
 mod serve;
 mod status;
 mod tag;
+mod token;
 mod unhold;
 mod upgrade;
 mod verify;
@@ -58,6 +59,7 @@ fn run_command(command: Command) -> Result<End, Failure> {
     match command {
         Command::Tag(args) => tag::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Token(args) => token::run(&args.command),
         Command::Job(args) => job::run(&args.command),
         Command::Unhold(args) => {
             let settings = Settings::read()?;

@@ -122,8 +122,11 @@ fn waits() -> Histogram {
 }
 
 impl Figures {
-    /// All at nothing. With a live cluster, what its view and its watches know is told, too.
-    pub(crate) fn new(seen: Option<(WatchedCluster, LiveCluster)>) -> Self {
+    /// All at nothing. With a live cluster, what its view and its watches know is told, too. `more` adds those that others keep.
+    pub(crate) fn new(
+        seen: Option<(WatchedCluster, LiveCluster)>,
+        more: impl FnOnce(&mut Registry),
+    ) -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(Process));
         let registry = all.sub_registry_with_prefix("hikaru");
@@ -203,6 +206,7 @@ impl Figures {
             "Requests that wait for rollouts or Jobs to end",
             waits_in_flight.clone(),
         );
+        more(registry);
         let view = seen.map(|(cluster, live)| View::new(cluster, live, registry));
         Self {
             registry: all,
@@ -584,7 +588,7 @@ mod tests {
         let plan = plan(Request::new(build.expect("a build")), workloads);
         let changes: Vec<Change> = plan.entries.into_iter().filter_map(|e| e.change).collect();
         let batches = Arc::new(Batches::default());
-        let figures = Arc::new(Figures::new(None));
+        let figures = Arc::new(Figures::new(None, |_| {}));
         let confined = Confined::new(batches.clone(), vec!["shop".into()]);
         let measured = Measured::new(Arc::new(confined), figures);
         let answers = measured.write_all(&changes, Mode::Commit).await;

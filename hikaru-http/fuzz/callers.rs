@@ -8,6 +8,9 @@ use hikaru_http::{BindingRule, CallerSet, CallersFileError, Ci, OidcTrust, Trust
 /// More bytes than any error is long.
 const LONGEST_ERROR: usize = 1500;
 
+/// Certificates, as far as they are looked at here.
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
 /// Hosts that sign tokens for everybody, with the CI that they are.
 const PUBLIC: [(&str, Ci); 4] = [
     ("token.actions.githubusercontent.com", Ci::GitHub),
@@ -21,9 +24,10 @@ pub fn callers(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
     };
-    let read = CallerSet::from_yaml(text, &|path| match path {
+    let read = CallerSet::from_yaml(text, &mut |path| match path {
         "gone" => Err("gone cannot be read".to_owned()),
-        _ => Ok("-----BEGIN CERTIFICATE-----".to_owned()),
+        "none" => Ok(String::new()),
+        _ => Ok(PEM.to_owned()),
     });
     match read {
         Ok(set) => sound(&set),

@@ -133,7 +133,7 @@ pub(crate) fn ours(url: &str) {
         let live = live.expect("a client");
         let view = WatchedCluster::start(live.clone(), settings);
         view.synced().await;
-        let figures = Arc::new(Figures::new(Some((view.clone(), live))));
+        let figures = Arc::new(Figures::new(Some((view.clone(), live)), |_| {}));
         let cluster = Arc::new(Measured::new(Arc::new(view), figures.clone()));
         let token = Token::new(&"a-token-of-the-bench".to_owned().into()).expect("a token");
         let clock = Arc::new(hikaru_k8s::SystemClock::default());

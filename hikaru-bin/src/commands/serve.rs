@@ -1,13 +1,15 @@
 //! `hikaru serve`: listener, tokens, signals. What is answered is decided in hikaru-http.
 
+mod callers;
 mod lines;
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, net::SocketAddr, sync::Arc};
 
-use hikaru_http::{Authentication, Bound, CallerSet, Callers, Draining, Limits, Token};
+use callers::{CALLERS_FILE, CallerFigures, Known, Sources, TOKEN, TOKEN_FILE};
+use hikaru_core::TagFormats;
+use hikaru_http::{Authentication, Bound, Callers, Draining, Limits};
 use hikaru_k8s::SystemClock;
 use rustix::process::{Resource, getrlimit};
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
@@ -21,10 +23,6 @@ use crate::{
     metrics::{Figures, Measured},
 };
 
-/// The variables that hold the API's tokens.
-const TOKEN: &str = "HIKARU_API_TOKEN";
-const TOKEN_FILE: &str = "HIKARU_API_TOKEN_FILE";
-
 /// How many connections wait to be accepted at most, if the system allows so many.
 const BACKLOG: u32 = 4096;
 
@@ -34,31 +32,49 @@ pub(super) fn run(args: &Serve) -> Result<End, Failure> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(serve(args))
+    let formats = super::formats()?;
+    let known = known(args, &|name| std::env::var(name).ok())?;
+    runtime.block_on(serve(args, formats, known))
 }
 
-async fn serve(args: &Serve) -> Result<End, Failure> {
+async fn serve(args: &Serve, formats: TagFormats, known: Option<Known>) -> Result<End, Failure> {
     let mut signals =
         Signals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
-    let formats = super::formats()?;
-    let authentication = authentication(args, &|name| std::env::var(name).ok())?;
-    if matches!(authentication, Authentication::Loopback) && !args.listen.ip().is_loopback() {
+    let is_for_all = known.is_none() && !args.insecure_no_auth;
+    if is_for_all && !args.listen.ip().is_loopback() {
         let message = format!(
-            "--listen {}: without a token hikaru listens on a loopback address only: set {TOKEN} or {TOKEN_FILE}, or \
-             --insecure-no-auth if the network is protected by other means",
+            "--listen {}: without a token hikaru listens on a loopback address only: set {TOKEN}, {TOKEN_FILE} or \
+             {CALLERS_FILE}, or --insecure-no-auth if the network is protected by other means",
             args.listen
         );
         Args::usage_error("serve", &message);
     }
     let settings = Settings::read()?;
     let Watched { ports, seen } = cluster::watch(&args.cluster, &settings).await?;
-    let figures = Arc::new(Figures::new(seen));
+    let clock = Arc::new(SystemClock::default());
+    let figures_of_callers = CallerFigures::default();
+    let figures = Figures::new(seen, |registry| {
+        if known.is_some() {
+            figures_of_callers.register(registry);
+        }
+    });
+    let figures = Arc::new(figures);
     let cluster = Arc::new(Measured::new(ports.workloads, figures.clone()));
     let listener = listen(args.listen)?;
     let probes = args.probe_listen.map(listen).transpose()?;
-    if matches!(authentication, Authentication::Insecure) {
-        warn!("no authentication: whoever reaches this address can deploy");
-    }
+    let authentication = match known {
+        Some(known) => {
+            let callers = Callers::new(known.set().clone(), clock.clone());
+            let callers = Arc::new(callers);
+            known.follow(callers.clone(), figures_of_callers);
+            Authentication::Callers(callers)
+        }
+        None if args.insecure_no_auth => {
+            warn!("no authentication: whoever reaches this address can deploy");
+            Authentication::Insecure
+        }
+        None => Authentication::Loopback,
+    };
     let descriptors = getrlimit(Resource::Nofile).current;
     let limits = limits(descriptors);
     info!(
@@ -66,20 +82,15 @@ async fn serve(args: &Serve) -> Result<End, Failure> {
         connections = limits.connections,
         "connections are served at once, at most half of RLIMIT_NOFILE"
     );
-    let mut bound = Bound::new(
-        listener,
-        cluster,
-        Arc::new(SystemClock::default()),
-        authentication,
-    )
-    .map_err(|error| error.to_string())?
-    .jobs(ports.jobs)
-    .rollouts(ports.rollouts)
-    .formats(formats)
-    .limits(limits)
-    .kinds(settings.kind_names())
-    .metrics(figures.clone())
-    .observer(figures);
+    let mut bound = Bound::new(listener, cluster, clock, authentication)
+        .map_err(|error| error.to_string())?
+        .jobs(ports.jobs)
+        .rollouts(ports.rollouts)
+        .formats(formats)
+        .limits(limits)
+        .kinds(settings.kind_names())
+        .metrics(figures.clone())
+        .observer(figures);
     if let Some(listener) = probes {
         let address = listener.local_addr();
         let address = address.map_err(|error| format!("the listener has no address: {error}"))?;
@@ -160,7 +171,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => info!(signal = "SIGHUP", "nothing is read again on this signal"),
+                _ = self.hangup.recv() => info!(signal = "SIGHUP", "nothing is read on this signal: files of callers are read when they change"),
             }
         }
     }
@@ -212,61 +223,14 @@ fn log(level: Log, format: Option<LogFormat>) {
         .init();
 }
 
-/// How callers are recognized, by the variables and flags.
-fn authentication(
-    args: &Serve,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Authentication, String> {
-    let mut tokens = Vec::new();
-    if let Some(text) = variable(TOKEN).map(SecretString::from) {
-        let parts = text
-            .expose_secret()
-            .lines()
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        tokens.extend(parts.map(SecretString::from));
-        if tokens.is_empty() {
-            return Err(format!("{TOKEN}: expected a token, found an empty text"));
-        }
-    }
-    if let Some(path) = variable(TOKEN_FILE).map(PathBuf::from) {
-        let text = std::fs::read_to_string(&path)
-            .map(SecretString::from)
-            .map_err(|error| format!("{TOKEN_FILE}: {} cannot be read: {error}", path.display()))?;
-        let before = tokens.len();
-        let lines = text.expose_secret().lines().map(str::trim);
-        tokens.extend(
-            lines
-                .filter(|line| !line.is_empty())
-                .map(SecretString::from),
-        );
-        if tokens.len() == before {
-            return Err(format!(
-                "{TOKEN_FILE}: expected a token in {}, found none",
-                path.display()
-            ));
-        }
-    }
-    tokens.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
-    let token = |text: &SecretString| {
-        Token::new(text).map_err(|error| format!("{TOKEN} or {TOKEN_FILE}: {error}"))
-    };
-    match &tokens[..] {
-        [] if args.insecure_no_auth => Ok(Authentication::Insecure),
-        [] => Ok(Authentication::Loopback),
-        [..] if args.insecure_no_auth => Err(format!(
-            "--insecure-no-auth and a token in {TOKEN} or {TOKEN_FILE}: expected one of them"
+/// Who may call, if variables say it.
+fn known(args: &Serve, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Known>, String> {
+    match (Sources::of(variable), args.insecure_no_auth) {
+        (None, _) => Ok(None),
+        (Some(sources), false) => Known::read(sources).map(Some),
+        (Some(_), true) => Err(format!(
+            "--insecure-no-auth and callers in {TOKEN}, {TOKEN_FILE} or {CALLERS_FILE}: expected one of them"
         )),
-        [_, _, _, ..] => Err(format!(
-            "{TOKEN} and {TOKEN_FILE}: expected at most two tokens, found {}",
-            tokens.len()
-        )),
-        some => {
-            let tokens: Result<Vec<Token>, String> = some.iter().map(token).collect();
-            let set = CallerSet::of_tokens(tokens?);
-            let callers = Callers::new(set, Arc::new(SystemClock::default()));
-            Ok(Authentication::Callers(Arc::new(callers)))
-        }
     }
 }
 
@@ -286,10 +250,12 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        authentication(&args, &variable).map(|authentication| match authentication {
-            Authentication::Callers(_) => "tokens".to_owned(),
-            other => format!("{other:?}"),
-        })
+        let known = known(&args, &variable)?;
+        Ok(known.map_or("nobody".to_owned(), |known| {
+            let callers = known.set().callers.iter();
+            let names: Vec<&str> = callers.map(|known| &*known.caller.name).collect();
+            names.join(", ")
+        }))
     }
 
     #[test]
@@ -311,15 +277,18 @@ mod tests {
     #[test]
     fn who_may_call() {
         let ok = |text: &str| Ok(text.to_owned());
-        assert_eq!(check(&[], &[]), ok("Loopback"));
-        assert_eq!(check(&[], &["--insecure-no-auth"]), ok("Insecure"));
-        assert_eq!(check(&[(TOKEN, "a-secret-of-20-bytes")], &[]), ok("tokens"));
+        assert_eq!(check(&[], &[]), ok("nobody"));
+        assert_eq!(check(&[], &["--insecure-no-auth"]), ok("nobody"));
+        assert_eq!(
+            check(&[(TOKEN, "a-secret-of-20-bytes")], &[]),
+            ok("token 1")
+        );
         assert_eq!(
             check(
                 &[(TOKEN, "the-old-token-of-a-team\nthe-new-token-of-a-team")],
                 &[]
             ),
-            ok("tokens")
+            ok("token 1, token 2")
         );
         for (variables, flags, message) in [
             (
@@ -350,7 +319,7 @@ mod tests {
             (
                 vec![(TOKEN_FILE, "/nowhere")],
                 vec![],
-                "HIKARU_API_TOKEN_FILE: /nowhere cannot be read",
+                "HIKARU_API_TOKEN_FILE: /nowhere: cannot be read: ",
             ),
         ] {
             let error = check(&variables, &flags).expect_err(message);

@@ -1,5 +1,6 @@
 //! A running `hikaru serve` and a caller that speaks plain HTTP to it, as curl does; and the service on a folder.
 
+mod callers;
 mod folder;
 mod metrics;
 

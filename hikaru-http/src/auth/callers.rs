@@ -34,7 +34,7 @@ pub struct CallerSet {
 }
 
 /// A caller with a token of hikaru's own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KnownCaller {
     /// Its token.

@@ -6,7 +6,10 @@ use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderValue},
 };
-use ring::digest::{SHA256, digest};
+use ring::{
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
@@ -71,6 +74,27 @@ impl Token {
         Self { hash }
     }
 
+    /// Makes a token of 32 random bytes. Its text is `hikaru_` and 64 hexadecimal digits, so that whoever looks for secrets in sources
+    /// and logs finds it. `None`: the system gives no random bytes.
+    ///
+    /// ```
+    /// use secrecy::ExposeSecret as _;
+    /// let (text, token) = hikaru_http::Token::random().expect("random bytes");
+    /// assert!(text.expose_secret().starts_with("hikaru_") && token == hikaru_http::Token::new(&text).unwrap());
+    /// ```
+    pub fn random() -> Option<(SecretString, Self)> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        let text = SecretString::from(format!("hikaru_{}", hex(&bytes)));
+        let token = Self::of_sent(text.expose_secret().as_bytes());
+        Some((text, token))
+    }
+
+    /// Its SHA-256 in hexadecimal digits, as a file of callers has it.
+    pub fn sha256(&self) -> String {
+        hex(&self.hash)
+    }
+
     /// What a caller sent: it can be anything.
     pub(super) fn of_sent(sent: &[u8]) -> Self {
         Self { hash: sha256(sent) }
@@ -85,6 +109,10 @@ impl PartialEq for Token {
 }
 
 impl Eq for Token {}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];

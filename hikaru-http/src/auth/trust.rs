@@ -7,7 +7,7 @@ use hikaru_core::{
 };
 
 /// Whose tokens are trusted, and what a caller may do that has one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trust {
     /// Its name, as logs have it for the caller.
@@ -36,7 +36,7 @@ impl Trust {
 }
 
 /// Who issues the tokens that are trusted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrustedIssuer {
     /// A CI, or another issuer of OpenID Connect.
@@ -46,7 +46,7 @@ pub enum TrustedIssuer {
 }
 
 /// What a token of OpenID Connect has to say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OidcTrust {
     /// Whose claims it has.
@@ -103,7 +103,7 @@ pub enum Ci {
 }
 
 /// What ties a token of a CI to the images that it may deploy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindingRule {
     /// The token's own repository, at its own ref.
     Own {
@@ -117,7 +117,7 @@ pub enum BindingRule {
 }
 
 /// Which ServiceAccounts are trusted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KubernetesTrust {
     /// The audience that the token has to be issued for.

@@ -36,16 +36,16 @@ impl CallerSet {
     /// use hikaru_http::CallerSet;
     /// let set = CallerSet::from_yaml(
     ///     "callers:\n- name: prometheus\n  tokenSha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  rights: [metrics]\n",
-    ///     &|path| Err(format!("{path} is not there")),
+    ///     &mut |path| Err(format!("{path} is not there")),
     /// )?;
     /// assert_eq!(&*set.callers[0].caller.name, "prometheus");
-    /// let error = CallerSet::from_yaml("callers:\n- nam: prometheus\n", &|_| Ok(String::new())).unwrap_err();
+    /// let error = CallerSet::from_yaml("callers:\n- nam: prometheus\n", &mut |_| Ok(String::new())).unwrap_err();
     /// assert!(error.to_string().starts_with("line 2, column 3: expected one of the keys name, tokenSha256, "));
     /// # Ok::<(), hikaru_http::CallersFileError>(())
     /// ```
     pub fn from_yaml(
         text: &str,
-        read: &dyn Fn(&str) -> Result<String, String>,
+        read: &mut dyn FnMut(&str) -> Result<String, String>,
     ) -> Result<Self, CallersFileError> {
         if text.len() > MAX_CALLERS_FILE {
             return Err(CallersFileError::TooLong(text.len()));

@@ -166,6 +166,11 @@ fn an_issuer_is_an_address() {
         (7, 7),
         "gone.pem cannot be read: not found",
     );
+    check(
+        &trust("github", OWN, "  ca: key.pem\n"),
+        (7, 7),
+        "expected certificates as PEM, found none",
+    );
     for audience in ["''", "'a b'", "ü", &"x".repeat(256)] {
         let text = trust("github", OWN, "").replace("hikaru-prod", audience);
         check(

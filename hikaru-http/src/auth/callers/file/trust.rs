@@ -9,7 +9,7 @@ use super::{
     error::{CallersFileError, at, refused},
     shape::{Pairs, TrustEntry, Word},
 };
-use crate::auth::{BindingRule, Ci, KubernetesTrust, OidcTrust, Trust, TrustedIssuer};
+use crate::auth::{BindingRule, Ci, KubernetesTrust, Oidc, OidcTrust, Trust, TrustedIssuer};
 
 /// What is expected of the entries of one kind.
 struct Kind {
@@ -94,7 +94,7 @@ const LONGEST_AUDIENCE: usize = 255;
 /// What an entry says. `certificates` gives the text of the file that `ca` names.
 pub(super) fn read(
     entry: &TrustEntry,
-    certificates: &dyn Fn(&str) -> Result<String, String>,
+    certificates: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Trust, CallersFileError> {
     let name = caller::name(&entry.name)?;
     let kind = kind(&entry.kind)?;
@@ -171,7 +171,7 @@ fn oidc(
     entry: &TrustEntry,
     kind: &Kind,
     ci: Ci,
-    certificates: &dyn Fn(&str) -> Result<String, String>,
+    certificates: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<OidcTrust, CallersFileError> {
     let word = must(entry, &entry.issuer, "issuer")?;
     let host = host(word)?;
@@ -199,8 +199,13 @@ fn oidc(
     }
     let ca = entry.ca.as_ref().map(|path| {
         let text = certificates(&path.value);
-        text.map(Text::from).map_err(|why| refused(path, why))
+        let sound = text.and_then(|text| {
+            Oidc::check_source(&word.value, Some(&text))?;
+            Ok(Text::from(text))
+        });
+        sound.map_err(|why| refused(path, why))
     });
+    Oidc::check_source(&word.value, None).map_err(|why| refused(word, why))?;
     Ok(OidcTrust {
         ci,
         issuer: (*word.value).into(),
