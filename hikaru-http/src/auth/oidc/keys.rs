@@ -103,38 +103,35 @@ impl Keys {
     pub(super) fn check(&self, token: &Token<'_>) -> Checked {
         let is_named = |key: &&Key| token.kid.is_none() || key.kid == token.kid;
         let named: Vec<&Key> = self.0.iter().filter(is_named).collect();
-        let fits = |key: &&&Key| key.algorithm() == Some(token.algorithm);
-        let fitting: Vec<&&Key> = named.iter().filter(fits).collect();
-        let refused = |why: String| Checked::Refused(bad("key", why));
-        match (
-            fitting[..]
-                .iter()
-                .find_map(|key| key.material.as_ref().ok()),
-            fitting.len(),
-        ) {
-            (Some(material), 1) if material.signed(token) => Checked::Valid,
-            (Some(_), 1) => {
-                let why = "its signature is not the issuer's";
-                Checked::Refused(bad("signature", why))
+        let usable = named.iter().filter_map(|key| key.material.as_ref().ok());
+        let fitting: Vec<&Material> = usable
+            .filter(|material| material.algorithm() == token.algorithm)
+            .collect();
+        match fitting[..] {
+            [material] if material.signed(token) => Checked::Valid,
+            [_] => Checked::Refused(bad("signature", "its signature is not the issuer's")),
+            [] => none_fits(token, named.first().copied()),
+            _ => {
+                let count = fitting.len();
+                let why = format!("{count} keys of its issuer fit it, and exactly one has to");
+                Checked::Refused(bad("key", why))
             }
-            (Some(_), count) => refused(format!(
-                "{count} keys of its issuer fit it, and exactly one has to"
-            )),
-            (None, _) => match (&token.kid, named.first()) {
-                (Some(kid), Some(key)) => {
-                    let why = match &key.material {
-                        Ok(material) => format!("is for {}", material.algorithm().name()),
-                        Err(why) => why.clone(),
-                    };
-                    let (kid, alg) = (quoted(kid), token.algorithm.name());
-                    refused(format!(
-                        "the key {kid} of its issuer {why}, and it is signed by {alg}"
-                    ))
-                }
-                _ => Checked::Unknown,
-            },
         }
     }
+}
+
+/// No key fits the token, though this one may be the one that it names.
+fn none_fits(token: &Token<'_>, named: Option<&Key>) -> Checked {
+    let (Some(kid), Some(key)) = (&token.kid, named) else {
+        return Checked::Unknown;
+    };
+    let why = match &key.material {
+        Ok(material) => format!("is for {}", material.algorithm().name()),
+        Err(why) => why.clone(),
+    };
+    let (kid, alg) = (quoted(kid), token.algorithm.name());
+    let why = format!("the key {kid} of its issuer {why}, and it is signed by {alg}");
+    Checked::Refused(bad("key", why))
 }
 
 impl Key {
@@ -143,10 +140,6 @@ impl Key {
             material: Material::new(&jwk),
             kid: jwk.kid,
         }
-    }
-
-    fn algorithm(&self) -> Option<Algorithm> {
-        self.material.as_ref().ok().map(Material::algorithm)
     }
 }
 
@@ -228,3 +221,6 @@ impl Material {
         verified.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;
