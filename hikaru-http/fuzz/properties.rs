@@ -3,5 +3,7 @@
 //! is here.
 
 mod callers;
+mod token;
 
 pub use callers::callers;
+pub use token::token;

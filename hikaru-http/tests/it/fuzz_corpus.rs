@@ -39,3 +39,8 @@ fn check(target: &str, property: fn(&[u8]), least: usize) {
 fn files_of_callers() {
     check("callers", properties::callers, 8);
 }
+
+#[test]
+fn tokens() {
+    check("token", properties::token, 50);
+}

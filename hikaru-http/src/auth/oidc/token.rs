@@ -93,7 +93,10 @@ impl<'t> Token<'t> {
         let claims = decoded("claims", claims)?;
         let signature = decoded("signature", signature)?;
         let message = text.rsplit_once('.').map_or("", |(message, _)| message);
-        let header: Header = serde_json::from_slice(&header).map_err(|error| {
+        // serde_json does not look at texts that nobody asks for.
+        let header =
+            std::str::from_utf8(&header).map_err(|_| bad("header", "its header is no UTF-8"))?;
+        let header: Header = serde_json::from_str(header).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             let expected = "expected JSON with `alg`, and `kid` and `typ` as text";
             bad(

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::workspace::Package;
 
 /// A crate of this repository, and one that it may depend on.
-const EDGES: [(&str, &str); 7] = [
+const EDGES: [(&str, &str); 8] = [
     ("hikaru-core-fuzz", "hikaru-core"),
+    ("hikaru-http-fuzz", "hikaru-core"),
     ("hikaru-http-fuzz", "hikaru-http"),
     ("hikaru-k8s", "hikaru-core"),
     ("hikaru-http", "hikaru-core"),
