@@ -5,7 +5,7 @@ use std::time::Duration;
 use hikaru_http::Denied;
 use serde_json::json;
 
-use super::{ISSUER, NOW, World, changed, github, push, refusal, with};
+use super::{ISSUER, NOW, World, changed, github, lock, push, refusal, with};
 use crate::issuer::{SigningKey, Signs};
 
 const MINUTE: u64 = 60;
@@ -244,6 +244,24 @@ async fn a_document_that_is_broken_keeps_the_last_good_keys() {
 }
 
 #[tokio::test]
+async fn a_document_has_a_mebibyte_at_most() {
+    let world = World::new(Signs::EdDsa).await;
+    let set = |blanks: usize| {
+        format!(
+            "{}{}",
+            json!({"keys": [world.key.jwk()]}),
+            " ".repeat(blanks)
+        )
+    };
+    let length = set(0).len();
+    for (blanks, expected) in [((1 << 20) - length + 1, false), ((1 << 20) - length, true)] {
+        lock(&world.documents.answers).insert(format!("{ISSUER}/keys"), Ok(set(blanks)));
+        assert_eq!(world.takes(&world.key).await, expected);
+        world.wait(MINUTE).await;
+    }
+}
+
+#[tokio::test]
 async fn many_tokens_wait_for_one_look() {
     let world = World::new(Signs::EdDsa).await;
     let gate = world.documents.hold();
@@ -279,6 +297,16 @@ async fn known_keys_do_not_wait_for_a_slow_issuer() {
     assert!(
         world.takes(&world.key).await,
         "while it is silent and the keys are old"
+    );
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let before = tasks.num_alive_tasks();
+    for _ in 0..5 {
+        assert!(world.takes(&world.key).await);
+    }
+    assert_eq!(
+        tasks.num_alive_tasks(),
+        before,
+        "not each token queues for a look"
     );
     assert!(!waits.is_finished());
     gate.add_permits(2);

@@ -100,6 +100,7 @@ async fn a_run_of_github_makes_a_caller_that_is_bound_to_its_source() {
     let run = "https://github.com/acme/shop/actions/runs/1658821493";
     assert_eq!(issued.run.as_deref(), Some(run));
     let binding = caller.binding.expect("a binding");
+    assert!(!binding.has_slug);
     let check = |tag: &str| {
         let tag = BuildTag::parse(tag, &TagFormat::default()).expect("a tag");
         binding.check(&tag).is_ok()
@@ -125,6 +126,7 @@ async fn a_pipeline_of_gitlab_makes_a_caller_that_is_bound_to_its_source() {
     assert_eq!((&*binding.owner, &*binding.repo), ("acme/team", "shop"));
     assert_eq!(binding.branch.as_deref(), Some("main"));
     assert_eq!(binding.commit.as_deref(), Some(SHA));
+    assert!(binding.has_slug);
     let run = caller.issued.and_then(|issued| issued.run);
     assert_eq!(
         run.as_deref(),
