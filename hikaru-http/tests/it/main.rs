@@ -13,6 +13,7 @@ mod fuzz_corpus;
 mod holds;
 mod issuer;
 mod jobs;
+mod known;
 mod limits;
 mod log;
 mod metrics;

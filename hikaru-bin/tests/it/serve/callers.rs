@@ -154,6 +154,9 @@ fn a_token_is_rotated_and_revoked_without_a_restart() {
     assert!(!log.contains(OLD.0) && !log.contains(OLD.1), "{log}");
 }
 
+/// What the log says of a break, and what breaks the file.
+type Break<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 #[test]
 fn a_broken_file_keeps_the_last_good_one_and_says_so() {
     let sound = file(&[entry("ci", OLD)]);
@@ -163,7 +166,7 @@ fn a_broken_file_keeps_the_last_good_one_and_says_so() {
     assert!(scene.figures(OLD.0).contains(&fresh(1)));
     assert!(scene.figures(OLD.0).contains("\nhikaru_callers 1\n"));
     let path = scene.file();
-    let breaks: [(&str, Box<dyn Fn()>); 8] = [
+    let breaks: [Break<'_>; 8] = [
         (
             "line 2, column 3: expected one of the keys name, ",
             Box::new(|| scene.replace("callers:\n- nam: ci\n")),

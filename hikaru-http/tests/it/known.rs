@@ -1,0 +1,168 @@
+//! Callers that are known by a token of hikaru's own: until when, by which set, and before which others. What a file says of them is in
+//! `callers_file`, what they may do in `callers`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use hikaru_core::{
+    port::{Clock, MockTokenReviewPort},
+    testing::StillClock,
+};
+use hikaru_http::{Authentication, Bound, CallerSet, Callers, Limits, Serving};
+
+use crate::{
+    client::{Client, call, call_with, request},
+    cluster::{Gate, POSTED, listener, runs, serve_with, shop, still_clock},
+};
+
+/// Two tokens, with their SHA-256.
+const OLD: (&str, &str) = (
+    "an-old-token-of-a-team",
+    "9dad4b343a221c1b63e432be4e3b972f27621d200b963d7985ad1d06d9af980f",
+);
+const NEW: (&str, &str) = (
+    "a-new-token-of-a-team",
+    "712d330314702cde4c1250d80e8139666b37f358bdb72962c1cc095b04f3658e",
+);
+
+const TARGET: &str = "/api/image/acme/web:acme_web_main_1.4.0_7_0123abcd";
+
+/// A set as a file says it.
+fn set(entries: &str) -> CallerSet {
+    CallerSet::from_yaml(entries, &mut |_| Err(String::new())).expect(entries)
+}
+
+/// The file of one caller.
+fn of((_, hash): (&str, &str), more: &str) -> String {
+    format!("callers:\n- name: ci\n  tokenSha256: {hash}\n  rights: [read, upgrade]\n{more}")
+}
+
+async fn serve(callers: Arc<Callers>) -> Serving {
+    serve_with(shop(), Authentication::Callers(callers), Limits::default()).await
+}
+
+async fn status(server: &Serving, token: &str) -> u16 {
+    let head = format!("Authorization: Bearer {token}");
+    call_with(server.address(), "GET", TARGET, &[&head])
+        .await
+        .status
+}
+
+#[tokio::test]
+async fn a_token_is_valid_until_its_end() {
+    let clock = Arc::new(StillClock::default());
+    let set = set(&of(OLD, "  expires: 1970-01-01\n"));
+    let callers = Arc::new(Callers::new(set, clock.clone()));
+    let server = serve(callers).await;
+    assert_eq!(status(&server, OLD.0).await, 200);
+    clock.sleep(Duration::from_secs(24 * 3600 - 1)).await;
+    assert_eq!(
+        status(&server, OLD.0).await,
+        200,
+        "the last second of the day"
+    );
+    clock.sleep(Duration::from_secs(1)).await;
+    let head = format!("Authorization: Bearer {}", OLD.0);
+    let answer = call_with(server.address(), "GET", TARGET, &[&head]).await;
+    assert_eq!(answer.status, 401);
+    assert!(
+        answer.text.contains("the token of ci has expired"),
+        "{}",
+        answer.text
+    );
+    let challenge = "Bearer error=\"invalid_token\"";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert_eq!(
+        clock.now(),
+        SystemTime::UNIX_EPOCH + Duration::from_secs(24 * 3600)
+    );
+}
+
+#[tokio::test]
+async fn a_set_is_replaced_whole_and_whoever_was_let_in_stays_in() {
+    let gate = Gate::new(shop());
+    let callers = Arc::new(Callers::new(set(&of(OLD, "")), still_clock()));
+    let authentication = Authentication::Callers(callers.clone());
+    let server = serve_with(gate.clone(), authentication, Limits::default()).await;
+    let mut client = Client::connect(server.address()).await;
+    let head = format!("Authorization: Bearer {}", OLD.0);
+    client.send(request("POST", TARGET, &[&head])).await;
+    gate.wait_for_writes(1).await;
+    callers.replace(set(&of(NEW, "")));
+    assert_eq!(status(&server, OLD.0).await, 401);
+    assert_eq!(status(&server, NEW.0).await, 200);
+    gate.gate.add_permits(1);
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(runs(&gate.cluster), POSTED);
+}
+
+#[tokio::test]
+async fn trouble_is_told_until_the_set_is_replaced() {
+    let callers = Arc::new(Callers::new(set(&of(OLD, "")), still_clock()));
+    let server = serve(callers.clone()).await;
+    let ready = async || call(server.address(), "GET", "/readyz").await;
+    assert!(!ready().await.text.contains("detail"));
+    callers.set_trouble("the file is gone");
+    let told = ready().await;
+    assert_eq!(
+        (told.status, &told.json()["detail"]),
+        (200, &"the file is gone".into())
+    );
+    assert_eq!(status(&server, OLD.0).await, 200, "it stays in force");
+    callers.replace(set(&of(OLD, "")));
+    assert!(!ready().await.text.contains("detail"));
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_short_for_a_token_is_none_whatever_the_file_says() {
+    // The SHA-256 of a line feed, of `changeme`, and of 15 letters.
+    for (sent, hash) in [
+        (
+            "",
+            "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
+        ),
+        (
+            "changeme",
+            "057ba03d6c44104863dc7361fe4578965d1887360f90a0895882e58a6248fc86",
+        ),
+        (
+            "fifteen-letters",
+            "3a91e835a99d366879ab71fcd6be872297818e0d3314119982027227a0471d57",
+        ),
+    ] {
+        let callers = Callers::new(set(&of(("", hash), "")), still_clock());
+        let server = serve(Arc::new(callers)).await;
+        assert_eq!(status(&server, sent).await, 401, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_can_be_a_token_of_the_cluster_is_shown_to_it() {
+    let trusts = "trusts:\n- name: pods\n  kind: kubernetes\n  audience: hikaru\n  serviceAccounts: [shop/ci]\n  \
+                  identities: [acme/web/main]\n  rights: [read]\n";
+    let mut reviews = MockTokenReviewPort::new();
+    // {"alg":"RS256"}, {"iss":"https://kubernetes.default.svc","aud":["hikaru"]}
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2t1YmVybmV0ZXMuZGVmYXVsdC5zdmMiLCJhdWQiOlsiaGlrYXJ1Il19.c2ln";
+    let expected = jwt.to_owned();
+    reviews
+        .expect_review()
+        .withf(move |token, _| *token == expected)
+        .times(1)
+        .returning(|_, _| Ok(None));
+    let known = format!("{}{trusts}", of(OLD, ""));
+    let callers = Callers::new(set(&known), still_clock()).token_reviews(Arc::new(reviews));
+    let bound = Bound::new(listener().await, shop(), still_clock(), callers);
+    let server = bound.expect("a server").serve();
+    assert_eq!(status(&server, OLD.0).await, 200);
+    // Mistyped tokens of hikaru's own are secrets, too.
+    for sent in [
+        "an-old-token-of-a-teem",
+        "a.token.of-a-team-with-dots",
+        NEW.0,
+    ] {
+        assert_eq!(status(&server, sent).await, 401, "{sent}");
+    }
+    assert_eq!(status(&server, jwt).await, 401);
+}
