@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use hikaru_core::{
     Mode,
+    caller::{Caller, Rights},
     jobs::{
         JobCreated, JobDefinition, JobDemand, JobFacts, JobList, JobLog, JobName, JobNaming,
         JobPolicy, JobRequest, JobSource, JobState, JobStatus, Jobs, JudgedJob,
@@ -257,6 +258,40 @@ fn what_the_policy_refuses_reaches_no_cluster() {
         matches!(refused, Err(ClusterError::Outside { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn what_a_caller_may_not_do_reaches_no_cluster() {
+    let mut rights = Rights::NONE;
+    rights.grant("jobs").expect("a right");
+    let mut caller = Caller::new("ci", rights);
+    caller.namespaces = vec!["shop".into()];
+    let mut policy = policy();
+    policy.namespaces = None;
+    let clock = Arc::new(StillClock::default());
+    let jobs = Jobs::new(Arc::new(MockJobPort::new()), policy, clock);
+    let jobs = jobs.for_caller(&Arc::new(caller));
+    let outside = || "edge/migrate".parse::<JobName>().expect("a name");
+    let template = JobRequest::new(JobSource::CronJob {
+        name: outside(),
+        image: None,
+    });
+    let created = JobCreated::new(outside(), "");
+    for refused in [
+        now(jobs.run(&template, Mode::Commit)).map(drop),
+        now(jobs.list("edge")).map(drop),
+        now(jobs.status(&outside())).map(drop),
+        now(jobs.delete(&outside())),
+        now(jobs.wait(&created, Duration::ZERO, &mut |_| {})).map(drop),
+    ] {
+        let error = refused.expect_err("outside");
+        assert_eq!(
+            error.to_string(),
+            "the caller ci may not see the namespace edge"
+        );
+    }
+    let error = now(jobs.logs(&name())).expect_err("a log");
+    assert_eq!(error.to_string(), "the caller ci lacks the right logs");
 }
 
 /// What is deleted to make way is in the namespace that was judged, because a definition has no other one.
