@@ -51,6 +51,7 @@ async fn serve(args: &Serve, formats: TagFormats, known: Option<Known>) -> Resul
     }
     let settings = Settings::read()?;
     let Watched { ports, seen } = cluster::watch(&args.cluster, &settings).await?;
+    let reviews_tokens = seen.as_ref().map(|(_, live)| Arc::new(live.clone()));
     let clock = Arc::new(SystemClock::default());
     let figures_of_callers = CallerFigures::default();
     let figures = Figures::new(seen, |registry| {
@@ -64,7 +65,10 @@ async fn serve(args: &Serve, formats: TagFormats, known: Option<Known>) -> Resul
     let probes = args.probe_listen.map(listen).transpose()?;
     let authentication = match known {
         Some(known) => {
-            let callers = Callers::new(known.set().clone(), clock.clone());
+            let mut callers = Callers::new(known.set().clone(), clock.clone());
+            if let Some(live) = reviews_tokens {
+                callers = callers.token_reviews(live);
+            }
             let callers = Arc::new(callers);
             known.follow(callers.clone(), figures_of_callers);
             Authentication::Callers(callers)

@@ -1,6 +1,8 @@
 //! The files of `hikaru-bin/deploy/`: the API server takes them as they are, their pods meet the restricted Pod Security
 //! standard, and what they allow is what hikaru needs.
 
+mod callers;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -216,6 +218,7 @@ fn the_files_to_deploy_are_taken_and_allow_what_is_needed_and_no_more() {
     }
 
     jobs_need_the_components(&shop);
+    callers::need_the_components(&shop);
 }
 
 /// With the first component hikaru may see pods, ReplicaSets and events in these namespaces, and no others; with the second one
@@ -340,10 +343,19 @@ fn the_example_names_its_image_and_leaves_the_role_of_the_jobs_where_jobs_run() 
 fn the_alerts_ask_for_figures_that_are_served() {
     let scene = Scene::new("alerts");
     scene.apply(&[workload("Deployment", "web", LABELS, 0, &image(1))]);
-    let server = scene.serve();
+    let kubeconfig = scene.cluster.kubeconfig();
+    let args = ["--kubeconfig", kubeconfig.to_str().expect("UTF-8")];
+    // Those of callers are served where callers need a token.
+    let token = "secret-of-sixteen-characters";
+    let server = Server::start(&args, &[("HIKARU_API_TOKEN", token)]).ready();
+    let head = format!("Authorization: Bearer {token}\r\n");
+    let ask = |method: &str, path: &str| {
+        let answer = server.request(method, path, &head);
+        answer.expect("an answer").is(200)
+    };
     // A figure with labels is served once there is one of its kind.
-    server.post(&scene.post(2)).is(200);
-    let figures = server.get("/metrics").is(200).body;
+    ask("POST", &scene.post(2));
+    let figures = ask("GET", "/metrics").body;
     let rule = std::fs::read_to_string(format!("{}/prometheusrule.yaml", deploy("monitoring")));
     let rule = rule.expect("the alerts");
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
