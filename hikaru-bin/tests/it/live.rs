@@ -2,6 +2,7 @@
 //! every write.
 
 mod asked;
+mod callers;
 mod chaos;
 mod ci;
 mod connections;

@@ -2,9 +2,14 @@
 
 mod alone;
 mod bad_input;
+mod callers;
 mod confined;
 mod connecting;
 mod field;
+#[cfg(feature = "cluster")]
+#[allow(dead_code, reason = "only the tests of hikaru-http need all of it")]
+#[path = "../../../hikaru-http/tests/it/issuer.rs"]
+mod issuer;
 mod job;
 #[cfg(feature = "cluster")]
 mod live;
