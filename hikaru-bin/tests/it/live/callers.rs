@@ -23,6 +23,9 @@ use crate::{
 
 const DOCUMENT: &str = include_str!("../../../../docs/callers.md");
 
+/// The page with the scripts of pipelines, which take their token from a variable.
+const PIPELINES: &str = include_str!("../../../../docs/ci.md");
+
 /// The audience that the document chooses.
 const AUDIENCE: &str = "hikaru-prod";
 
@@ -182,15 +185,30 @@ fn script(section: &str) -> &'static str {
     script.split("\n```").next().expect("an end")
 }
 
-/// Runs a script as a step of a job does: its exit code, and what it has written.
+/// The script of docs/ci.md that shows the progress, with a new token of GitHub for each call, as the page on callers says.
+fn progress_with_tokens_of_github() -> String {
+    let (_, script) = PIPELINES.split_once("```bash\n").expect("a script");
+    let script = script.split("\n```").next().expect("an end");
+    let (_, token) = self::script("GitHub Actions")
+        .split_once("token() {")
+        .expect("a function");
+    let (token, _) = token.split_once("\n}\n").expect("its end");
+    format!(
+        "token() {{{token}\n}}\n{}",
+        script.replace("$TOKEN", "$(token)")
+    )
+}
+
+/// Runs a script with this shell, as a step of a job does: its exit code, and what it has written.
 fn run(
+    shell: &str,
     script: &str,
     server: &Server,
     image: &str,
     variables: &[(&str, &str)],
 ) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let output = Command::new("sh")
+    let output = Command::new(shell)
         .args(["-eu", "-c", script])
         .current_dir(folder.path())
         .env("HIKARU", format!("http://{}", server.address()))
@@ -246,13 +264,18 @@ fn a_job_of_github_deploys_its_own_repository_and_nothing_else() {
     let script = script("GitHub Actions");
 
     let good = image("acme_shop_main", 2);
-    let (code, said) = run(script, &server, &good, &variables);
+    let (code, said) = run("sh", script, &server, &good, &variables);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("\"state\":\"complete\""), "{said}");
     assert_eq!(
         scene.images("deployment", "shop"),
         std::slice::from_ref(&good)
     );
+
+    let progress = progress_with_tokens_of_github();
+    let (code, said) = run("bash", &progress, &server, &good, &variables);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("data: {\"status\":200,"), "{said}");
 
     let of_another_commit = good.replace("9f3c2ab1", "0123abcd").replace("_2_", "_3_");
     for (image, line) in [
@@ -261,7 +284,7 @@ fn a_job_of_github_deploys_its_own_repository_and_nothing_else() {
         (of_another_commit, 2),
         (image("acme_shop_HEAD", 2), 3),
     ] {
-        let (code, said) = run(script, &server, &image, &variables);
+        let (code, said) = run("sh", script, &server, &image, &variables);
         assert_eq!(code, Some(1), "{said}");
         let problem: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
         assert_eq!(problem["type"], "urn:hikaru:problem:not-allowed", "{said}");
@@ -379,7 +402,7 @@ fn a_job_of_gitlab_upgrades_its_own_project_where_a_tag_has_two_readings() {
         ("Acme_My/Service", 4, [build(3), build(4)]),
     ] {
         let variables = [("TOKEN", &*token(project, "main"))];
-        let (code, said) = run(script, &server, &build(n), &variables);
+        let (code, said) = run("sh", script, &server, &build(n), &variables);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(images(), expected, "{said}");
     }
@@ -401,7 +424,7 @@ fn a_job_of_gitlab_upgrades_its_own_project_where_a_tag_has_two_readings() {
             "HEAD is what git says of a detached checkout",
         ),
     ] {
-        let (code, said) = run(script, &server, &image, &[("TOKEN", &*token)]);
+        let (code, said) = run("sh", script, &server, &image, &[("TOKEN", &*token)]);
         assert_eq!(code, Some(22), "{said}");
         assert!(
             said.contains(words) && said.contains("not-allowed"),
