@@ -71,6 +71,8 @@ pub(crate) struct AccessLog {
     /// The workload that it is about, once its name has been read.
     pub(crate) workload: Option<WorkloadName>,
     counts: Option<Counts>,
+    /// Why it was refused: the name of the problem, and more exactly.
+    refused: Option<(&'static str, &'static str)>,
     status: Option<StatusCode>,
     /// Bytes of the request may still come, so its connection cannot be used for another one.
     pub(crate) unread: bool,
@@ -107,6 +109,7 @@ impl AccessLog {
             job: None,
             workload: None,
             counts: None,
+            refused: None,
             status: None,
             unread: false,
             waited: false,
@@ -134,6 +137,11 @@ impl AccessLog {
         self.counts = Some(counts);
     }
 
+    /// It was refused, or could not be done: the problem's name, and why in one word where more is known.
+    pub(crate) fn refused(&mut self, problem: &'static str, code: &'static str) {
+        self.refused = Some((problem, code));
+    }
+
     /// The request is answered.
     pub(crate) fn ended(mut self: Box<Self>, status: StatusCode) {
         self.status = Some(status);
@@ -157,6 +165,7 @@ impl Drop for AccessLog {
             job,
             workload,
             counts,
+            refused,
             status,
             unread: _,
             waited: _,
@@ -184,6 +193,8 @@ impl Drop for AccessLog {
                     obsolete = counts.map(|c| c.obsolete),
                     skipped = counts.map(|c| c.skipped),
                     failed = counts.map(|c| c.failed),
+                    problem = refused.map(|(problem, _)| problem),
+                    code = refused.and_then(|(problem, code)| (code != problem).then_some(code)),
                     status = status.map(|s| s.as_u16()),
                     duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
                     $message

@@ -154,13 +154,14 @@ impl Api {
     }
 
     /// The answer of a call that has ended.
-    fn finish(&self, line: Box<AccessLog>, outcome: Outcome) -> Answer {
+    fn finish(&self, mut line: Box<AccessLog>, outcome: Outcome) -> Answer {
         if let Err(refusal) = &outcome {
             let refused = Happening::Refused {
                 problem: refusal.kind.name(),
                 code: refusal.code,
                 reason: &refusal.detail,
             };
+            line.refused(refusal.kind.name(), refusal.code);
             self.tell(&line, refused);
         }
         let answer = respond(&line.id, line.unread, outcome);

@@ -6,7 +6,7 @@ use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
     caller::{Binding, Caller, NotAllowed, Rights},
     plan,
-    port::{ClusterError, Fault, Found, Scope, Seen, Select, Severity, WorkloadPort},
+    port::{ClusterError, Confined, Fault, Found, Scope, Seen, Select, Severity, WorkloadPort},
     testing::{MemoryCluster, MockWorkloadPort, StillClock},
     upgrade,
     upgrade::candidates,
@@ -179,6 +179,16 @@ async fn what_names_no_namespace_is_done_in_those_of_the_caller() {
     let found = port.find(&Scope::new(Select::All)).await.expect("found");
     let names: Vec<_> = found.workloads.iter().map(|w| w.id.to_string()).collect();
     assert_eq!(names, ["edge/Deployment/third"]);
+    // hikaru is confined to other namespaces.
+    for (confined, expected) in [("edge", &["edge/Deployment/third"][..]), ("shop", &[])] {
+        let within = Confined::new(cluster.clone(), vec![confined.into()]);
+        let mut both = caller.clone();
+        both.namespaces.push("dev".into());
+        let port = Seen::new(Arc::new(within), Arc::new(both));
+        let found = port.find(&Scope::new(Select::All)).await.expect("found");
+        let names: Vec<_> = found.workloads.iter().map(|w| w.id.to_string()).collect();
+        assert_eq!(names, expected);
+    }
     let mut elsewhere = Scope::new(Select::All);
     elsewhere.namespaces = vec!["shop".into()];
     assert_eq!(port.find(&elsewhere).await.expect("found").workloads, []);

@@ -50,6 +50,7 @@ pub(crate) enum Kind {
     Lost,
     NoLog,
     Unavailable,
+    TokenUnverified,
     Busy,
     NotReady,
     Stopping,
@@ -60,7 +61,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::BadRequest,
         Self::BadReference,
         Self::BadName,
@@ -94,6 +95,7 @@ impl Kind {
         Self::Lost,
         Self::NoLog,
         Self::Unavailable,
+        Self::TokenUnverified,
         Self::Busy,
         Self::NotReady,
         Self::Stopping,
@@ -156,6 +158,11 @@ impl Kind {
             Self::Incomplete => ("incomplete", S::BAD_GATEWAY, "Done in part"),
             Self::Lost => ("lost", S::BAD_GATEWAY, "Outcome not known"),
             Self::NoLog => ("no-log", S::BAD_GATEWAY, "No log to be had"),
+            Self::TokenUnverified => (
+                "token-unverified",
+                S::SERVICE_UNAVAILABLE,
+                "The token cannot be verified now",
+            ),
             Self::Unavailable => (
                 "unavailable",
                 S::SERVICE_UNAVAILABLE,
@@ -256,7 +263,7 @@ impl From<Denied> for Box<Refusal> {
             | Denied::BadToken { .. }
             | Denied::Expired { .. } => Kind::Unauthorized,
             Denied::NotTrusted { .. } => Kind::NotAllowed,
-            Denied::Unavailable(_) => Kind::Unavailable,
+            Denied::Unavailable(_) => Kind::TokenUnverified,
             Denied::TwoCredentials => Kind::BadRequest,
             Denied::ForeignHost => Kind::ForeignHost,
             Denied::Browser => Kind::Browser,

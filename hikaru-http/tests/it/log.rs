@@ -169,6 +169,7 @@ async fn one_line_a_request() {
                 ("method", "GET"),
                 route,
                 ("caller", "token 1"),
+                ("problem", "bad-query"),
                 ("status", "400")
             ]),
             fields(&[
@@ -177,9 +178,17 @@ async fn one_line_a_request() {
                 route,
                 ("caller", "token 2"),
                 ("image", "a\\nb"),
+                ("problem", "bad-reference"),
                 ("status", "400"),
             ]),
-            fields(&[answered, ("method", "POST"), route, ("status", "401")]),
+            fields(&[
+                answered,
+                ("method", "POST"),
+                route,
+                ("problem", "unauthorized"),
+                ("code", "bad-credentials"),
+                ("status", "401")
+            ]),
         ]
     );
     let debug = log.lines(Level::DEBUG);
@@ -353,6 +362,7 @@ async fn a_head_that_is_never_finished_is_no_line_for_an_operator() {
     let line = fields(&[
         ("message", "answered"),
         ("route", "none"),
+        ("problem", "header-timeout"),
         ("status", "408"),
     ]);
     assert!(log.lines(Level::DEBUG).contains(&line));
@@ -501,6 +511,7 @@ async fn a_job_is_named_and_its_definition_is_not() {
                 ("method", "POST"),
                 ("route", "/api/job/{namespace}/from/{cronjob}"),
                 caller,
+                ("problem", "bad-body"),
                 ("status", "400"),
             ]),
             fields(&[
@@ -509,6 +520,7 @@ async fn a_job_is_named_and_its_definition_is_not() {
                 ("route", "/api/job/{namespace}/{name}"),
                 caller,
                 job,
+                ("problem", "no-such-job"),
                 ("status", "404"),
             ]),
         ]

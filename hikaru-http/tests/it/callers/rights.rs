@@ -357,7 +357,12 @@ async fn who_is_not_let_in_is_told_why_and_nothing_that_was_sent_is_a_header() {
             "not-allowed",
             None,
         ),
-        (Denied::Unavailable(bad.clone()), 503, "unavailable", None),
+        (
+            Denied::Unavailable(bad.clone()),
+            503,
+            "token-unverified",
+            None,
+        ),
     ] {
         let takes = Takes(Err(denied.clone()));
         let bound = Bound::new(listener().await, shop(), still_clock(), takes);

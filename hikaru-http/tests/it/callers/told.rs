@@ -248,7 +248,7 @@ async fn a_refusal_is_told_with_its_code() {
             Err(Denied::Unavailable(why())),
             "GET",
             "/api/status",
-            "unavailable unavailable",
+            "token-unverified token-unverified",
         ),
         (
             Ok(narrowed.clone()),
