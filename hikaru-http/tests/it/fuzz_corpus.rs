@@ -42,5 +42,5 @@ fn files_of_callers() {
 
 #[test]
 fn tokens() {
-    check("token", properties::token, 50);
+    check("token", properties::token, 150);
 }

@@ -21,9 +21,12 @@ use hikaru_core::{
 use hikaru_http::{Ci, Denied, FetchDocument, Oidc, OidcTrust, Trust, TrustedIssuer};
 use hyper::{Uri, body::Bytes};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-use crate::issuer::{SigningKey, Signs};
+use crate::{
+    client::LONG,
+    issuer::{SigningKey, Signs},
+};
 
 /// When the tests begin, in seconds since 1970.
 const NOW: u64 = 1_900_000_000;
@@ -129,6 +132,11 @@ impl World {
     async fn admit(&self, token: &str, trust: &Trust) -> Result<Caller, Denied> {
         self.oidc.caller(token, &[trust]).await
     }
+}
+
+/// Waits for what a broken hikaru would never do.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    timeout(LONG, what).await.expect("an end in time")
 }
 
 /// GitHub Actions, for pushes.

@@ -213,7 +213,6 @@ fn binding(
     let mut binding = Binding::new(owner, repo, "");
     binding.branch = branch;
     binding.has_slug = oidc.ci == Ci::GitLab;
-    binding.has_slug = oidc.ci == Ci::GitLab;
     if is_pull_request || !any_commit {
         binding.commit = Some(commit(claims)?);
     }

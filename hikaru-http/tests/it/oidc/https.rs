@@ -88,12 +88,15 @@ async fn tokens_wait_for_an_issuer_that_is_slow() {
         let token = token(&issuer);
         async move { oidc.caller(&token, &[&trust]).await.is_ok() }
     });
-    while issuer.requests().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    super::in_time(async {
+        while issuer.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(!waits.is_finished());
     issuer.be(Manner::Fine);
-    assert!(waits.await.expect("an end"));
+    assert!(super::in_time(waits).await.expect("an end"));
 }
 
 #[tokio::test]

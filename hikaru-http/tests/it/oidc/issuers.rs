@@ -5,7 +5,7 @@ use std::time::Duration;
 use hikaru_http::Denied;
 use serde_json::json;
 
-use super::{ISSUER, NOW, World, changed, github, lock, push, refusal, with};
+use super::{ISSUER, NOW, World, changed, github, in_time, lock, push, refusal, with};
 use crate::issuer::{SigningKey, Signs};
 
 const MINUTE: u64 = 60;
@@ -32,9 +32,12 @@ impl World {
 
     /// Lets a look that goes on beside the tokens come to its end.
     async fn until_looks(&self, count: usize) {
-        while self.documents.looks() < count {
-            tokio::task::yield_now().await;
-        }
+        in_time(async {
+            while self.documents.looks() < count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     fn go_away(&self) {
@@ -152,9 +155,12 @@ async fn a_token_without_the_id_of_a_key_is_of_the_only_one_that_fits() {
     world.wait(11 * MINUTE).await;
     assert!(world.takes(&world.key).await);
     world.until_looks(2).await;
-    while world.takes(&second).await.eq(&false) {
-        tokio::task::yield_now().await;
-    }
+    in_time(async {
+        while !world.takes(&second).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let times = json!({"iat": NOW + 660, "exp": NOW + 1_260});
     let token = world.key.sign(&header, &changed(push(), &times));
     let (code, why) = refusal(world.admit(&token, &github()).await);
@@ -274,7 +280,7 @@ async fn many_tokens_wait_for_one_look() {
     world.until_looks(1).await;
     gate.add_permits(2);
     for task in tasks {
-        assert!(task.await.expect("an end"));
+        assert!(in_time(task).await.expect("an end"));
     }
     assert_eq!(world.documents.looks(), 1);
 }
@@ -310,7 +316,7 @@ async fn known_keys_do_not_wait_for_a_slow_issuer() {
     );
     assert!(!waits.is_finished());
     gate.add_permits(2);
-    assert!(waits.await.expect("an end"));
+    assert!(in_time(waits).await.expect("an end"));
     assert!(world.takes(&new).await);
     assert_eq!(world.documents.looks(), 2);
 }

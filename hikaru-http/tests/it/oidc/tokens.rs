@@ -180,6 +180,8 @@ async fn a_text_of_another_form_is_refused() {
     let [header, claims, signature] = parts[..] else {
         panic!("expected three parts");
     };
+    // A member that nobody reads holds bytes that are no text.
+    let bytes = [&br#"{"alg":"EdDSA","a":""#[..], &[0xe5, 0xe5], br#""}"#].concat();
     let json_form = json!({
         "payload": claims,
         "signatures": [
@@ -207,6 +209,10 @@ async fn a_text_of_another_form_is_refused() {
         (format!("{}.{claims}.{signature}", base64url("{")), "header"),
         (
             format!("{}.{claims}.{signature}", base64url([0xff])),
+            "header",
+        ),
+        (
+            format!("{}.{claims}.{signature}", base64url(&bytes)),
             "header",
         ),
         (json_form.to_string(), "form"),
