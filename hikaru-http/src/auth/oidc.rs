@@ -68,13 +68,13 @@ impl Oidc {
     pub async fn caller(&self, token: &str, trusts: &[&Trust]) -> Result<Caller, Denied> {
         let read = Token::read(token)?;
         let mut refused = Vec::new();
-        for trust in trusts {
+        for &trust in trusts {
             match self.caller_by(&read, trust).await {
                 Ok(caller) => return Ok(caller),
                 Err(denied) => refused.push((trust, denied)),
             }
         }
-        Err(all(refused))
+        Err(all(&refused))
     }
 
     async fn caller_by(&self, token: &Token<'_>, trust: &Trust) -> Result<Caller, Denied> {
@@ -98,11 +98,10 @@ impl Oidc {
     }
 }
 
-/// What is told when no trust admits a token.
-fn all(mut refused: Vec<(&&Trust, Denied)>) -> Denied {
-    if refused.len() < 2 {
-        let only = refused.pop().map(|(_, denied)| denied);
-        return only.unwrap_or_else(|| bad("issuer", "no trust is for its issuer"));
+/// What is told when no trust admits a token: the reason of each, as the answer of the trust that came closest.
+fn all(refused: &[(&Trust, Denied)]) -> Denied {
+    if let [(_, only)] = refused {
+        return only.clone();
     }
     let each = refused.iter().map(|(trust, denied)| match denied {
         // It names the trust.
@@ -110,24 +109,26 @@ fn all(mut refused: Vec<(&&Trust, Denied)>) -> Denied {
         denied => format!("by the trust {}, {denied}", trust.name),
     });
     let why = each.collect::<Vec<_>>().join("; ");
-    let mut weightiest = None;
-    for (_, denied) in refused {
-        let weight = |denied: &Denied| match denied {
-            Denied::Unavailable(_) => 2,
-            Denied::NotTrusted { .. } => 1,
-            _ => 0,
-        };
-        if weightiest
-            .as_ref()
-            .is_none_or(|old| weight(&denied) > weight(old))
-        {
-            weightiest = Some(denied);
-        }
+    let mut denials = refused.iter().map(|(_, denied)| denied);
+    if denials
+        .clone()
+        .any(|denied| matches!(denied, Denied::Unavailable(_)))
+    {
+        return Denied::Unavailable(why);
     }
-    match weightiest {
-        Some(Denied::Unavailable(_)) => Denied::Unavailable(why),
-        Some(Denied::NotTrusted { code, .. }) => Denied::NotTrusted { why, code },
-        Some(Denied::BadToken { code, .. }) => Denied::BadToken { why, code },
-        _ => Denied::BadCredentials,
+    let not_trusted = denials.clone().find_map(|denied| match denied {
+        Denied::NotTrusted { code, .. } => Some(*code),
+        _ => None,
+    });
+    if let Some(code) = not_trusted {
+        return Denied::NotTrusted { why, code };
+    }
+    let bad_token = denials.find_map(|denied| match denied {
+        Denied::BadToken { code, .. } => Some(*code),
+        _ => None,
+    });
+    match bad_token {
+        Some(code) => bad(code, why),
+        None => bad("issuer", "no trust is for its issuer"),
     }
 }
