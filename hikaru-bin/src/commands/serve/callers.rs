@@ -280,13 +280,18 @@ impl Known {
     }
 
     fn tell_trouble(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
+        if self.is_news(&why) {
             warn!(
                 %why,
                 "the callers cannot be read again, and those of before stay in force"
             );
-            self.trouble = Some(why);
         }
+    }
+
+    /// Whether this is not what was told last: a file that is still broken in the same way is no news.
+    fn is_news(&mut self, why: &str) -> bool {
+        let before = self.trouble.replace(why.to_owned());
+        before.as_deref() != Some(why)
     }
 }
 
@@ -467,6 +472,20 @@ mod tests {
         write(&path, &narrow("ci"));
         let both = Known::read(Sources::of(&variable).expect("both")).expect("two callers");
         assert_eq!(both.set().callers.len(), 2);
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_is_another_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("callers.yaml");
+        write(&path, &narrow("one"));
+        let mut known = start(&path).expect("a caller");
+        assert!(known.is_news("it is gone"));
+        assert!(!known.is_news("it is gone"));
+        assert!(known.is_news("it is a directory"));
+        let set = known.set().clone();
+        known.tell(&set);
+        assert!(known.is_news("it is a directory"), "it was mended");
     }
 
     #[test]

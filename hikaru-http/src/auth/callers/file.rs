@@ -87,7 +87,6 @@ fn options() -> Options {
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
         reject_unsupported_tags: true,
-        reject_tagged_field_names: true,
         with_snippet: false,
     }
 }
