@@ -37,7 +37,7 @@ fn check(target: &str, property: fn(&[u8]), least: usize) {
 
 #[test]
 fn files_of_callers() {
-    check("callers", properties::callers, 8);
+    check("callers", properties::callers, 600);
 }
 
 #[test]
