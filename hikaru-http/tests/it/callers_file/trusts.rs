@@ -311,6 +311,38 @@ fn a_trust_of_any_issuer_is_narrowed_by_claims_and_identities() {
 }
 
 #[test]
+fn claims_of_an_issuer_that_signs_for_everybody_say_whose_run_it_is() {
+    let rest =
+        |claims: &str| format!("  claims: {claims}\n  binding: none\n  identities: [a/b/c]\n");
+    let (buildkite, circleci) = ("https://agent.buildkite.com", "https://oidc.circleci.com");
+    for (issuer, claims) in [
+        (
+            buildkite,
+            "{organization_slug: acme, pipeline_slug: 'shop-*'}",
+        ),
+        (buildkite, "{pipeline_id: 1-2}"),
+        (circleci, "{oidc.circleci.com/project-id: 1-2}"),
+        ("https://oidc.circleci.com/org/1-2", "{a: b}"),
+        ("https://ci.example", "{a: b}"),
+    ] {
+        let text = trust("oidc", issuer, &rest(claims));
+        assert!(read(&text).is_ok(), "{text}");
+    }
+    for (issuer, claims) in [
+        (buildkite, "{build_branch: main}"),
+        (buildkite, "{organization_slug: 'acme*'}"),
+        ("https://AGENT.buildkite.com", "{build_branch: main}"),
+        (circleci, "{oidc.circleci.com/vcs-ref: refs/heads/main}"),
+    ] {
+        check(
+            &trust("oidc", issuer, &rest(claims)),
+            (6, 11),
+            "expected among the claims ",
+        );
+    }
+}
+
+#[test]
 fn events_are_listed() {
     let events = |kind: &str, events: &str, more: &str| {
         trust(kind, OWN, &format!("  events: [{events}]\n{more}"))

@@ -82,6 +82,16 @@ const KINDS: [Kind; 5] = [
     },
 ];
 
+/// Hosts that sign tokens for everybody, of which nothing is known but the claims that name whose run it is.
+const SHARED: [(&str, &[&str]); 2] = [
+    (
+        "agent.buildkite.com",
+        &["organization_id", "organization_slug", "pipeline_id"],
+    ),
+    // With the organization in its path it is an issuer of this one alone.
+    ("oidc.circleci.com", &["oidc.circleci.com/project-id"]),
+];
+
 /// Events that no trust is opened for.
 const NEVER: [&str; 3] = ["pull_request_target", "workflow_run", "issue_comment"];
 
@@ -197,6 +207,7 @@ fn oidc(
     if ci == Ci::Other && claims.is_empty() {
         return Err(missing(entry, "claims"));
     }
+    check_shared(word, &host, &claims)?;
     let ca = entry.ca.as_ref().map(|path| {
         let text = certificates(&path.value);
         let sound = text.and_then(|text| {
@@ -217,6 +228,30 @@ fn oidc(
         binding: binding(entry, ci)?,
         is_protected: entry.protected.as_ref().is_some_and(|word| word.value),
     })
+}
+
+/// Checks that the claims of an issuer that signs for everybody say whose run it is.
+fn check_shared(
+    issuer: &Word,
+    host: &str,
+    claims: &[(Text, Glob)],
+) -> Result<(), CallersFileError> {
+    let is_own = issuer.value.contains("/org/");
+    let shared = SHARED
+        .iter()
+        .find(|(known, _)| host.eq_ignore_ascii_case(known));
+    let Some((_, names)) = shared.filter(|_| !is_own) else {
+        return Ok(());
+    };
+    let tells = |(name, value): &(Text, Glob)| names.contains(&&**name) && value.is_literal();
+    if claims.iter().any(tells) {
+        return Ok(());
+    }
+    let names = names.join(" or ");
+    let problem = format!(
+        "expected among the claims {names} without `*`: {host} signs tokens for everybody who registers there"
+    );
+    Err(refused(issuer, problem))
 }
 
 fn must<'e, T>(
