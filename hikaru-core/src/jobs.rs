@@ -68,7 +68,16 @@ impl Jobs {
     /// Whether Jobs of a namespace may be created, read and deleted, by the rights of the caller and by the policy.
     fn check_namespace(&self, namespace: &str) -> Result<(), ClusterError> {
         self.check_caller(namespace)?;
-        self.policy.check_namespace(namespace)
+        let allowed = self.policy.check_namespace(namespace);
+        allowed.map_err(|error| self.told(error))
+    }
+
+    /// An error of the policy as the caller may be told it.
+    fn told(&self, error: ClusterError) -> ClusterError {
+        match &self.caller {
+            Some(caller) => error.told_to(caller),
+            None => error,
+        }
     }
 
     fn check_caller(&self, namespace: &str) -> Result<(), NotAllowed> {

@@ -68,22 +68,24 @@ impl Binding {
         Reading::new(Some(&self.owner), Some(&self.repo), self.branch.as_deref())
     }
 
-    /// Whether labels or a part of a tag name the source. The case of owner and repo does not matter, that of the branch does; `-`, `_`
-    /// and `.` stand for the `/` of an owner, and for what a tag cannot hold of a branch. A field that is not there does not fit.
-    pub fn fits(&self, reading: &Reading<'_>) -> bool {
-        let Reading {
-            owner: Some(owner),
-            repo: Some(repo),
-            branch,
-        } = *reading
-        else {
-            return false;
-        };
-        let repo_is = Reading::new(None, Some(&self.repo), None).repo;
-        let is_own = |own: &Text| branch.is_some_and(|branch| self.is_branch(branch, own));
-        is_owner(owner, &self.owner)
-            && repo_is.is_some_and(|own| repo.eq_ignore_ascii_case(own))
-            && self.branch.as_ref().is_none_or(is_own)
+    /// Whether labels name the source. The case of owner and repo does not matter, that of the branch does; `-`, `_` and `.` stand for
+    /// the `/` of an owner, and for what a tag cannot hold of a branch. A label that is not there does not fit.
+    pub fn fits(&self, labels: &Reading<'_>) -> bool {
+        self.agrees(labels, false)
+    }
+
+    /// The same, where a part that is `None` fits as `missing` says.
+    fn agrees(&self, reading: &Reading<'_>, missing: bool) -> bool {
+        let repo = Reading::new(None, Some(&self.repo), None).repo;
+        let is_repo = |found: &str| repo.is_some_and(|own| found.eq_ignore_ascii_case(own));
+        let is_own = |found: &str, own: &str| self.is_branch(found, own);
+        let branch = self.branch.as_deref();
+        let is_branch = |found: &str| branch.is_none_or(|own| is_own(found, own));
+        reading
+            .owner
+            .map_or(missing, |found| is_owner(found, &self.owner))
+            && reading.repo.map_or(missing, is_repo)
+            && reading.branch.map_or(missing, is_branch)
     }
 
     /// Whether a label, or a part of a tag, stands for a branch: it is the branch, or has `-`, `_` or `.` for each character that a tag
@@ -95,7 +97,7 @@ impl Binding {
         };
         let is_written = label.chars().count() == branch.chars().count()
             && label.chars().zip(branch.chars()).all(stands_for);
-        is_written || (self.has_slug && label == slug(branch))
+        is_written || (self.has_slug && is_slug(label, branch))
     }
 
     /// Checks that a tag is of the source and the commit. A field that the tag's format lacks says nothing of it.
@@ -118,13 +120,7 @@ impl Binding {
     pub fn check(&self, tag: &BuildTag<'_>) -> Result<(), NotBound> {
         let own = self.reading();
         let mut readings = tag.readings();
-        let is_own = readings.any(|reading| {
-            self.fits(&Reading {
-                owner: reading.owner.or(own.owner),
-                repo: reading.repo.or(own.repo),
-                branch: reading.branch.or(own.branch),
-            })
-        });
+        let is_own = readings.any(|reading| self.agrees(&reading, true));
         if !is_own {
             let is_detached = tag.readings().any(|reading| reading.branch == Some("HEAD"));
             let why = match is_detached {
@@ -175,6 +171,14 @@ fn is_owner(label: &str, owner: &str) -> bool {
     label.len() == owner.len() && label.bytes().zip(owner.bytes()).all(stands_for)
 }
 
+/// Whether a label is GitLab's slug of a branch. A slug is in lower case and trimmed, so it does not count where it differs in nothing
+/// else: whoever may push `MAIN` or `main!` could deploy what `main` does.
+fn is_slug(label: &str, branch: &str) -> bool {
+    let lower = branch.to_lowercase();
+    let trimmed = lower.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    label == slug(branch) && label != trimmed && !label.is_empty()
+}
+
 /// `CI_COMMIT_REF_SLUG` of GitLab: lower case, at most 63 bytes, all but letters and digits as `-`, none at the ends.
 fn slug(branch: &str) -> String {
     let lower = branch.to_lowercase();
@@ -198,9 +202,14 @@ mod tests {
         slugged.has_slug = true;
         // As it is written, and where the slug counts, too.
         for (label, branch, is_written, is_either) in [
+            ("", "\u{65e5}\u{672c}", false, false), // its slug is empty
             ("main", "main", true, true),
             ("Main", "main", false, false),
-            ("main", "Main", false, true),
+            ("main", "Main", false, false), // a slug that differs in nothing else
+            ("main", "main!", false, false),
+            ("main", "-main-", false, false),
+            ("kube", "\u{212a}ube", false, false), // a Kelvin sign, which is a k in lower case
+            ("release-1-4", "release-1.4", false, true),
             ("feature-x", "feature/x", true, true),
             ("feature_x", "feature/x", true, true),
             ("feature.x", "feature/x", true, true),
@@ -229,6 +238,7 @@ mod tests {
         }
         let long = "x".repeat(70);
         assert!(slugged.is_branch(&long[..63], &long));
+        assert!(slugged.is_branch(&long[..63], &format!("{}-y", &long[..63])));
         assert!(!slugged.is_branch(&long[..62], &long));
         assert!(!plain.is_branch(&long[..63], &long));
     }
@@ -296,6 +306,28 @@ mod tests {
         assert!(binding.fits(&labels("acme", "my_service")));
         assert!(!binding.fits(&labels("acme_my", "service")));
         assert!(!binding.fits(&Reading::new(Some("acme"), None, Some("main"))));
+    }
+
+    #[test]
+    fn a_field_that_the_format_lacks_says_nothing_against_the_source() {
+        let binding = Binding::new("acme/team", "shop", "feature/x");
+        for (format, tag, fits) in [
+            ("o_r_v_c_s", "acme-team_shop_1.4.0_7_0123abcd", true),
+            ("o_r_v_c_s", "acme-team_blog_1.4.0_7_0123abcd", false),
+            ("r_b_v_c_s", "shop_feature-x_1.4.0_7_0123abcd", true),
+            ("r_b_v_c_s", "shop_main_1.4.0_7_0123abcd", false),
+        ] {
+            let format: TagFormat = format.parse().expect(format);
+            let tag = BuildTag::parse(tag, &format).expect(tag);
+            assert_eq!(binding.check(&tag).is_ok(), fits, "{tag:?}");
+        }
+        // Labels have to be there.
+        assert!(!binding.fits(&Reading::new(Some("acme-team"), Some("shop"), None)));
+        let any = Binding {
+            branch: None,
+            ..binding
+        };
+        assert!(!any.fits(&Reading::new(Some("acme-team"), Some("shop"), None)));
     }
 
     #[test]

@@ -34,23 +34,25 @@ impl Jobs {
     /// Runs a Job.
     ///
     /// # Errors
-    /// The policy refuses it, the caller's rights leave its namespace out, it cannot be read, the cluster refuses it or cannot be reached; [`ClusterError::Lost`] when it may
-    /// have been created or not; [`ClusterError::Unsupported`], before anything is created, when the request waits for the end of
-    /// a Job that does not run.
+    /// The policy refuses it, the caller's rights leave its namespace out, it cannot be read, the cluster refuses it or cannot be
+    /// reached; [`ClusterError::Lost`] when it may have been created or not; [`ClusterError::Unsupported`], before anything is
+    /// created, when the request waits for the end of a Job that does not run.
     pub async fn run(&self, request: &JobRequest, mode: Mode) -> Result<JobCreated, ClusterError> {
         if request.wait {
             self.check_jobs_run()?;
         }
         if let Some(namespace) = &request.namespace {
             self.check_caller(namespace)?;
-            self.policy.check_within(namespace)?;
+            let within = self.policy.check_within(namespace);
+            within.map_err(|error| self.told(error))?;
         }
         if let JobSource::CronJob { name, .. } = &request.source {
             self.check_namespace(name.namespace())?;
         }
         let definition = self.port.define(request).await?;
         self.check_caller(definition.naming.namespace())?;
-        let job = self.policy.judge(definition, request.replace)?;
+        let judged = self.policy.judge(definition, request.replace);
+        let job = judged.map_err(|error| self.told(error))?;
         match &job.definition().naming {
             JobNaming::Named(name) if job.replaces() => self.replace(name, &job, mode).await,
             _ => self.port.create(&job, mode).await,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{Text, caller::NotAllowed, jobs::refused::JobRefused};
+use crate::{
+    Text,
+    caller::{Caller, NotAllowed},
+    jobs::refused::JobRefused,
+};
 
 /// Why a cluster did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,5 +66,17 @@ impl ClusterError {
     /// Whether the same call can succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Stale | Self::Lost(_) | Self::Unavailable { .. })
+    }
+
+    /// The same error as a caller may be told it: one that does not see everything is told no names of other namespaces.
+    pub(crate) fn told_to(mut self, caller: &Caller) -> Self {
+        if !caller.sees_all()
+            && let Self::Outside { expected, .. }
+            | Self::JobRefused(JobRefused::Namespace { expected, .. }) = &mut self
+            && !expected.starts_with("none")
+        {
+            *expected = "another one".to_owned();
+        }
+        self
     }
 }

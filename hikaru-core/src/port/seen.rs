@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     Text,
-    caller::Caller,
+    caller::{Caller, Right},
     policy::change::Change,
     port::{
         ClusterError, Fault, Found, Freshness, Mode, RolloutPort, Scope, Severity, WorkloadPort,
@@ -49,7 +49,7 @@ impl<P: ?Sized> Seen<P> {
     }
 
     /// What could not be read may be something that the caller may not see, so its name is not told.
-    fn without_names(&self, fault: Fault) -> Fault {
+    fn without_names(fault: Fault) -> Fault {
         let is_failure = fault.severity == Severity::Failure;
         let mut told = Fault::new(fault.severity, "the cluster", "something could not be read");
         told.is_retryable = is_failure && fault.is_retryable;
@@ -71,22 +71,30 @@ impl<P: WorkloadPort + ?Sized> WorkloadPort for Seen<P> {
         }
         let mut found = match self.cluster.find(&own).await {
             // The caller may see other namespaces than hikaru is confined to: what is in both is found without naming them.
-            Err(ClusterError::Outside { .. }) if names_none => self.cluster.find(scope).await?,
-            found => found?,
-        };
+            Err(ClusterError::Outside { .. }) if names_none => self.cluster.find(scope).await,
+            found => found,
+        }
+        .map_err(|error| match error {
+            // Its words can name a namespace, which the caller may not see.
+            ClusterError::Forbidden(_) if !self.caller.sees_all() => {
+                ClusterError::Forbidden("hikaru lacks a right in the cluster".to_owned())
+            }
+            error => error.told_to(&self.caller),
+        })?;
         found
             .workloads
             .retain(|workload| self.caller.sees(workload));
         if !self.caller.sees_all() {
             let faults = found.faults.into_iter();
-            found.faults = faults.map(|fault| self.without_names(fault)).collect();
+            found.faults = faults.map(Self::without_names).collect();
             found.faults.dedup();
         }
         Ok(found)
     }
 
     async fn read(&self, id: &WorkloadId) -> Result<Option<Workload>, ClusterError> {
-        let read = self.cluster.read(id).await?;
+        let read = self.cluster.read(id).await;
+        let read = read.map_err(|error| error.told_to(&self.caller))?;
         Ok(read.filter(|workload| self.caller.sees(workload)))
     }
 
@@ -131,14 +139,16 @@ impl<P: WorkloadPort + ?Sized> WorkloadPort for Seen<P> {
             let read = WorkloadPort::read(self, &id).await?;
             read.ok_or_else(|| ClusterError::NotFound(workload.to_string()))?;
         }
-        self.cluster.unhold(workload, container).await
+        let unheld = self.cluster.unhold(workload, container).await;
+        unheld.map_err(|error| error.told_to(&self.caller))
     }
 }
 
 #[async_trait]
 impl<P: RolloutPort + ?Sized> RolloutPort for Seen<P> {
     async fn facts(&self, workload: &WorkloadName) -> Result<Option<RolloutFacts>, ClusterError> {
-        let facts = self.cluster.facts(workload).await?;
+        let facts = self.cluster.facts(workload).await;
+        let facts = facts.map_err(|error| error.told_to(&self.caller))?;
         Ok(facts.filter(|facts| self.caller.sees(&facts.workload)))
     }
 
@@ -147,6 +157,7 @@ impl<P: RolloutPort + ?Sized> RolloutPort for Seen<P> {
         namespace: &str,
         uids: &BTreeSet<Text>,
     ) -> Result<Vec<EventFacts>, ClusterError> {
+        self.caller.check_namespace(namespace)?;
         self.cluster.events(namespace, uids).await
     }
 
@@ -162,6 +173,8 @@ impl<P: RolloutPort + ?Sized> RolloutPort for Seen<P> {
         previous: bool,
         lines: u32,
     ) -> Result<String, ClusterError> {
+        self.caller.check(&[Right::Logs])?;
+        self.caller.check_namespace(namespace)?;
         let log = self.cluster.log(namespace, pod, container, previous, lines);
         log.await
     }

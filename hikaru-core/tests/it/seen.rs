@@ -1,13 +1,17 @@
 //! A cluster as a narrowed caller sees it: what each method of the ports does with what the caller may not see.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hikaru_core::{
     Build, Container, IdentityLabels, Mode, Request, TagFormats, Workload, WorkloadId,
     caller::{Binding, Caller, NotAllowed, Rights},
+    jobs::{JobPolicy, Jobs},
     plan,
-    port::{ClusterError, Confined, Fault, Found, Scope, Seen, Select, Severity, WorkloadPort},
-    testing::{MemoryCluster, MockWorkloadPort, StillClock},
+    port::{
+        ClusterError, Confined, Fault, Found, RolloutPort, Scope, Seen, Select, Severity,
+        WorkloadPort,
+    },
+    testing::{MemoryCluster, MockJobPort, MockRolloutPort, MockWorkloadPort, StillClock},
     upgrade,
     upgrade::candidates,
 };
@@ -222,5 +226,86 @@ fn what_a_request_names_is_checked_before_anything_is_read() {
     ] {
         let refused: NotAllowed = caller.check_request(&request).expect_err(expected);
         assert_eq!(refused.to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn errors_name_no_namespace_that_the_caller_may_not_see() {
+    let cluster = Arc::new(MemoryCluster::default());
+    let within = Arc::new(Confined::new(cluster.clone(), vec!["secret".into()]));
+    let port = Seen::new(within, Arc::new(bound("acme", "web")));
+    let name = "shop/deployment/web".parse().expect("a name");
+    let mut scope = Scope::new(Select::All);
+    scope.namespaces = vec!["shop".into()];
+    let id = WorkloadId::new("shop", "Deployment", "web");
+    let told = [
+        port.find(&scope).await.map(drop),
+        WorkloadPort::read(&port, &id).await.map(drop),
+        port.unhold(&name, None).await.map(drop),
+        port.facts(&name).await.map(drop),
+    ];
+    for answer in told {
+        let refused = answer.expect_err("outside");
+        assert!(matches!(refused, ClusterError::Outside { .. }), "{refused}");
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+    }
+    let mut forbidden = MockWorkloadPort::new();
+    forbidden.expect_find().returning(|_| {
+        let words = "deployments is forbidden in the namespace secret".to_owned();
+        Err(ClusterError::Forbidden(words))
+    });
+    let port = Seen::new(Arc::new(forbidden), Arc::new(bound("acme", "web")));
+    let refused = port
+        .find(&Scope::new(Select::All))
+        .await
+        .expect_err("forbidden");
+    assert_eq!(
+        refused,
+        ClusterError::Forbidden("hikaru lacks a right in the cluster".into())
+    );
+
+    let mut policy = JobPolicy::default();
+    policy.namespaces = Some(vec!["secret".into()]);
+    let mut caller = Caller::new("ci", Rights::ALL);
+    caller.namespaces = vec!["dev".into()];
+    let jobs = Jobs::new(
+        Arc::new(MockJobPort::new()),
+        policy,
+        Arc::new(StillClock::default()),
+    );
+    let refused = jobs
+        .for_caller(&Arc::new(caller))
+        .list("dev")
+        .await
+        .expect_err("no Jobs there");
+    assert_eq!(
+        refused.to_string(),
+        "not allowed: no Jobs of the namespace dev are allowed: expected another one"
+    );
+}
+
+#[tokio::test]
+async fn events_and_logs_are_of_the_callers_namespaces_and_rights() {
+    // Whatever it is asked, the mock panics.
+    let port = Arc::new(MockRolloutPort::new());
+    let mut caller = Caller::new("ci", Rights::ALL);
+    caller.namespaces = vec!["dev".into()];
+    let elsewhere = Seen::new(port.clone(), Arc::new(caller));
+    let mut without = Caller::new("ci", Rights::NONE);
+    without.rights.grant("read").expect("a right");
+    let without = Seen::new(port, Arc::new(without));
+    for refused in [
+        elsewhere.events("prod", &BTreeSet::new()).await.map(drop),
+        elsewhere
+            .log("prod", "web-1", "web", false, 25)
+            .await
+            .map(drop),
+        without
+            .log("dev", "web-1", "web", false, 25)
+            .await
+            .map(drop),
+    ] {
+        let refused = refused.expect_err("not allowed");
+        assert!(matches!(refused, ClusterError::NotAllowed(_)), "{refused}");
     }
 }
