@@ -22,7 +22,7 @@ use crate::{
 pub struct Issued {
     /// The issuer: `https://token.actions.githubusercontent.com`. Empty: the cluster that hikaru runs in.
     pub issuer: Text,
-    /// The subject: `repo:acme/shop:ref:refs/heads/main`. Text from outside, of at most some hundred bytes.
+    /// The subject: `repo:acme/shop:ref:refs/heads/main`. Text from outside, as the token has it: to be cut and escaped where it is shown.
     pub subject: Text,
     /// Where the run of the CI can be looked at. `None`: its token does not say it.
     pub run: Option<Text>,

@@ -63,7 +63,7 @@ pub(crate) struct AccessLog {
     pub(crate) started: Instant,
     /// The route's pattern.
     pub(crate) route: &'static str,
-    /// Who called, once it is known.
+    /// Who called, once it is known. One that is not let in has no rights.
     pub(crate) caller: Option<Arc<Caller>>,
     image: Option<Text>,
     /// The Job that it is about, once its name has been read.
@@ -181,7 +181,7 @@ impl Drop for AccessLog {
                     method = method.as_ref().map(Method::as_str),
                     route,
                     peer = %peer,
-                    caller = by.as_ref().map(|by| &*by.name),
+                    caller = by.as_ref().and_then(wire::Caller::known_name),
                     issuer = by.as_ref().and_then(|by| by.issuer.as_deref()),
                     subject = by.as_ref().and_then(|by| by.subject.as_deref()),
                     run = by.as_ref().and_then(|by| by.run.as_deref()),

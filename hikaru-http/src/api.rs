@@ -263,6 +263,9 @@ async fn admit<'h>(
         };
         let caller = api.authenticator.authenticate(request).await;
         line.unread = body.is_unread();
+        if let Err(denied) = &caller {
+            line.caller = denied.caller().map(Arc::new);
+        }
         line.caller.insert(Arc::new(caller?)).clone()
     };
     if let Some(bytes) = announced.filter(|bytes| *bytes > most) {

@@ -4,6 +4,7 @@
 mod authentication;
 mod browser;
 mod callers;
+mod jwt;
 mod kubernetes;
 mod oidc;
 mod tokens;
@@ -12,7 +13,10 @@ mod trust;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use hikaru_core::{Text, caller::Caller};
+use hikaru_core::{
+    Text,
+    caller::{Caller, Issued, Rights},
+};
 use hyper::{HeaderMap, Method, Uri};
 
 pub use authentication::Authentication;
@@ -108,6 +112,10 @@ pub enum Denied {
         why: String,
         /// In one word, of a bounded set, for a figure: `owner`.
         code: &'static str,
+        /// The name of the trust. `None`: several do not admit the token.
+        trust: Option<Text>,
+        /// What the token says, as its issuer has signed it.
+        issued: Issued,
     },
     /// Whether the token is valid cannot be found out now: its issuer does not answer.
     #[error("{0}")]
@@ -126,4 +134,21 @@ pub enum Denied {
     /// Its body was asked for and cannot be had.
     #[error(transparent)]
     Body(#[from] BodyError),
+}
+
+impl Denied {
+    /// Who was not let in, as far as it is proved, for the log: a caller without rights. Its name is empty where several trusts do not
+    /// admit the token.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        let (name, issued) = match self {
+            Self::Expired { caller } => (caller.clone(), None),
+            Self::NotTrusted { trust, issued, .. } => {
+                (trust.clone().unwrap_or_default(), Some(issued.clone()))
+            }
+            _ => return None,
+        };
+        let mut caller = Caller::new(name, Rights::NONE);
+        caller.issued = issued;
+        Some(caller)
+    }
 }

@@ -13,6 +13,7 @@ use hikaru_core::{
     upgrade::{Outcome, Report, Reported},
     workload::WorkloadName,
 };
+use tracing::Level;
 
 use crate::{
     access_log::{LONGEST_IMAGE, quoted},
@@ -28,7 +29,7 @@ macro_rules! line {
         let by = $event.caller.map(wire::Caller::from);
         tracing::$level!(
             request_id = $event.request_id,
-            caller = by.as_ref().map(|by| &*by.name),
+            caller = by.as_ref().and_then(wire::Caller::known_name),
             issuer = by.as_ref().and_then(|by| by.issuer.as_deref()),
             subject = by.as_ref().and_then(|by| by.subject.as_deref()),
             run = by.as_ref().and_then(|by| by.run.as_deref()),
@@ -69,12 +70,17 @@ impl Observer for ChangeLog {
 
 /// The code of each container, and what could not be read, at debug level.
 fn verdicts(event: &Event<'_>, report: &Report) {
+    // There can be thousands.
+    if !tracing::enabled!(Level::DEBUG) {
+        return;
+    }
     for reported in &report.entries {
         let entry = &reported.entry;
         for judged in &entry.containers {
             let container = entry.workload.containers.get(judged.container);
-            tracing::debug!(
-                request_id = event.request_id,
+            line!(
+                debug,
+                event,
                 workload = %entry.workload.id,
                 container = container.map(|c| &*c.name),
                 code = judged.code.as_str(),
@@ -84,8 +90,9 @@ fn verdicts(event: &Event<'_>, report: &Report) {
         }
     }
     for fault in &report.faults {
-        tracing::debug!(
-            request_id = event.request_id,
+        line!(
+            debug,
+            event,
             place = &*fault.place,
             message = fault.message,
             "not read"

@@ -148,7 +148,7 @@ impl Callers {
 
     /// Whose token it is, if it is none of hikaru's own.
     async fn trusted(&self, set: &CallerSet, token: &str) -> Result<Caller, Denied> {
-        // What is no JWT is sent to nobody: it may be a token of hikaru's own with a slip of the pen.
+        // What is no JWT is sent to nobody: it may be a mistyped token of hikaru's own.
         let Some(issuer) = Oidc::issuer_of(token) else {
             return Err(Denied::BadCredentials);
         };

@@ -15,16 +15,19 @@ mod token;
 
 use std::sync::Arc;
 
-use hikaru_core::{caller::Caller, port::Clock};
+use hikaru_core::{Text, caller::Caller, port::Clock};
 
 pub use fetch::{FetchDocument, HttpsFetch};
 
 use self::{
     claims::Claims,
     issuers::{Issuers, Source},
-    token::{Token, bad},
+    token::{Token, quoted},
 };
-use super::{Denied, OidcTrust, Trust, TrustedIssuer};
+use super::{
+    Denied, Trust, TrustedIssuer,
+    jwt::{bad, unverified},
+};
 
 /// Verifies tokens of OpenID Connect. It keeps the keys of issuers, so one is made for the life of a process.
 pub struct Oidc {
@@ -48,7 +51,8 @@ impl Oidc {
 
     /// Whose token a text says it is, if it has the form of one: to find the trusts for it. It is not verified.
     pub fn issuer_of(token: &str) -> Option<String> {
-        token::issuer_of(token)
+        let claims = unverified(token)?;
+        claims.get("iss")?.as_str().map(str::to_owned)
     }
 
     /// Checks that the keys of an issuer can be looked for: its address is one of https, and `ca` has certificates as PEM.
@@ -64,71 +68,91 @@ impl Oidc {
     ///
     /// # Errors
     /// If there is none: [`Denied::Unavailable`] where the keys of an issuer cannot be had, else [`Denied::NotTrusted`] where a trust takes
-    /// the token as valid, else [`Denied::BadToken`]; with the reason, of each trust if there are several.
+    /// the token as valid, else [`Denied::BadToken`]; with the reasons, of which each is told once. Before a signature is valid no
+    /// trust is named.
     pub async fn caller(&self, token: &str, trusts: &[&Trust]) -> Result<Caller, Denied> {
-        let read = Token::read(token)?;
+        let token = Token::read(token)?;
+        let claims = Claims::read(token.claims())?;
+        let issuer = claims.issuer()?;
+        claims.check_times(self.clock.now())?;
+        // Trusts of one issuer may have several authorities. A signature is checked once with the keys of each.
+        let mut signed: Vec<(Option<&Text>, Result<(), Denied>)> = Vec::new();
         let mut refused = Vec::new();
         for &trust in trusts {
-            match self.caller_by(&read, trust).await {
+            let TrustedIssuer::Oidc(oidc) = &trust.issuer else {
+                continue;
+            };
+            if *oidc.issuer != *issuer {
+                continue;
+            }
+            let ca = oidc.ca.as_ref();
+            let known = signed.iter().find(|(known, _)| *known == ca);
+            let is_signed = match known {
+                Some((_, is_signed)) => is_signed.clone(),
+                None => {
+                    let is_signed = self.check_signature(&token, &oidc.issuer, ca).await;
+                    signed.push((ca, is_signed.clone()));
+                    is_signed
+                }
+            };
+            let made = is_signed
+                .and_then(|()| claims.check_audience(&oidc.audience))
+                .and_then(|()| rules::caller(trust, oidc, &claims));
+            match made {
                 Ok(caller) => return Ok(caller),
-                Err(denied) => refused.push((trust, denied)),
+                Err(denied) if refused.contains(&denied) => {}
+                Err(denied) => refused.push(denied),
             }
         }
-        Err(all(&refused))
+        match &refused[..] {
+            [] => {
+                let found = quoted(issuer);
+                let why = format!("expected the issuer of a trust, found {found}");
+                Err(bad("issuer", why))
+            }
+            [only] => Err(only.clone()),
+            several => Err(all(several)),
+        }
     }
 
-    async fn caller_by(&self, token: &Token<'_>, trust: &Trust) -> Result<Caller, Denied> {
-        let TrustedIssuer::Oidc(oidc) = &trust.issuer else {
-            return Err(bad("issuer", "the trust is not for OpenID Connect"));
-        };
-        self.check_is_said(token, oidc)?;
+    /// Fetches keys, if they are not known.
+    async fn check_signature(
+        &self,
+        token: &Token<'_>,
+        issuer: &Text,
+        ca: Option<&Text>,
+    ) -> Result<(), Denied> {
         let source = Source {
-            issuer: oidc.issuer.clone(),
-            ca: oidc.ca.clone(),
+            issuer: issuer.clone(),
+            ca: ca.cloned(),
         };
-        self.issuers.check(&source, token).await?;
-        let claims = Claims::read(token.claims())?;
-        claims.check(&oidc.issuer, &oidc.audience, self.clock.now())?;
-        rules::caller(trust, oidc, &claims)
-    }
-
-    /// Keys are fetched only for a token that says that it is of the issuer.
-    fn check_is_said(&self, token: &Token<'_>, oidc: &OidcTrust) -> Result<(), Denied> {
-        Claims::read(token.claims())?.check_issuer(&oidc.issuer)
+        self.issuers.check(&source, token).await
     }
 }
 
-/// What is told when no trust admits a token: the reason of each, as the answer of the trust that came closest.
-fn all(refused: &[(&Trust, Denied)]) -> Denied {
-    if let [(_, only)] = refused {
-        return only.clone();
-    }
-    let each = refused.iter().map(|(trust, denied)| match denied {
-        // It names the trust.
-        Denied::NotTrusted { why, .. } => why.clone(),
-        denied => format!("by the trust {}, {denied}", trust.name),
+/// What is told when several trusts do not admit a token: all reasons, as the answer of the trust that came closest.
+fn all(refused: &[Denied]) -> Denied {
+    let each = refused.iter().map(|denied| match denied {
+        Denied::BadToken { why, .. } => why.clone(),
+        denied => denied.to_string(),
     });
-    let why = each.collect::<Vec<_>>().join("; ");
-    let mut denials = refused.iter().map(|(_, denied)| denied);
-    if denials
-        .clone()
-        .any(|denied| matches!(denied, Denied::Unavailable(_)))
-    {
-        return Denied::Unavailable(why);
+    let all = each.collect::<Vec<_>>().join("; ");
+    let (mut bad_code, mut not_trusted) = ("issuer", None);
+    for denied in refused {
+        match denied {
+            Denied::Unavailable(_) => return Denied::Unavailable(all),
+            Denied::NotTrusted { code, issued, .. } => not_trusted = Some((*code, issued.clone())),
+            Denied::BadToken { code, .. } => bad_code = *code,
+            _ => {}
+        }
     }
-    let not_trusted = denials.clone().find_map(|denied| match denied {
-        Denied::NotTrusted { code, .. } => Some(*code),
-        _ => None,
-    });
-    if let Some(code) = not_trusted {
-        return Denied::NotTrusted { why, code };
-    }
-    let bad_token = denials.find_map(|denied| match denied {
-        Denied::BadToken { code, .. } => Some(*code),
-        _ => None,
-    });
-    match bad_token {
-        Some(code) => bad(code, why),
-        None => bad("issuer", "no trust is for its issuer"),
+    match not_trusted {
+        Some((code, issued)) => Denied::NotTrusted {
+            why: all,
+            code,
+            trust: None,
+            issued,
+        },
+        None => bad(bad_code, all),
     }
 }

@@ -6,6 +6,9 @@ use hikaru_core::{
     caller::{Glob, IdentityPattern, Rights},
 };
 
+/// Events whose runs no trust admits: they have the base repository's identity and ref, and work on what anybody may have written.
+pub(super) const NEVER: [&str; 3] = ["pull_request_target", "workflow_run", "issue_comment"];
+
 /// Whose tokens are trusted, and what a caller may do that has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -9,7 +9,8 @@ const LONGEST: usize = 300;
 /// Who called. What a token says is text from outside: each text is cut after 300 characters and escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Caller {
-    /// Its name: `token 1`, or that of the trust that its token fits.
+    /// Its name: `token 1`, or that of the trust that its token fits. Empty for a token that several trusts do not admit: reports have
+    /// none of it.
     pub name: String,
     /// Who issued its token; empty for the cluster that hikaru runs in. Not there for tokens of hikaru's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,5 +33,12 @@ impl From<&hikaru_core::caller::Caller> for Caller {
             subject: issued.map(|issued| told(&issued.subject)),
             run: issued.and_then(|issued| issued.run.as_ref()).map(told),
         }
+    }
+}
+
+impl Caller {
+    /// Its name, if it has one.
+    pub(crate) fn known_name(&self) -> Option<&str> {
+        (!self.name.is_empty()).then_some(&*self.name)
     }
 }

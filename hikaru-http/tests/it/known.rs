@@ -7,14 +7,16 @@ use std::{
 };
 
 use hikaru_core::{
-    port::{Clock, MockTokenReviewPort},
+    port::{Clock, ClusterError, MockTokenReviewPort},
     testing::StillClock,
 };
 use hikaru_http::{Authentication, Bound, CallerSet, Callers, Limits, Serving};
+use tracing::Level;
 
 use crate::{
     client::{Client, call, call_with, request},
     cluster::{Gate, POSTED, listener, runs, serve_with, shop, still_clock},
+    log::Log,
 };
 
 /// Two tokens, with their SHA-256.
@@ -49,6 +51,11 @@ async fn status(server: &Serving, token: &str) -> u16 {
         .await
         .status
 }
+
+/// A token as a ServiceAccount has one, without its signature: of `https://kubernetes.default.svc`, for the audience hikaru, with the subject
+/// `system:serviceaccount:shop:ci`, until 2100.
+const OF_CI: &str = "eyJhbGciOiJSUzI1NiJ9.\
+                     eyJpc3MiOiJodHRwczovL2t1YmVybmV0ZXMuZGVmYXVsdC5zdmMiLCJhdWQiOlsiaGlrYXJ1Il0sInN1YiI6InN5c3RlbTpzZXJ2aWNlYWNjb3VudDpzaG9wOmNpIiwiZXhwIjo0MTAyNDQ0ODAwfQ.";
 
 #[tokio::test]
 async fn a_token_is_valid_until_its_end() {
@@ -143,8 +150,7 @@ async fn only_what_can_be_a_token_of_the_cluster_is_shown_to_it() {
     let trusts = "trusts:\n- name: pods\n  kind: kubernetes\n  audience: hikaru\n  serviceAccounts: [shop/ci]\n  \
                   identities: [acme/web/main]\n  rights: [read]\n";
     let mut reviews = MockTokenReviewPort::new();
-    // {"alg":"RS256"}, {"iss":"https://kubernetes.default.svc","aud":["hikaru"]}
-    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2t1YmVybmV0ZXMuZGVmYXVsdC5zdmMiLCJhdWQiOlsiaGlrYXJ1Il19.c2ln";
+    let jwt = &*format!("{OF_CI}c2ln");
     let expected = jwt.to_owned();
     reviews
         .expect_review()
@@ -165,4 +171,35 @@ async fn only_what_can_be_a_token_of_the_cluster_is_shown_to_it() {
         assert_eq!(status(&server, sent).await, 401, "{sent}");
     }
     assert_eq!(status(&server, jwt).await, 401);
+}
+
+#[tokio::test]
+async fn a_missing_right_to_reviews_is_warned_of_once_in_a_while() {
+    let mut reviews = MockTokenReviewPort::new();
+    let long = format!("cannot create\n{}", "x".repeat(10_000));
+    reviews
+        .expect_review()
+        .times(1)
+        .returning(move |_, _| Err(ClusterError::Forbidden(long.clone())));
+    let file = "trusts:\n- name: pods\n  kind: kubernetes\n  audience: hikaru\n  serviceAccounts: [shop/ci]\n  \
+                identities: [acme/web/main]\n  rights: [read]\n";
+    let callers = Callers::new(set(file), still_clock()).token_reviews(Arc::new(reviews));
+    let (log, _guard) = Log::start();
+    let bound = Bound::new(listener().await, shop(), still_clock(), callers);
+    let server = bound.expect("a server").serve();
+    for number in 0..20 {
+        let sent = format!("{OF_CI}{number}");
+        assert_eq!(status(&server, &sent).await, 503);
+    }
+    let lines = log.lines(Level::WARN);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = &lines[0]["message"];
+    assert!(
+        line.contains(r"cannot create\nxxx") && line.len() < 800,
+        "{line}"
+    );
+    assert!(
+        line.ends_with("(hikaru-bin/deploy/callers/reviews)"),
+        "{line}"
+    );
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hikaru_core::{
     caller::{Right, Rights},
     port::MockTokenReviewPort,
@@ -12,6 +13,7 @@ use serde_json::json;
 use tokio::{sync::Notify, task::JoinHandle};
 
 use super::*;
+use crate::auth::jwt::MAX_JWT;
 
 const CI: &str = "system:serviceaccount:shop:ci";
 
@@ -23,7 +25,12 @@ fn token(claims: Value, number: usize) -> String {
 }
 
 fn for_prod(number: usize) -> String {
-    token(json!({"aud": ["hikaru-prod"]}), number)
+    of_ci(json!(["hikaru-prod"]), number)
+}
+
+/// A token of the ServiceAccount for an hour, as it says.
+fn of_ci(audiences: Value, number: usize) -> String {
+    token(json!({"aud": audiences, "sub": CI, "exp": 3_600}), number)
 }
 
 fn trust(name: &str, audience: &str, accounts: &[&str]) -> Trust {
@@ -93,14 +100,10 @@ async fn the_cluster_is_asked_only_about_tokens_of_the_audience() {
     ];
     let trusts: Vec<&Trust> = trusts.iter().collect();
     let default = "https://kubernetes.default.svc";
-    let large = token(
-        json!({"aud": "hikaru-prod", "pad": "x".repeat(MAX_TOKEN)}),
-        1,
-    );
+    let large = token(json!({"aud": "hikaru-prod", "pad": "x".repeat(MAX_JWT)}), 1);
     let size = format!("it has {} bytes: expected at most 16384", large.len());
     let form = "expected a JSON Web Token with the claim `aud`, a text or a list of them";
-    let other =
-        |found: &str| format!("expected the audience hikaru-prod or hikaru-dev, found {found}");
+    let other = |found: &str| format!("expected the audience of a trust, found {found}");
     for (token, code, expected) in [
         (
             token(json!({"aud": [default]}), 1),
@@ -139,9 +142,11 @@ async fn the_cluster_is_asked_only_about_tokens_of_the_audience() {
 
 #[tokio::test]
 async fn who_is_not_listed_is_refused_by_name() {
-    let not_trusted = |why: &str| Denied::NotTrusted {
+    let not_trusted = |why: &str, user: &str, trust: Option<&str>| Denied::NotTrusted {
         why: why.to_owned(),
         code: "service-account",
+        trust: trust.map(Text::from),
+        issued: Issued::new("", user, None),
     };
     let trusts = [
         trust("ci", "hikaru-prod", &["shop/ci"]),
@@ -173,17 +178,17 @@ async fn who_is_not_listed_is_refused_by_name() {
     ] {
         let (reviews, _) = reviews(answering(1, move |audiences| user(name, audiences)));
         let refused = reviews.caller(&for_prod(1), &trusts).await;
-        assert_eq!(refused, Err(not_trusted(expected)));
+        assert_eq!(refused, Err(not_trusted(expected, name, Some("ci"))));
     }
     // The cluster says for which of the audiences the token is.
     let (reviews, _) = reviews(answering(1, |audiences| {
         assert_eq!(audiences, ["hikaru-dev".into(), "hikaru-prod".into()]);
         user(CI, &["hikaru-dev".into()])
     }));
-    let both = token(json!({"aud": ["hikaru-prod", "hikaru-dev", "vault"]}), 1);
+    let both = of_ci(json!(["hikaru-prod", "hikaru-dev", "vault"]), 1);
     let refused = reviews.caller(&both, &trusts).await;
     let why = "no trust lists the ServiceAccount `shop/ci`";
-    assert_eq!(refused, Err(not_trusted(why)));
+    assert_eq!(refused, Err(not_trusted(why, CI, None)));
 }
 
 #[tokio::test]
@@ -207,7 +212,7 @@ async fn what_the_cluster_says_is_used_for_ten_seconds() {
     }
     // Other audiences are another question.
     let (reviews, _) = reviews(answering(2, |audiences| user(CI, audiences)));
-    let both = token(json!({"aud": ["hikaru-prod", "hikaru-dev"]}), 1);
+    let both = of_ci(json!(["hikaru-prod", "hikaru-dev"]), 1);
     reviews.caller(&both, &trusts).await.expect("a caller");
     let more = [
         trust("dev", "hikaru-dev", &["shop/ci"]),
@@ -219,7 +224,7 @@ async fn what_the_cluster_says_is_used_for_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_cannot_be_asked_is_no_verdict_and_is_not_remembered() {
+async fn a_cluster_that_cannot_be_asked_is_no_verdict_and_is_asked_again_after_a_pause() {
     let errors = [
         ClusterError::Forbidden("cannot create resource \"tokenreviews\"".to_owned()),
         ClusterError::Unavailable {
@@ -229,10 +234,12 @@ async fn a_cluster_that_cannot_be_asked_is_no_verdict_and_is_not_remembered() {
         ClusterError::NotFound("tokenreviews".to_owned()),
     ];
     for error in errors {
-        let (reviews, _) = reviews(answering(2, move |_| Err(error.clone())));
-        for _ in 0..2 {
+        let (reviews, clock) = reviews(answering(2, move |_| Err(error.clone())));
+        // Nine seconds: one review at the first, and one after five.
+        for second in 0..9 {
             let trust = trust("ci", "hikaru-prod", &["shop/ci"]);
-            let refused = reviews.caller(&for_prod(1), &[&trust]).await;
+            let refused = reviews.caller(&for_prod(second), &[&trust]).await;
+            clock.sleep(Duration::from_secs(1)).await;
             // The words of the cluster are for the log alone.
             let why = "whether the token is valid cannot be found out now: the cluster does not review it";
             assert_eq!(refused, Err(Denied::Unavailable(why.to_owned())));
@@ -241,21 +248,65 @@ async fn a_cluster_that_cannot_be_asked_is_no_verdict_and_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn the_answers_that_are_kept_are_bounded() {
+async fn the_cluster_is_asked_only_about_what_can_be_a_token_of_a_trust() {
+    let trusts = [
+        trust("ci", "hikaru-prod", &["shop/ci"]),
+        trust("dev", "hikaru-dev", &["shop/dev"]),
+    ];
+    let trusts: Vec<&Trust> = trusts.iter().collect();
+    let now = 1_000;
+    let listed = json!({"aud": "hikaru-prod", "sub": CI, "exp": now});
+    let changed = |name: &str, value: Value| {
+        let mut claims = listed.clone();
+        claims[name] = value;
+        token(claims, 1)
+    };
+    for (token, is_asked) in [
+        (changed("exp", json!(now)), true),
+        (changed("exp", json!(now - 59)), true),
+        (changed("exp", json!(now - 60)), false),
+        (changed("exp", json!(i64::MIN)), false),
+        (changed("exp", json!("never")), false),
+        (changed("exp", Value::Null), false),
+        (changed("sub", Value::Null), false),
+        (changed("sub", json!("shop/ci")), false),
+        (
+            changed("sub", json!("system:serviceaccount:shop/ci")),
+            false,
+        ),
+        (
+            changed("sub", json!("system:serviceaccount:shop:other")),
+            false,
+        ),
+        // It is listed for another audience.
+        (
+            changed("sub", json!("system:serviceaccount:shop:dev")),
+            false,
+        ),
+    ] {
+        let (reviews, clock) = reviews(answering(usize::from(is_asked), |_| Ok(None)));
+        clock.sleep(Duration::from_secs(now)).await;
+        let refused = reviews.caller(&token, &trusts).await;
+        // Who may write any token is not told which ServiceAccounts are listed.
+        assert_eq!(refused, Err(not_taken()), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn the_cluster_is_asked_ten_times_a_second_and_what_is_kept_is_bounded() {
     let trust = trust("ci", "hikaru-prod", &["shop/ci"]);
-    let (reviews, clock) = reviews(answering(MAX_KEPT + 3, |_| Ok(None)));
-    let ask = async |number| {
+    let (reviews, clock) = reviews(answering(300, |_| Ok(None)));
+    for number in 0..300 {
         let refused = reviews.caller(&for_prod(number), &[&trust]).await;
         assert!(refused.is_err());
-    };
-    for number in 0..=MAX_KEPT {
-        ask(number).await;
-        assert!(reviews.kept().len() <= MAX_KEPT);
+        // A token that waits for its turn moves the clock.
+        let second = u64::try_from(number / A_SECOND).expect("a small number");
+        assert_eq!(clock.elapsed(), Duration::from_secs(second));
+        assert!(reviews.known().answers.len() <= 11 * A_SECOND);
     }
-    ask(MAX_KEPT).await; // It is kept.
-    clock.sleep(KEPT).await;
-    for number in 0..2 {
-        ask(number).await;
+    for number in 290..300 {
+        let refused = reviews.caller(&for_prod(number), &[&trust]).await;
+        assert!(refused.is_err(), "its answer is kept");
     }
 }
 

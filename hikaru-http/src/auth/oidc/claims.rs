@@ -1,20 +1,20 @@
 //! The claims of a token: read as the types that they should have, and those that every token has (RFC 7519, 4.1): issuer, audience,
 //! times. What those of a CI have to be is in `rules`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use super::token::{bad, quoted};
-use crate::auth::Denied;
-
-/// How far two clocks may be apart, in seconds.
-const LEEWAY: i64 = 60;
+use super::token::{place, quoted};
+use crate::auth::{
+    Denied,
+    jwt::{LEEWAY, bad, seconds},
+};
 
 /// How old a token may be, in seconds. Those of CI systems are made for one job.
 const MAX_AGE: i64 = 60 * 60;
 
-/// What a token says. Its signature has been checked.
+/// What a token says, whoever has signed it.
 pub(super) struct Claims(Map<String, Value>);
 
 /// A claim that has another type than it should, or is missing: a sentence.
@@ -26,47 +26,29 @@ impl Claims {
     /// # Errors
     /// [`Denied::BadToken`] when they are no JSON object.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Denied> {
-        let expected = "its claims are no object of JSON";
         let claims = serde_json::from_slice(bytes);
-        claims
-            .map(Self)
-            .map_err(|error| bad("claims", format!("{expected}: {error}")))
+        claims.map(Self).map_err(|error| {
+            let place = place(&error);
+            bad(
+                "claims",
+                format!("its claims are no object of JSON, at {place}"),
+            )
+        })
     }
 
-    /// Checks what every token has to say: that it is of this issuer, for this audience, and valid now.
-    ///
-    /// # Errors
-    /// [`Denied::BadToken`], with what was compared.
-    pub(super) fn check(
-        &self,
-        issuer: &str,
-        audience: &str,
-        now: SystemTime,
-    ) -> Result<(), Denied> {
-        self.check_issuer(issuer)?;
-        self.check_audience(audience)?;
-        self.check_times(seconds(now))
-    }
-
-    /// Checks that it says that it is of this issuer.
+    /// The issuer that it says it is of.
     ///
     /// # Errors
     /// [`Denied::BadToken`].
-    pub(super) fn check_issuer(&self, issuer: &str) -> Result<(), Denied> {
-        let found = self.must_text("iss").map_err(|why| bad("claims", why))?;
-        match found == issuer {
-            true => Ok(()),
-            false => {
-                let found = quoted(found);
-                Err(bad(
-                    "issuer",
-                    format!("expected the issuer {issuer}, found {found}"),
-                ))
-            }
-        }
+    pub(super) fn issuer(&self) -> Result<&str, Denied> {
+        self.must_text("iss").map_err(|why| bad("claims", why))
     }
 
-    fn check_audience(&self, audience: &str) -> Result<(), Denied> {
+    /// Checks that it is for this audience.
+    ///
+    /// # Errors
+    /// [`Denied::BadToken`], with what was compared.
+    pub(super) fn check_audience(&self, audience: &str) -> Result<(), Denied> {
         let wanted = format!("expected the audience {audience}");
         match self.0.get("aud") {
             None => Err(bad("audience", format!("{wanted}, found none"))),
@@ -92,7 +74,12 @@ impl Claims {
         }
     }
 
-    fn check_times(&self, now: i64) -> Result<(), Denied> {
+    /// Checks that it is valid now, and was issued lately.
+    ///
+    /// # Errors
+    /// [`Denied::BadToken`], with what was compared.
+    pub(super) fn check_times(&self, now: SystemTime) -> Result<(), Denied> {
+        let now = seconds(now);
         let (expires, issued) = (self.must_time("exp")?, self.must_time("iat")?);
         if now >= expires.saturating_add(LEEWAY) {
             let ago = now.saturating_sub(expires);
@@ -221,10 +208,4 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-/// Since 1970; before it: 0.
-fn seconds(now: SystemTime) -> i64 {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

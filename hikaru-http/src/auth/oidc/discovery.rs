@@ -5,6 +5,8 @@ use hikaru_core::text::Excerpt;
 use hyper::Uri;
 use serde::Deserialize;
 
+use super::token::place;
+
 /// The document of discovery, as far as it is looked at.
 #[derive(Deserialize)]
 struct Document {
@@ -38,15 +40,17 @@ pub(super) fn address(issuer: &str) -> Result<Uri, String> {
 /// # Errors
 /// When it is no such document, is another issuer's, or names an address on another host or port.
 pub(super) fn keys_address(issuer: &str, document: &[u8]) -> Result<Uri, String> {
-    let document: Document = serde_json::from_slice(document)
-        .map_err(|error| format!("expected JSON with `issuer` and `jwks_uri`: {error}"))?;
+    let document: Document = serde_json::from_slice(document).map_err(|error| {
+        let place = place(&error);
+        format!("expected JSON with `issuer` and `jwks_uri`, which it is not at {place}")
+    })?;
     if document.issuer != issuer {
         let found = Excerpt::of(&document.issuer);
         return Err(format!("expected the issuer {issuer}, found {found}"));
     }
     let keys = https(&document.jwks_uri);
-    let own = https(issuer).map(|issuer| place(&issuer));
-    keys.filter(|keys| Some(place(keys)) == own).ok_or_else(|| {
+    let own = https(issuer).map(|issuer| server(&issuer));
+    keys.filter(|keys| Some(server(keys)) == own).ok_or_else(|| {
         let found = Excerpt::of(&document.jwks_uri);
         format!(
             "expected its `jwks_uri` to be https on the issuer's own host and port, found {found}"
@@ -63,7 +67,7 @@ fn https(text: &str) -> Option<Uri> {
 }
 
 /// Host and port.
-fn place(address: &Uri) -> (String, u16) {
+fn server(address: &Uri) -> (String, u16) {
     let host = address.host().unwrap_or_default().to_ascii_lowercase();
     (host, address.port_u16().unwrap_or(443))
 }

@@ -29,15 +29,16 @@ pub(super) const MAX_DOCUMENT: usize = 1 << 20;
 #[async_trait]
 pub trait FetchDocument: Send + Sync {
     /// The body of the answer to a GET of this address, which begins with `https://`. The issuer's certificate may also be one that is
-    /// issued by those of `ca`, which is PEM. It is not followed to another address, and not read beyond 1 MiB. It
-    /// need not be bounded in time.
+    /// issued by those of `ca`, which is PEM. Redirects are not followed, and no more than 1 MiB is read. It need not
+    /// be bounded in time.
     ///
     /// # Errors
     /// Why there is none, in a sentence that may be shown to whoever calls: *answers with 500*.
     async fn fetch(&self, address: &Uri, ca: Option<&str>) -> Result<Bytes, String>;
 }
 
-/// Fetches documents by https with the certificates of the system. Each has a connection of its own: it is two of them in ten minutes.
+/// Fetches documents by https with the certificates of the system. Each document has a connection of its own: an issuer is
+/// asked for both about every ten minutes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpsFetch;
 

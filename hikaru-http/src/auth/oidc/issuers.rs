@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hikaru_core::{Text, port::Clock};
+use hikaru_core::{Text, port::Clock, text::Quoted};
 use hyper::{Uri, body::Bytes};
 use tokio::time::timeout;
 
@@ -15,9 +15,9 @@ use super::{
     discovery,
     fetch::{FetchDocument, MAX_DOCUMENT},
     keys::{Checked, Keys},
-    token::{Token, bad},
+    token::Token,
 };
-use crate::auth::Denied;
+use crate::auth::{Denied, jwt::bad};
 
 /// How old keys may be before they are looked at again. A token does not wait for it.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -34,6 +34,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// The same where there are no keys at all.
 const AWAY: Duration = Duration::from_secs(10);
+
+/// The longest reason why keys cannot be had, in characters: it is logged, kept, and told to whoever sends a token. It can quote what an
+/// issuer says.
+const LONGEST: usize = 500;
 
 /// How long each of the two documents may take.
 const DOCUMENT: Duration = Duration::from_secs(10);
@@ -187,6 +191,7 @@ async fn look(
         return;
     }
     let fetched = fetch_keys(&*fetch, &issuer.source).await;
+    let fetched = fetched.map_err(|why| Quoted(&why, LONGEST).to_string());
     let now = clock.elapsed();
     if let Err(why) = &fetched {
         tracing::warn!(issuer = %issuer.source.issuer, why, "the keys of an issuer cannot be fetched");

@@ -9,8 +9,8 @@ use ring::signature::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::token::{Algorithm, Token, bad, quoted};
-use crate::auth::Denied;
+use super::token::{Algorithm, MAX_KID, Token, place, quoted};
+use crate::auth::{Denied, jwt::bad};
 
 /// How many keys an issuer may have. GitHub has four.
 const MAX_KEYS: usize = 100;
@@ -76,8 +76,10 @@ impl Keys {
         struct Set {
             keys: Vec<Value>,
         }
-        let set: Set = serde_json::from_slice(document)
-            .map_err(|error| format!("expected JSON with a list `keys`: {error}"))?;
+        let set: Set = serde_json::from_slice(document).map_err(|error| {
+            let place = place(&error);
+            format!("expected JSON with a list `keys`, which it is not at {place}")
+        })?;
         if set.keys.len() > MAX_KEYS {
             let count = set.keys.len();
             return Err(format!("expected at most {MAX_KEYS} keys, found {count}"));
@@ -138,7 +140,8 @@ impl Key {
     fn new(jwk: Jwk) -> Self {
         Self {
             material: Material::new(&jwk),
-            kid: jwk.kid,
+            // No token names a longer one.
+            kid: jwk.kid.filter(|kid| kid.len() <= MAX_KID),
         }
     }
 }

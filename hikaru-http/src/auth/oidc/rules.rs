@@ -4,7 +4,6 @@
 use hikaru_core::{
     Text,
     caller::{Binding, Caller, Glob, Issued},
-    text::Escaped,
 };
 
 use super::{
@@ -12,16 +11,10 @@ use super::{
     run,
     token::quoted,
 };
-use crate::auth::{BindingRule, Ci, Denied, OidcTrust, Trust};
-
-/// Runs for these events have the base repository's identity and ref, and work on what anybody may have written.
-const NEVER: [&str; 3] = ["pull_request_target", "workflow_run", "issue_comment"];
+use crate::auth::{BindingRule, Ci, Denied, OidcTrust, Trust, trust::NEVER};
 
 /// The longest name of a repository, a ref or an event, in bytes.
 const MAX_NAME: usize = 512;
-
-/// The longest subject that is kept, in characters. OpenID Connect allows 255.
-const MAX_SUBJECT: usize = 255;
 
 /// The claims of a CI that say where a run comes from.
 struct Names {
@@ -44,11 +37,21 @@ impl From<Wrong> for Refusal {
 /// # Errors
 /// [`Denied::NotTrusted`] with the claim that was compared, what was expected and what was found.
 pub(super) fn caller(trust: &Trust, oidc: &OidcTrust, claims: &Claims) -> Result<Caller, Denied> {
-    let made = admit(trust, oidc, claims);
-    made.map_err(|Refusal(code, why)| Denied::NotTrusted {
-        why: format!("the trust {} does not admit the token: {why}", trust.name),
-        code,
-    })
+    let subject = claims.text("sub").ok().flatten().unwrap_or_default();
+    let run = run::address(oidc.ci, &oidc.issuer, claims);
+    let issued = Issued::new(oidc.issuer.clone(), subject, run);
+    match admit(trust, oidc, claims) {
+        Ok(mut caller) => {
+            caller.issued = Some(issued);
+            Ok(caller)
+        }
+        Err(Refusal(code, why)) => Err(Denied::NotTrusted {
+            why: format!("the trust {} does not admit the token: {why}", trust.name),
+            code,
+            trust: Some(trust.name.clone()),
+            issued,
+        }),
+    }
 }
 
 fn admit(trust: &Trust, oidc: &OidcTrust, claims: &Claims) -> Result<Caller, Refusal> {
@@ -103,18 +106,8 @@ fn admit(trust: &Trust, oidc: &OidcTrust, claims: &Claims) -> Result<Caller, Ref
         }
         (BindingRule::None, _) => None,
     };
-    let subject = claims.must_text("sub")?;
-    let run = run::address(oidc.ci, &oidc.issuer, claims);
-    caller.issued = Some(Issued::new(oidc.issuer.clone(), cut(subject), run));
+    claims.must_text("sub")?;
     Ok(caller)
-}
-
-fn cut(subject: &str) -> Text {
-    let escaped = Escaped(subject).to_string();
-    match escaped.char_indices().nth(MAX_SUBJECT) {
-        None => escaped.into(),
-        Some((end, _)) => format!("{}…", &escaped[..end]).into(),
-    }
 }
 
 fn check_claim(claims: &Claims, name: &str, wanted: &Glob) -> Result<(), Refusal> {

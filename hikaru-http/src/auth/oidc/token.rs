@@ -6,13 +6,13 @@ use hikaru_core::text::Excerpt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::auth::Denied;
-
-/// The longest token, in bytes. Those of CI systems have about 2 KiB.
-const MAX_TOKEN: usize = 16 << 10;
+use crate::auth::{
+    Denied,
+    jwt::{bad, check_size},
+};
 
 /// The longest id of a key, in bytes.
-const MAX_KID: usize = 256;
+pub(super) const MAX_KID: usize = 256;
 
 /// A token in its parts.
 pub(super) struct Token<'t> {
@@ -25,8 +25,8 @@ pub(super) struct Token<'t> {
     claims: Vec<u8>,
 }
 
-/// How tokens may be signed. All others are refused: `none` and HS256 above all, which make everybody an issuer who knows the
-/// public key.
+/// How tokens may be signed. All others are refused, above all `none`, which needs no key, and HS256: whoever knows the public key
+/// could sign with it as a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Rs256,
@@ -42,10 +42,9 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// That a token is not valid.
-pub(super) fn bad(code: &'static str, why: impl Into<String>) -> Denied {
-    let why = why.into();
-    Denied::BadToken { why, code }
+/// Where JSON cannot be read. The words of the error are not told: they can repeat a text of any length.
+pub(super) fn place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
 }
 
 /// A text from outside in a sentence.
@@ -75,11 +74,7 @@ impl<'t> Token<'t> {
     /// # Errors
     /// [`Denied::BadToken`]: it is too large, or has another form, another header or another algorithm than hikaru takes.
     pub(super) fn read(text: &'t str) -> Result<Self, Denied> {
-        if text.len() > MAX_TOKEN {
-            let length = text.len();
-            let why = format!("it has {length} bytes: expected at most {MAX_TOKEN}");
-            return Err(bad("too-large", why));
-        }
+        check_size(text)?;
         let parts: Vec<&str> = text.split('.').collect();
         let [header, claims, signature] = parts[..] else {
             let why = "expected three parts of base64url, joined by `.`";
@@ -97,7 +92,7 @@ impl<'t> Token<'t> {
         let header =
             std::str::from_utf8(&header).map_err(|_| bad("header", "its header is no UTF-8"))?;
         let header: Header = serde_json::from_str(header).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
+            let place = place(&error);
             let expected = "expected JSON with `alg`, and `kid` and `typ` as text";
             bad(
                 "header",
@@ -153,20 +148,4 @@ fn is_jwt(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     let short = typ.strip_prefix("application/").unwrap_or(&typ);
     matches!(short, "jwt" | "at+jwt")
-}
-
-/// Whose token a text says it is, if it has the form of one. It is believed for nothing but to look whether that issuer is trusted.
-pub(super) fn issuer_of(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Said {
-        iss: String,
-    }
-    let parts: Vec<&str> = text.split('.').collect();
-    let [_, claims, _] = parts[..] else {
-        return None;
-    };
-    // A larger one is refused by name in `Token::read`, so its issuer has to be known all the same; the server's limit on headers bounds it.
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
-    let Said { iss } = serde_json::from_slice(&claims).ok()?;
-    Some(iss)
 }

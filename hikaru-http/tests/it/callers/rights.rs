@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use hikaru_core::{
-    caller::{Binding, Caller, Right},
+    caller::{Binding, Caller, Issued, Right},
     jobs::{JobCreated, JobList, JobName, JobState, JobStatus},
     port::RolloutPort,
     rollout::Rollouts,
@@ -352,6 +352,8 @@ async fn who_is_not_let_in_is_told_why_and_nothing_that_was_sent_is_a_header() {
             Denied::NotTrusted {
                 why: bad.clone(),
                 code: "owner",
+                trust: Some("github".into()),
+                issued: Issued::new("https://ci.example", "the subject", None),
             },
             403,
             "not-allowed",

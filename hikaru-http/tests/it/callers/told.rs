@@ -62,14 +62,11 @@ async fn each_line_names_the_caller_and_what_its_token_says() {
     for outcome in ["upgraded", "unheld", "deleted"] {
         assert!(outcomes.iter().any(|o| **o == *outcome), "{outcomes:?}");
     }
-    let mut refused = log.lines(Level::DEBUG);
-    refused.retain(|line| line["message"] == "refused");
-    assert_eq!(refused.len(), 1);
-    for line in info
-        .into_iter()
-        .chain(log.lines(Level::WARN))
-        .chain(refused)
-    {
+    let mut debug = log.lines(Level::DEBUG);
+    debug.retain(|line| matches!(&*line["message"], "refused" | "judged"));
+    let count = |message: &str| debug.iter().filter(|l| l["message"] == message).count();
+    assert_eq!((count("refused"), count("judged")), (1, 1));
+    for line in info.into_iter().chain(log.lines(Level::WARN)).chain(debug) {
         for (field, expected) in [
             ("caller", "github"),
             ("issuer", ISSUER),
@@ -131,6 +128,84 @@ async fn what_a_token_says_forges_no_line_and_no_report() {
         assert!(of_report.iter().all(Option::is_some), "{report}");
         told.extend(of_report.into_iter().flatten());
         for told in told {
+            assert!(told.starts_with(seen), "{told}");
+            assert!(told.chars().count() <= 301, "{} characters", told.len());
+            let is_plain = |c: char| !c.is_control() && !"\u{202e}\u{2028}".contains(c);
+            assert!(told.chars().all(is_plain), "{told:?}");
+        }
+    }
+}
+
+/// What the lines of a refused call say of its caller.
+async fn lines_of_refused(denied: Denied) -> Vec<[Option<String>; 4]> {
+    let (log, _guard) = Log::start();
+    let takes = Takes(Err(denied));
+    let bound = Bound::new(listener().await, shop(), still_clock(), takes);
+    let server = bound.expect("a server").serve();
+    call(server.address(), "GET", "/api/status").await;
+    let mut lines = log.lines(Level::INFO);
+    lines.extend(log.lines(Level::DEBUG));
+    lines.retain(|line| matches!(&*line["message"], "refused" | "answered"));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let fields = ["caller", "issuer", "subject", "run"];
+    let of_line = |line: &std::collections::BTreeMap<String, String>| {
+        fields.map(|field| line.get(field).cloned())
+    };
+    lines.iter().map(of_line).collect()
+}
+
+fn not_trusted(trust: Option<&str>, issued: Issued) -> Denied {
+    Denied::NotTrusted {
+        why: "why".into(),
+        code: "owner",
+        trust: trust.map(Into::into),
+        issued,
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_a_refused_call_name_whom_its_issuer_has_named() {
+    let issued = || Issued::new(ISSUER, SUBJECT, Some(RUN.into()));
+    let expired = Denied::Expired {
+        caller: "ci".into(),
+    };
+    // Nothing is proved of who sent these.
+    let bad_token = Denied::BadToken {
+        why: SUBJECT.into(),
+        code: "signature",
+    };
+    let unavailable = Denied::Unavailable(SUBJECT.into());
+    for (denied, expected) in [
+        (
+            not_trusted(Some("github"), issued()),
+            [Some("github"), Some(ISSUER), Some(SUBJECT), Some(RUN)],
+        ),
+        (
+            not_trusted(None, issued()),
+            [None, Some(ISSUER), Some(SUBJECT), Some(RUN)],
+        ),
+        (expired, [Some("ci"), None, None, None]),
+        (bad_token, [None; 4]),
+        (unavailable, [None; 4]),
+        (Denied::BadCredentials, [None; 4]),
+    ] {
+        for line in lines_of_refused(denied.clone()).await {
+            assert_eq!(
+                line.each_ref().map(Option::as_deref),
+                expected,
+                "{denied:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_refused_token_says_forges_no_line() {
+    for (text, seen) in hostile() {
+        let text = &*text;
+        let denied = not_trusted(Some(text), Issued::new(text, text, Some(text.into())));
+        for told in lines_of_refused(denied).await.into_iter().flatten() {
+            let told = told.expect("a text");
             assert!(told.starts_with(seen), "{told}");
             assert!(told.chars().count() <= 301, "{} characters", told.len());
             let is_plain = |c: char| !c.is_control() && !"\u{202e}\u{2028}".contains(c);
@@ -239,6 +314,8 @@ async fn a_refusal_is_told_with_its_code() {
             Err(Denied::NotTrusted {
                 why: why(),
                 code: "owner",
+                trust: Some("github".into()),
+                issued: Issued::new("https://ci.example", "the subject", None),
             }),
             "GET",
             "/api/status",

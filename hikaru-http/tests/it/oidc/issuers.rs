@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use hikaru_http::Denied;
 use serde_json::json;
+use tracing::Level;
 
 use super::{ISSUER, NOW, World, changed, github, in_time, lock, push, refusal, with};
-use crate::issuer::{SigningKey, Signs};
+use crate::{
+    issuer::{SigningKey, Signs},
+    log::Log,
+};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -264,6 +268,39 @@ async fn a_document_has_a_mebibyte_at_most() {
         lock(&world.documents.answers).insert(format!("{ISSUER}/keys"), Ok(set(blanks)));
         assert_eq!(world.takes(&world.key).await, expected);
         world.wait(MINUTE).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_issuer_says_is_cut_and_escaped() {
+    let long = "x".repeat(500_000);
+    let text = json!(long).to_string();
+    let hostile = format!("says\n\u{1b}[31m{long}");
+    let discovery = format!("{ISSUER}/.well-known/openid-configuration");
+    let keys = format!("{ISSUER}/keys");
+    for (address, answer, part) in [
+        (&discovery, Ok(text.clone()), "which it is not at line 1"),
+        (&keys, Ok(text), "which it is not at line 1"),
+        (
+            &discovery,
+            Err(hostile.clone()),
+            r"discovery: says\n\u{1b}[31mxx",
+        ),
+        (&keys, Err(hostile), r"keys: says\n\u{1b}[31mxx"),
+    ] {
+        let (log, _guard) = Log::start();
+        let world = World::new(Signs::EdDsa).await;
+        lock(&world.documents.answers).insert(address.clone(), answer);
+        let (_, told) = refusal(world.admit(&world.fresh(&world.key), &github()).await);
+        let lines = log.lines(Level::WARN);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for text in [&told, &lines[0]["why"]] {
+            assert!(text.contains(part), "{text}");
+            assert!(
+                text.len() < 700 && !text.contains(char::is_control),
+                "{text}"
+            );
+        }
     }
 }
 

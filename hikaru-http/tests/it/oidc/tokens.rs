@@ -1,11 +1,12 @@
 //! Tokens that are not valid: their form, their algorithm, their signature, what every token has to say.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use hikaru_core::caller::Issued;
 use hikaru_http::{Denied, Oidc};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::{AUDIENCE, ISSUER, NOW, World, changed, github, push, refusal};
+use super::{AUDIENCE, ISSUER, NOW, World, changed, github, push, refusal, with};
 use crate::issuer::{SigningKey, Signs, base64url};
 
 #[tokio::test]
@@ -427,15 +428,95 @@ async fn what_is_quoted_of_a_token_is_cut_and_escaped() {
         assert!(why.len() < 300 && why.contains(r"`a\n\u{1b}[31m"), "{why}");
         assert!(!why.contains(['\n', '\u{1b}']), "{why}");
     }
-    let long: Value = json!({"sub": format!("a\n{}", "x".repeat(2_000))});
-    let caller = world
-        .admit(&world.token(&changed(push(), &long)), &github())
-        .await;
-    let subject = caller.expect("a caller").issued.expect("an issuer").subject;
-    assert!(
-        subject.starts_with(r"a\nxxx") && subject.chars().count() == 256,
-        "{subject}"
+    // The words of a reader of JSON repeat what it could not use.
+    let text = json!("x".repeat(10_000)).to_string();
+    let header = world.key.header().to_string();
+    for (header, claims) in [(&*header, &*text), (&text, &push().to_string())] {
+        let token = world.key.sign_text(header, claims);
+        let (_, why) = refusal(world.admit(&token, &github()).await);
+        assert!(
+            why.len() < 300 && why.contains("at line 1, column"),
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_verified_is_told_one_reason_and_no_trust() {
+    let world = World::new(Signs::EdDsa).await;
+    let named = |name: &str, audience: &str| {
+        let mut trust = with(github(), |oidc| oidc.audience = audience.into());
+        trust.name = name.into();
+        trust
+    };
+    let trusts = [named("first", AUDIENCE), named("second", "hikaru-dev")];
+    let ask = async |token: &str| {
+        let trusts: Vec<_> = trusts.iter().collect();
+        let (_, why) = refusal(world.oidc.caller(token, &trusts).await);
+        why
+    };
+    let token = |key: &SigningKey, changes: &Value| {
+        let claims = changed(push(), changes);
+        key.sign(&key.header(), &claims)
+    };
+    let forger = SigningKey::new("key-1", Signs::EdDsa);
+    let unknown = SigningKey::new("key-2", Signs::EdDsa);
+    let no_change = json!({});
+    for (token, expected) in [
+        (
+            token(&forger, &no_change),
+            "the token is not valid: its signature is not the issuer's".to_owned(),
+        ),
+        (
+            token(&forger, &json!({"exp": NOW - 60})),
+            "the token is not valid: it has expired 60 s ago".to_owned(),
+        ),
+        (
+            token(&forger, &json!({"iss": "https://evil.example"})),
+            "the token is not valid: expected the issuer of a trust, found `https://evil.example`"
+                .to_owned(),
+        ),
+        (
+            token(&unknown, &no_change),
+            format!(
+                "the token is not valid: {ISSUER} has no key that it names, or none that fits it"
+            ),
+        ),
+    ] {
+        assert_eq!(ask(&token).await, expected);
+    }
+    // What the issuer has signed is told what each trust asks for, once each.
+    let other = token(&world.key, &json!({"aud": "other"}));
+    let why = ask(&other).await;
+    assert_eq!(
+        why,
+        "the token is not valid: expected the audience hikaru-prod, found `other`; expected the audience hikaru-dev, found `other`"
     );
+}
+
+#[tokio::test]
+async fn a_token_that_is_signed_and_not_admitted_says_whose_it_is() {
+    let world = World::new(Signs::EdDsa).await;
+    let token = world.token(&changed(push(), &json!({"repository_owner_id": "66"})));
+    let mut second = github();
+    second.name = "second".into();
+    let run = "https://github.com/acme/shop/actions/runs/1658821493";
+    let expected = Issued::new(
+        ISSUER,
+        "repo:acme/shop:ref:refs/heads/main",
+        Some(run.into()),
+    );
+    for (trusts, name) in [
+        (vec![&github()], Some("github")),
+        (vec![&github(), &second], None),
+    ] {
+        let denied = world.oidc.caller(&token, &trusts).await;
+        let Err(Denied::NotTrusted { trust, issued, .. }) = denied else {
+            panic!("expected that no trust admits it, found {denied:?}");
+        };
+        assert_eq!(trust.as_deref(), name);
+        assert_eq!(issued, expected);
+    }
 }
 
 #[tokio::test]

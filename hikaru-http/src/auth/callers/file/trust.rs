@@ -9,7 +9,9 @@ use super::{
     error::{CallersFileError, at, refused},
     shape::{Pairs, TrustEntry, Word},
 };
-use crate::auth::{BindingRule, Ci, KubernetesTrust, Oidc, OidcTrust, Trust, TrustedIssuer};
+use crate::auth::{
+    BindingRule, Ci, KubernetesTrust, Oidc, OidcTrust, Trust, TrustedIssuer, trust::NEVER,
+};
 
 /// What is expected of the entries of one kind.
 struct Kind {
@@ -91,9 +93,6 @@ const SHARED: [(&str, &[&str]); 2] = [
     // With the organization in its path it is an issuer of this one alone.
     ("oidc.circleci.com", &["oidc.circleci.com/project-id"]),
 ];
-
-/// Events that no trust is opened for.
-const NEVER: [&str; 3] = ["pull_request_target", "workflow_run", "issue_comment"];
 
 /// Claims that are checked of each token, or that everybody chooses who asks for one: none of them tells one CI from another.
 const NOT_TELLING: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
