@@ -44,7 +44,8 @@ pub struct Event<'e> {
     pub request_id: &'e str,
     /// What kind of call it is, of a bounded set: over HTTP the pattern of its route, or `none`.
     pub call: &'static str,
-    /// Who called. `None`: it is not known, as the call was refused before.
+    /// Who called; one that was not let in has no rights, and its name is empty if several trusts refused it. `None`: it is not known, as
+    /// the call was refused before.
     pub caller: Option<&'e Caller>,
     /// What happened.
     pub what: Happening<'e>,
