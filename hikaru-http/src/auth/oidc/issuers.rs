@@ -42,7 +42,8 @@ const LONGEST: usize = 500;
 /// How long each of the two documents may take.
 const DOCUMENT: Duration = Duration::from_secs(10);
 
-/// The issuers whose keys were needed.
+/// The issuers whose keys were needed. None is ever removed: there are as many as the operator's files have named, and each change of
+/// certificates is another one.
 pub(super) struct Issuers {
     fetch: Arc<dyn FetchDocument>,
     clock: Arc<dyn Clock>,

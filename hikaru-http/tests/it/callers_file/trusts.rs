@@ -331,6 +331,10 @@ fn claims_of_an_issuer_that_signs_for_everybody_say_whose_run_it_is() {
     for (issuer, claims) in [
         (buildkite, "{build_branch: main}"),
         (buildkite, "{organization_slug: 'acme*'}"),
+        (
+            "https://agent.buildkite.com/org/1-2",
+            "{build_branch: main}",
+        ),
         ("https://AGENT.buildkite.com", "{build_branch: main}"),
         (circleci, "{oidc.circleci.com/vcs-ref: refs/heads/main}"),
     ] {
@@ -383,20 +387,21 @@ fn events_are_listed() {
     }
     for kind in ["github", "forgejo"] {
         let why = "expected the key identities without `*` beside the event pull_request: ";
-        check(&events(kind, "push, pull_request", ""), (7, 18), why);
+        check(&events(kind, "pull_request", ""), (7, 12), why);
         check(
-            &events(kind, "push, pull_request", "  identities: [a/b/c, a/b/*]\n"),
-            (7, 18),
+            &events(kind, "pull_request", "  identities: [a/b/c, a/b/*]\n"),
+            (7, 12),
             why,
         );
-        assert!(
-            read(&events(
-                kind,
-                "push, pull_request",
-                "  identities: [a/b/c, a/b/d]\n"
-            ))
-            .is_ok()
-        );
+        let named = "  identities: [a/b/c, a/b/d]\n";
+        assert!(read(&events(kind, "pull_request", named)).is_ok());
+        let why = "expected the event pull_request in a trust of its own: ";
+        for (together, column) in [
+            ("push, pull_request", 18),
+            ("pull_request, workflow_dispatch", 12),
+        ] {
+            check(&events(kind, together, named), (7, column), why);
+        }
     }
 }
 

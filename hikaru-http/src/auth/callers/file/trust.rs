@@ -90,12 +90,12 @@ const SHARED: [(&str, &[&str]); 2] = [
         "agent.buildkite.com",
         &["organization_id", "organization_slug", "pipeline_id"],
     ),
-    // With the organization in its path it is an issuer of this one alone.
-    ("oidc.circleci.com", &["oidc.circleci.com/project-id"]),
+    (CIRCLECI, &["oidc.circleci.com/project-id"]),
 ];
+const CIRCLECI: &str = "oidc.circleci.com";
 
-/// Claims that are checked of each token, or that everybody chooses who asks for one: none of them tells one CI from another.
-const NOT_TELLING: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
+/// Claims that each token has: they are checked anyway, or whoever asks for a token chooses them. None says whose run it is.
+const CLAIMS_OF_EACH_TOKEN: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
 /// The longest audience, in bytes.
 const LONGEST_AUDIENCE: usize = 255;
@@ -235,7 +235,8 @@ fn check_shared(
     host: &str,
     claims: &[(Text, Glob)],
 ) -> Result<(), CallersFileError> {
-    let is_own = issuer.value.contains("/org/");
+    // With the organization in its path an issuer of CircleCI signs for this one alone.
+    let is_own = host.eq_ignore_ascii_case(CIRCLECI) && issuer.value.contains("/org/");
     let shared = SHARED
         .iter()
         .find(|(known, _)| host.eq_ignore_ascii_case(known));
@@ -324,6 +325,7 @@ fn events(entry: &TrustEntry, kind: &Kind) -> Result<Vec<Text>, CallersFileError
     };
     let named = entry.identities.iter().flat_map(|words| &words.value);
     let is_named = named.clone().count() > 0 && named.clone().all(|word| !word.value.contains('*'));
+    let is_alone = words.value.iter().all(|word| word.value == PULL_REQUEST);
     each(Some(words), |word| {
         let event = &*word.value;
         if NEVER.contains(&event) {
@@ -338,6 +340,12 @@ fn events(entry: &TrustEntry, kind: &Kind) -> Result<Vec<Text>, CallersFileError
         if event == PULL_REQUEST && !is_named {
             return Err(
                 "expected the key identities without `*` beside the event pull_request: nobody has accepted yet what runs"
+                    .to_owned(),
+            );
+        }
+        if event == PULL_REQUEST && !is_alone {
+            return Err(
+                "expected the event pull_request in a trust of its own: what nobody has accepted yet may not go where a push goes"
                     .to_owned(),
             );
         }
@@ -406,7 +414,7 @@ fn claim(key: &Word, value: &Word) -> Result<(Text, Glob), CallersFileError> {
     if key.value.is_empty() {
         return Err(refused(key, "expected the name of a claim, found none"));
     }
-    if NOT_TELLING.contains(&&*key.value) {
+    if CLAIMS_OF_EACH_TOKEN.contains(&&*key.value) {
         let problem = format!(
             "expected a claim that says whose run it is, found {}",
             key.value
