@@ -66,8 +66,12 @@ async fn serve(args: &Serve, formats: TagFormats, known: Option<Known>) -> Resul
     let authentication = match known {
         Some(known) => {
             let mut callers = Callers::new(known.set().clone(), clock.clone());
-            if let Some(live) = reviews_tokens {
-                callers = callers.token_reviews(live);
+            match reviews_tokens {
+                Some(live) => callers = callers.token_reviews(live),
+                None if known.trusts_service_accounts() => warn!(
+                    "a folder has no ServiceAccounts: trusts of kind: kubernetes admit nobody beside --manifests"
+                ),
+                None => {}
             }
             let callers = Arc::new(callers);
             known.follow(callers.clone(), figures_of_callers);

@@ -23,11 +23,17 @@ pub(super) fn run(command: &TokenCommand) -> Result<End, Failure> {
     terminal::tell(
         "the token is shown this once: give it to the caller. The entry below it belongs under `callers:` in the file of HIKARU_CALLERS_FILE",
     );
+    if args.identity.is_empty() && args.namespace.is_empty() {
+        terminal::tell(
+            "the caller is not narrowed: its rights count for every workload and every Job. --identity and --namespace narrow them",
+        );
+    }
     terminal::print(&format!("{}\n\n{entry}", text.expose_secret()))?;
     Ok(End::Done)
 }
 
-/// The entry of a caller, which says what the arguments say.
+/// The entry of a caller, which says what the arguments say. Its rights stand last: they have to be there, so an entry that was copied in
+/// part is refused. Without its identities alone it would be a caller that sees everything.
 fn entry(args: &TokenNew, token: &Token) -> String {
     let TokenNew {
         name,
@@ -39,7 +45,6 @@ fn entry(args: &TokenNew, token: &Token) -> String {
     let mut lines = vec![
         format!("  - name: {}", scalar(name)),
         format!("    tokenSha256: {}", token.sha256()),
-        format!("    rights: {}", list(rights)),
     ];
     for (key, texts) in [("identities", identity), ("namespaces", namespace)] {
         if !texts.is_empty() {
@@ -51,6 +56,7 @@ fn entry(args: &TokenNew, token: &Token) -> String {
             .iter()
             .map(|day| format!("    expires: {}", scalar(day))),
     );
+    lines.push(format!("    rights: {}", list(rights)));
     lines.join("\n") + "\n"
 }
 
@@ -120,6 +126,21 @@ mod tests {
         for name in ["a", "true", "1.0", "-", "._-", "null"] {
             let set = read(&args(name, &["read"]), &token).expect(name);
             assert_eq!(&*set.callers[0].caller.name, name);
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_entry_is_none() {
+        let (_, token) = Token::random().expect("random bytes");
+        let mut all = args("ci", &["read", "force:held"]);
+        all.identity = vec!["acme/shop/*".to_owned()];
+        all.namespace = vec!["dev".to_owned()];
+        all.expires = Some("2027-06-30".to_owned());
+        let entry = entry(&all, &token);
+        let whole = entry.trim_end();
+        assert!(check(whole).is_ok(), "{whole}");
+        for end in 0..whole.len() {
+            assert!(check(&whole[..end]).is_err(), "{}", &whole[..end]);
         }
     }
 

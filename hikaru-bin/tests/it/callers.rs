@@ -23,6 +23,13 @@ fn each_file_of_callers_in_the_document_is_one() {
         };
         let read = CallerSet::from_yaml(block, certificates);
         read.unwrap_or_else(|error| panic!("{error}\n{block}"));
+        // So no part of an entry is one.
+        for entry in block.split("  - name: ").skip(1) {
+            let is_key = |line: &&str| line.starts_with("    ") && !line.starts_with("     ");
+            let last = entry.lines().rfind(is_key);
+            let is_last = last.is_some_and(|line| line.starts_with("    rights: ["));
+            assert!(is_last, "expected rights last:\n{entry}");
+        }
     }
     assert_eq!(files, 7, "a file was added or left out");
     let expected = [
@@ -37,6 +44,34 @@ fn each_file_of_callers_in_the_document_is_one() {
 fn certificate() -> String {
     let made = rcgen::generate_simple_self_signed(["git.example.com".to_owned()]);
     made.expect("a certificate").cert.pem()
+}
+
+#[test]
+fn the_document_names_the_issuers_that_sign_for_everybody() {
+    let (_, section) = DOCUMENT
+        .split_once("\n### Issuers that sign for everybody\n")
+        .expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    for (host, kind) in [
+        ("token.actions.githubusercontent.com", "github"),
+        ("gitlab.com", "gitlab"),
+        ("codeberg.org", "forgejo"),
+        ("gitea.com", "forgejo"),
+        ("agent.buildkite.com", "oidc"),
+        ("oidc.circleci.com", "oidc"),
+    ] {
+        assert!(section.contains(&format!("`{host}`")), "{host}");
+        let more = match kind {
+            "oidc" => "  claims: {a: b}\n  binding: none\n  identities: [a/b/c]\n",
+            _ => "",
+        };
+        let file = format!(
+            "trusts:\n- name: ci\n  kind: {kind}\n  issuer: https://{host}\n  audience: h\n{more}  rights: [upgrade]\n"
+        );
+        let read = CallerSet::from_yaml(&file, &mut |_| Ok(String::new()));
+        let error = read.expect_err(host).to_string();
+        assert!(error.contains("for everybody who registers"), "{error}");
+    }
 }
 
 /// The keys that an error names, in the order of the error.

@@ -5,14 +5,15 @@ mod figures;
 mod files;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     os::unix::fs::MetadataExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use hikaru_http::{CallerSet, Callers, KnownCaller, MAX_CALLERS_FILE, Token, Trust};
+use hikaru_http::{CallerSet, Callers, KnownCaller, MAX_CALLERS_FILE, Token, Trust, TrustedIssuer};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{info, warn};
 
@@ -28,8 +29,8 @@ pub(super) const CALLERS_FILE: &str = "HIKARU_CALLERS_FILE";
 /// of these times.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often a file may change at the start, before that is an error.
-const CHANGES_AT_START: usize = 10;
+/// How many looks in a row may find that a file has changed, before that is an error at the start, and trouble later.
+const CHANGES: usize = 10;
 
 /// The longest file of tokens, and of certificates, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
@@ -65,15 +66,15 @@ impl Sources {
         is_any.then_some(sources)
     }
 
-    /// Warns of files that others may read: one holds tokens, the other says who may do what.
+    /// Warns of files that others may read or write: one holds tokens, the other says who may do what.
     fn warn(&self) {
         for path in self.token_file.iter().chain(&self.callers_file) {
             let mode = std::fs::metadata(path).map_or(0, |file| file.mode() & 0o7777);
-            if mode & 0o004 != 0 {
+            if mode & 0o006 != 0 {
                 warn!(
                     file = %path.display(),
                     mode = format!("{mode:04o}"),
-                    "every user of this machine may read the file: chmod 0640, or defaultMode: 0440 where it is mounted"
+                    "every user of this machine may read or write the file: chmod 0640, or defaultMode: 0440 where it is mounted"
                 );
             }
         }
@@ -126,17 +127,21 @@ impl Sources {
                 ));
             }
         }
-        texts.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
+        // For a rotation the same token may stand in both.
+        let mut known = HashSet::new();
+        let texts = texts.iter();
+        let texts: Vec<&SecretString> = texts
+            .filter(|text| known.insert(text.expose_secret()))
+            .collect();
         if texts.len() > 2 {
             let found = texts.len();
             return Err(format!(
                 "{TOKEN} and {TOKEN_FILE}: expected at most two tokens, found {found}"
             ));
         }
-        let token = |text: &SecretString| {
-            Token::new(text).map_err(|error| format!("{TOKEN} or {TOKEN_FILE}: {error}"))
-        };
-        texts.iter().map(token).collect()
+        let token =
+            |text| Token::new(text).map_err(|error| format!("{TOKEN} or {TOKEN_FILE}: {error}"));
+        texts.into_iter().map(token).collect()
     }
 }
 
@@ -157,6 +162,8 @@ pub(super) struct Known {
     read: Vec<(PathBuf, Stamp)>,
     /// The same files as they were at the last look.
     seen: Vec<Stamp>,
+    /// How many looks in a row have found that one of them had changed.
+    changes: usize,
     /// Why they could not be read.
     trouble: Option<String>,
 }
@@ -168,7 +175,7 @@ impl Known {
     /// Why it cannot be known who may call.
     pub(super) fn read(sources: Sources) -> Result<Self, String> {
         let mut before = Vec::new();
-        for _ in 0..CHANGES_AT_START {
+        for _ in 0..CHANGES {
             let mut files = Files::default();
             let set = sources.read(&mut files);
             let is_whole = !files.are_younger_than(LOOK) || files.stamps == before;
@@ -186,20 +193,25 @@ impl Known {
                     set,
                     seen: seen.collect(),
                     read: files.stamps,
+                    changes: 0,
                     trouble: None,
                 });
             }
             before = files.stamps;
             std::thread::sleep(LOOK);
         }
-        Err(format!(
-            "{TOKEN_FILE} or {CALLERS_FILE}: expected a file that stays as it is, found one that changes all the time"
-        ))
+        Err(restless())
     }
 
     /// Those in force.
     pub(super) fn set(&self) -> &CallerSet {
         &self.set
+    }
+
+    /// Whether tokens of ServiceAccounts are trusted.
+    pub(super) fn trusts_service_accounts(&self) -> bool {
+        let mut trusts = self.set.trusts.iter();
+        trusts.any(|trust| matches!(trust.issuer, TrustedIssuer::Kubernetes(_)))
     }
 
     /// Looks from now on, in a thread of its own, whether a file has changed: then those that it says are in force.
@@ -230,20 +242,39 @@ impl Known {
     }
 
     /// Reads everything again if a file has changed since it was read, and has not changed since the last look: one that is being written
-    /// is not read.
+    /// is not read. That one changes all the time is an error, too.
     fn look(&mut self) -> Option<Result<CallerSet, String>> {
+        self.look_with(Sources::read)
+    }
+
+    fn look_with(
+        &mut self,
+        read: impl FnOnce(&Sources, &mut Files) -> Result<CallerSet, String>,
+    ) -> Option<Result<CallerSet, String>> {
         let now: Vec<Stamp> = self.read.iter().map(|(path, _)| Stamp::of(path)).collect();
         let is_read = now.iter().eq(self.read.iter().map(|(_, stamp)| stamp));
         let is_settled = now == self.seen;
         self.seen = now;
-        if is_read || !is_settled {
+        if !is_settled {
+            return self.changed();
+        }
+        // After that trouble it is read whatever it is, so that the trouble ends.
+        if is_read && self.changes < CHANGES {
+            self.changes = 0;
             return None;
         }
         let mut files = Files::default();
-        let set = self.sources.read(&mut files);
+        // If a parser panicked, this thread would end, and no token could be revoked any more.
+        let caught = catch_unwind(AssertUnwindSafe(|| read(&self.sources, &mut files)));
+        let set = caught.unwrap_or_else(|_| {
+            Err(format!(
+                "{TOKEN_FILE} or {CALLERS_FILE}: hikaru panicked while it read them, which is a fault of hikaru"
+            ))
+        });
         if files.has_changed {
-            return None;
+            return self.changed();
         }
+        self.changes = 0;
         if set.is_ok() {
             self.sources.warn();
         }
@@ -251,6 +282,12 @@ impl Known {
         self.seen = stamps.collect();
         self.read = files.stamps;
         Some(set)
+    }
+
+    /// A look has found that a file had changed.
+    fn changed(&mut self) -> Option<Result<CallerSet, String>> {
+        self.changes = self.changes.saturating_add(1);
+        (self.changes >= CHANGES).then(|| Err(restless()))
     }
 
     fn tell(&mut self, new: &CallerSet) {
@@ -295,6 +332,12 @@ impl Known {
     }
 }
 
+fn restless() -> String {
+    format!(
+        "{TOKEN_FILE} or {CALLERS_FILE}: expected a file that stays as it is, found one that changes all the time"
+    )
+}
+
 /// An entry of a set.
 #[derive(PartialEq)]
 enum Entry<'s> {
@@ -323,176 +366,4 @@ fn listed(names: &[&str]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, time::SystemTime};
-
-    use super::*;
-
-    const HASH: &str = "0000000000000000000000000000000000000000000000000000000000000001";
-
-    /// A file that was written long ago, so that nobody waits for its end.
-    fn write(path: &Path, text: &str) {
-        fs::write(path, text).expect("written");
-        let file = fs::File::options().write(true).open(path);
-        let hour = Duration::from_secs(3600);
-        let aged = file.and_then(|file| file.set_modified(SystemTime::now() - hour));
-        aged.expect("an old file");
-    }
-
-    fn start(path: &Path) -> Result<Known, String> {
-        let variable = |name: &str| (name == CALLERS_FILE).then(|| path.display().to_string());
-        Known::read(Sources::of(&variable).expect("a file"))
-    }
-
-    fn narrow(name: &str) -> String {
-        format!(
-            "callers:\n- name: {name}\n  tokenSha256: {HASH}\n  rights: [upgrade]\n  identities: [acme/shop/main]\n"
-        )
-    }
-
-    /// What a look gives: nothing, the name of the only caller, or why it cannot be read.
-    fn look(known: &mut Known) -> Option<Result<String, String>> {
-        let set = known.look()?;
-        Some(set.map(|set| set.callers[0].caller.name.to_string()))
-    }
-
-    #[test]
-    fn a_file_that_is_being_written_is_not_read() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("callers.yaml");
-        write(&path, &narrow("one"));
-        let mut known = start(&path).expect("a caller");
-        assert_eq!(look(&mut known), None, "it is as it was read");
-        // Half of it is sound, and says that the caller sees everything.
-        let text = narrow("two");
-        let half = text.split("  identities").next().expect("a half");
-        write(&path, half);
-        assert_eq!(look(&mut known), None, "it has just changed");
-        write(&path, &format!("{half}  "));
-        assert_eq!(look(&mut known), None, "it has changed again");
-        write(&path, &text);
-        assert_eq!(look(&mut known), None, "and again");
-        assert_eq!(look(&mut known), Some(Ok("two".to_owned())));
-        assert_eq!(look(&mut known), None);
-    }
-
-    #[test]
-    fn a_file_that_changes_while_it_is_read_is_not_taken() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("callers.yaml");
-        write(&path, &narrow("one"));
-        let is_over = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut count = 0;
-                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                    fs::write(&path, "x".repeat(count % 1000)).expect("written");
-                    count += 1;
-                }
-            });
-            let patience = std::time::Instant::now() + Duration::from_secs(120);
-            let mut has_changed = false;
-            while !has_changed && std::time::Instant::now() < patience {
-                let mut files = Files::default();
-                let _ = files.text(&path, 1000);
-                has_changed = files.has_changed;
-            }
-            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(has_changed, "a change was not noticed");
-        });
-    }
-
-    #[test]
-    fn a_file_that_was_just_written_is_read_when_it_stays_as_it_is() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("callers.yaml");
-        fs::write(&path, narrow("one")).expect("written");
-        let started = std::time::Instant::now();
-        assert_eq!(
-            &*start(&path).expect("a caller").set().callers[0].caller.name,
-            "one"
-        );
-        assert!(started.elapsed() >= LOOK, "it was looked at once");
-    }
-
-    #[test]
-    fn certificates_are_read_again_too() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (path, ca) = (
-            folder.path().join("callers.yaml"),
-            folder.path().join("ca.pem"),
-        );
-        let trust = "trusts:\n- name: own\n  kind: forgejo\n  issuer: https://git.acme.example\n  ca: ca.pem\n  audience: h\n  rights: [upgrade]\n";
-        write(&path, trust);
-        let error = start(&path).err().expect("no certificates");
-        assert!(
-            error.contains("line 5, column 7: ") && error.contains("ca.pem: cannot be read"),
-            "{error}"
-        );
-        let pem = |text: &str| {
-            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
-        };
-        write(&ca, &pem("AAAA"));
-        let mut known = start(&path).expect("a trust");
-        let of = |set: &CallerSet| match &set.trusts[0].issuer {
-            hikaru_http::TrustedIssuer::Oidc(oidc) => oidc.ca.as_deref().map(str::to_owned),
-            _ => None,
-        };
-        assert_eq!(of(known.set()), Some(pem("AAAA")));
-        write(&ca, &pem("BBBB"));
-        assert!(known.look().is_none());
-        let set = known.look().expect("a change").expect("a trust");
-        assert_eq!(of(&set), Some(pem("BBBB")));
-        fs::remove_file(&ca).expect("removed");
-        assert!(known.look().is_none());
-        assert!(known.look().expect("a change").is_err());
-        write(&ca, &pem("AAAA"));
-        assert!(known.look().is_none());
-        assert!(known.look().expect("a change").is_ok());
-    }
-
-    #[test]
-    fn a_token_with_all_rights_is_none_of_a_caller() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("callers.yaml");
-        // Of `a-secret-of-20-bytes`.
-        let hash = "8d175a103b197698360be814d59eda95070310a583ed024f83f23e845dacd0e7";
-        write(&path, &narrow("ci").replace(HASH, hash));
-        let variable = |name: &str| match name {
-            TOKEN => Some("a-secret-of-20-bytes".to_owned()),
-            CALLERS_FILE => Some(path.display().to_string()),
-            _ => None,
-        };
-        let refused = Known::read(Sources::of(&variable).expect("both")).err();
-        let error = refused.expect("one token twice");
-        assert!(
-            error.contains("the caller ci has a token of HIKARU_API_TOKEN"),
-            "{error}"
-        );
-        write(&path, &narrow("ci"));
-        let both = Known::read(Sources::of(&variable).expect("both")).expect("two callers");
-        assert_eq!(both.set().callers.len(), 2);
-    }
-
-    #[test]
-    fn trouble_is_told_when_it_is_another_one() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("callers.yaml");
-        write(&path, &narrow("one"));
-        let mut known = start(&path).expect("a caller");
-        assert!(known.is_news("it is gone"));
-        assert!(!known.is_news("it is gone"));
-        assert!(known.is_news("it is a directory"));
-        let set = known.set().clone();
-        known.tell(&set);
-        assert!(known.is_news("it is a directory"), "it was mended");
-    }
-
-    #[test]
-    fn names_in_a_line_are_bounded() {
-        assert_eq!(listed(&[]), None);
-        assert_eq!(listed(&["a", "b"]).as_deref(), Some("a, b"));
-        let listed = listed(&["x"; 23]).expect("names");
-        assert!(listed.ends_with("x, x and 3 more"), "{listed}");
-    }
-}
+mod tests;

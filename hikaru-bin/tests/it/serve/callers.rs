@@ -309,9 +309,9 @@ fn the_file_of_the_token_with_all_rights_is_read_again() {
 }
 
 #[test]
-fn every_user_may_read_a_file_is_a_warning() {
+fn every_user_may_read_or_write_a_file_is_a_warning() {
     use std::os::unix::fs::PermissionsExt as _;
-    let message = "every user of this machine may read the file: chmod 0640, or defaultMode: 0440 where it is mounted";
+    let message = "every user of this machine may read or write the file: chmod 0640, or defaultMode: 0440 where it is mounted";
     let set_mode = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode")
     };
@@ -324,7 +324,20 @@ fn every_user_may_read_a_file_is_a_warning() {
     set_mode(&scene.file(), 0o644);
     scene.until("a warning", || scene.lines(message).len() == 1);
     assert_eq!(scene.lines(message)[0]["mode"], "0644");
+    set_mode(&scene.file(), 0o642);
+    scene.until("another warning", || scene.lines(message).len() == 2);
+    assert_eq!(scene.lines(message)[1]["mode"], "0642");
     assert_eq!(scene.status(OLD.0), 200);
+}
+
+#[test]
+fn a_folder_has_no_service_accounts_is_a_warning() {
+    let message = "a folder has no ServiceAccounts: trusts of kind: kubernetes admit nobody beside --manifests";
+    let text = "trusts:\n- name: pods\n  kind: kubernetes\n  audience: hikaru\n  serviceAccounts: [shop/ci]\n  identities: [a/b/c]\n  rights: [read]\n";
+    let scene = Scene::start(plain(text.to_owned()));
+    assert_eq!(scene.lines(message).len(), 1);
+    let scene = Scene::start(plain(file(&[entry("ci", OLD)])));
+    assert_eq!(scene.lines(message).len(), 0);
 }
 
 #[test]
@@ -379,10 +392,16 @@ fn a_new_token_is_printed_once_with_its_entry() {
     );
     let other = hikaru(&["token", "new", "shop-ci"]).exits(0);
     assert!(!other.out.contains(digits), "each is another one");
+    let wide = "the caller is not narrowed: its rights count for every workload and every Job";
+    assert!(!ran.err.contains(wide) && other.err.contains(wide));
+    let dev = hikaru(&["token", "new", "ci", "--namespace=dev"]).exits(0);
+    assert!(!dev.err.contains(wide), "{}", dev.err);
     // The entry is taken as it is printed.
     let entry = entry.replace("[read, upgrade]", "[metrics]");
     assert!(
-        entry.contains("\n    identities: [acme/shop/*]\n    expires: 2027-06-30\n"),
+        entry.contains(
+            "\n    identities: [acme/shop/*]\n    expires: 2027-06-30\n    rights: [metrics]\n"
+        ),
         "{entry}"
     );
     let scene = Scene::start(plain(format!("callers:\n{entry}")));
