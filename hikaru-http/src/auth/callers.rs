@@ -14,12 +14,13 @@ use async_trait::async_trait;
 use hikaru_core::{
     caller::{Caller, Rights},
     port::{Clock, TokenReviewPort},
+    text::Excerpt,
 };
 
 pub use file::{CallersFileError, MAX_CALLERS_FILE};
 
 use super::{
-    AuthRequest, Authenticator, Denied, MIN_TOKEN, Token, Trust, TrustedIssuer,
+    AuthRequest, Authenticator, Denied, MIN_TOKEN, Token, Trust, TrustedIssuer, jwt::bad,
     kubernetes::TokenReviews, oidc::Oidc, tokens::bearer,
 };
 
@@ -163,7 +164,12 @@ impl Callers {
             .collect();
         match &self.token_reviews {
             Some(reviews) if !of_cluster.is_empty() => reviews.caller(token, &of_cluster).await,
-            _ => Err(Denied::BadCredentials),
+            _ if set.trusts.is_empty() => Err(Denied::BadCredentials),
+            _ => {
+                let issuer = Excerpt::of(&issuer);
+                let why = format!("no trust has its issuer {issuer}, where each character counts");
+                Err(bad("issuer", why))
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct Caller {
     /// Its name: `token 1`, or that of the trust that its token fits. Empty for a token that several trusts do not admit: reports have
     /// none of it.
     pub name: String,
-    /// Who issued its token; empty for the cluster that hikaru runs in. Not there for tokens of hikaru's own.
+    /// Who issued its token. Not there for tokens of hikaru's own, and of the cluster that hikaru runs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// Whom it was issued for.
@@ -29,7 +29,10 @@ impl From<&hikaru_core::caller::Caller> for Caller {
         let issued = caller.issued.as_ref();
         Self {
             name: told(&caller.name),
-            issuer: issued.map(|issued| told(&issued.issuer)),
+            issuer: issued
+                .map(|issued| &issued.issuer)
+                .filter(|issuer| !issuer.is_empty())
+                .map(told),
             subject: issued.map(|issued| told(&issued.subject)),
             run: issued.and_then(|issued| issued.run.as_ref()).map(told),
         }

@@ -236,7 +236,7 @@ async fn the_full_report_names_the_caller() {
         (issued(ISSUER, SUBJECT, Some(RUN)), with_token),
         (
             issued("", "system:serviceaccount:ci:deployer", None),
-            json!({"name": "github", "issuer": "", "subject": "system:serviceaccount:ci:deployer"}),
+            json!({"name": "github", "subject": "system:serviceaccount:ci:deployer"}),
         ),
         (caller(&["read", "upgrade"]), json!({"name": "ci"})),
     ] {
