@@ -106,6 +106,30 @@ async fn a_set_is_replaced_whole_and_whoever_was_let_in_stays_in() {
 }
 
 #[tokio::test]
+async fn a_token_of_an_issuer_that_no_trust_has_is_told_so() {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss": "https://git.example/"}"#);
+    let token = format!("e30.{claims}.AAAA");
+    let told = async |text: &str| {
+        let server = serve(Arc::new(Callers::new(set(text), still_clock()))).await;
+        let header = format!("Authorization: Bearer {token}");
+        let answer = call_with(server.address(), "GET", "/api/status", &[&header]).await;
+        assert_eq!(answer.status, 401);
+        answer.json()["detail"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    // Where nobody is trusted it is no more than a wrong token.
+    assert_eq!(told(&of(OLD, "")).await, "the token is not valid");
+    let trust = "trusts:\n- name: git\n  kind: gitlab\n  issuer: https://git.example\n  audience: hikaru\n  rights: [upgrade]\n";
+    assert_eq!(
+        told(trust).await,
+        "the token is not valid: no trust has its issuer `https://git.example/`, where each character counts"
+    );
+}
+
+#[tokio::test]
 async fn trouble_is_told_until_the_set_is_replaced() {
     let callers = Arc::new(Callers::new(set(&of(OLD, "")), still_clock()));
     let server = serve(callers.clone()).await;

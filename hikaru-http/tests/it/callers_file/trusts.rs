@@ -49,6 +49,11 @@ fn a_trust_has_the_keys_of_its_kind() {
     }
     let pods = "trusts:\n- name: ci\n  kind: kubernetes\n  audience: hikaru\n  rights: [upgrade]\n  serviceAccounts: [shop/ci]\n  identities: [a/b/c]\n";
     assert!(read(pods).is_ok());
+    check(
+        &pods.replace("hikaru", "https://kubernetes.default.svc"),
+        (4, 13),
+        "expected an audience of hikaru's own, such as hikaru-prod, found `https://kubernetes.default.svc`, which",
+    );
     for (key, value) in &values[..8] {
         let why =
             format!("expected of the keys of kind: kubernetes alone serviceAccounts, found {key}");

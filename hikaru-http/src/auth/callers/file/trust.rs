@@ -97,6 +97,9 @@ const CIRCLECI: &str = "oidc.circleci.com";
 /// Claims that each token has: they are checked anyway, or whoever asks for a token chooses them. None says whose run it is.
 const CLAIMS_OF_EACH_TOKEN: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
+/// How the API server's own audience begins, which each pod's default token is for.
+const EACH_POD: &str = "https://kubernetes.default";
+
 /// The longest audience, in bytes.
 const LONGEST_AUDIENCE: usize = 255;
 
@@ -170,8 +173,16 @@ fn kubernetes(entry: &TrustEntry) -> Result<KubernetesTrust, CallersFileError> {
             )
         })
     };
+    let audience = audience(&entry.audience)?;
+    if audience.starts_with(EACH_POD) {
+        let problem = format!(
+            "expected an audience of hikaru's own, such as hikaru-prod, found {}, which the token of each pod is for",
+            Excerpt::of(&audience)
+        );
+        return Err(refused(&entry.audience, problem));
+    }
     Ok(KubernetesTrust {
-        audience: audience(&entry.audience)?,
+        audience,
         service_accounts: each(Some(accounts), account)?,
     })
 }
