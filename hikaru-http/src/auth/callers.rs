@@ -20,8 +20,8 @@ use hikaru_core::{
 pub use file::{CallersFileError, MAX_CALLERS_FILE};
 
 use super::{
-    AuthRequest, Authenticator, Denied, MIN_TOKEN, Token, Trust, TrustedIssuer, jwt::bad,
-    kubernetes::TokenReviews, oidc::Oidc, tokens::bearer,
+    AuthRequest, Authenticator, Denied, FetchDocument, MIN_TOKEN, Token, Trust, TrustedIssuer,
+    jwt::bad, kubernetes::TokenReviews, oidc::Oidc, tokens::bearer,
 };
 
 /// Who may call: plain values.
@@ -110,6 +110,12 @@ impl Callers {
             token_reviews: None,
             clock,
         }
+    }
+
+    /// Sets how the keys of issuers are fetched, where plain https does not reach them: through a proxy.
+    pub fn fetch(mut self, fetch: Arc<dyn FetchDocument>) -> Self {
+        self.oidc = Oidc::with_fetch(fetch, self.clock.clone());
+        self
     }
 
     /// Sets who is asked about tokens of ServiceAccounts. Without it no trust of the kind `kubernetes` admits a token.

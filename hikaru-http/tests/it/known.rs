@@ -10,7 +10,8 @@ use hikaru_core::{
     port::{Clock, ClusterError, MockTokenReviewPort},
     testing::StillClock,
 };
-use hikaru_http::{Authentication, Bound, CallerSet, Callers, Limits, Serving};
+use hikaru_http::{Authentication, Bound, CallerSet, Callers, FetchDocument, Limits, Serving};
+use hyper::{Uri, body::Bytes};
 use tracing::Level;
 
 use crate::{
@@ -127,6 +128,35 @@ async fn a_token_of_an_issuer_that_no_trust_has_is_told_so() {
         told(trust).await,
         "the token is not valid: no trust has its issuer `https://git.example/`, where each character counts"
     );
+}
+
+#[tokio::test]
+async fn keys_are_fetched_as_the_embedder_says() {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    struct Proxy;
+    #[async_trait::async_trait]
+    impl FetchDocument for Proxy {
+        async fn fetch(&self, address: &Uri, _ca: Option<&str>) -> Result<Bytes, String> {
+            Err(format!("the proxy refuses {address}"))
+        }
+    }
+    let clock = still_clock();
+    let now = clock.now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.expect("a time after 1970").as_secs();
+    let claims = format!(
+        r#"{{"iss": "https://git.example", "iat": {now}, "exp": {}}}"#,
+        now + 60
+    );
+    let [header, claims] =
+        [r#"{"alg": "RS256"}"#, &claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let trust = "trusts:\n- name: git\n  kind: gitlab\n  issuer: https://git.example\n  audience: hikaru\n  rights: [upgrade]\n";
+    let callers = Callers::new(set(trust), clock).fetch(Arc::new(Proxy));
+    let server = serve(Arc::new(callers)).await;
+    let token = format!("Authorization: Bearer {header}.{claims}.AAAA");
+    let answer = call_with(server.address(), "GET", "/api/status", &[&token]).await;
+    let detail = answer.json()["detail"].to_string();
+    let fetched = "the proxy refuses https://git.example/.well-known/openid-configuration";
+    assert!(answer.status == 503 && detail.contains(fetched), "{detail}");
 }
 
 #[tokio::test]
