@@ -84,7 +84,7 @@ pub(super) fn need_the_components(shop: &Scene) {
         "shop"
     ));
     let problem = post(6).is(503).json();
-    assert_eq!(problem["type"], "urn:hikaru:problem:unavailable");
+    assert_eq!(problem["type"], "urn:hikaru:problem:token-unverified");
     let told = "hikaru needs the right to create tokenreviews (hikaru-bin/deploy/callers/reviews)";
     assert!(!problem.to_string().contains("tokenreviews"), "{problem}");
     shop.eventually("the log names the right", || server.log().contains(told));
@@ -119,6 +119,12 @@ pub(super) fn need_the_components(shop: &Scene) {
     ] {
         assert!(!may(cluster, verb, what, "shop"), "{verb} {what}");
     }
+    // After a refusal hikaru asks for reviews again only some seconds later.
+    shop.eventually("tokens are reviewed", || {
+        let path = format!("/api/candidates/{}", image(6));
+        let answer = server.request("GET", &path, &head).expect("an answer");
+        answer.status != 503
+    });
     let answer = post(6).is(200).json();
     assert_eq!(answer.as_array().map(Vec::len), Some(4), "{answer}");
 }
