@@ -176,7 +176,7 @@ fn is_owner(label: &str, owner: &str) -> bool {
 fn is_slug(label: &str, branch: &str) -> bool {
     let lower = branch.to_lowercase();
     let trimmed = lower.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    label == slug(branch) && label != trimmed && !label.is_empty()
+    label == slug(branch) && label != trimmed
 }
 
 /// `CI_COMMIT_REF_SLUG` of GitLab: lower case, at most 63 bytes, all but letters and digits as `-`, none at the ends.
