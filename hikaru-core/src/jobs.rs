@@ -34,7 +34,7 @@ pub struct Jobs {
     port: Arc<dyn JobPort>,
     policy: Arc<JobPolicy>,
     clock: Arc<dyn Clock>,
-    /// Who asks. `None`: somebody who may do all that the policy allows.
+    /// The caller. `None`: no caller's rights are checked, only the policy.
     caller: Option<Arc<Caller>>,
 }
 

@@ -172,7 +172,7 @@ fn is_owner(label: &str, owner: &str) -> bool {
 }
 
 /// Whether a label is GitLab's slug of a branch. A slug is in lower case and trimmed, so it does not count where it differs in nothing
-/// else: whoever may push `MAIN` or `main!` could deploy what `main` does.
+/// else: a developer who may push `MAIN` or `main!`, and not `main`, could deploy what `main` does.
 fn is_slug(label: &str, branch: &str) -> bool {
     let lower = branch.to_lowercase();
     let trimmed = lower.trim_matches(|c: char| !c.is_ascii_alphanumeric());

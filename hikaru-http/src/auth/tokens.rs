@@ -74,8 +74,8 @@ impl Token {
         Self { hash }
     }
 
-    /// Makes a token of 32 random bytes. Its text is `hikaru_` and 64 hexadecimal digits, so that whoever looks for secrets in sources
-    /// and logs finds it. `None`: the system gives no random bytes.
+    /// Makes a token of 32 random bytes. Its text is `hikaru_` and 64 hexadecimal digits, so that scanners find it
+    /// in sources and logs. `None`: the system gives no random bytes.
     ///
     /// ```
     /// use secrecy::ExposeSecret as _;

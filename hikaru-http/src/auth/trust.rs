@@ -97,7 +97,7 @@ impl OidcTrust {
 pub enum Ci {
     /// GitHub Actions, also of an Enterprise Server.
     GitHub,
-    /// GitLab, hosted or of one's own.
+    /// GitLab: gitlab.com, or an instance of another host.
     GitLab,
     /// Forgejo, or Gitea.
     Forgejo,

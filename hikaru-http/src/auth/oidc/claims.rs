@@ -14,7 +14,7 @@ use crate::auth::{
 /// How old a token may be, in seconds. Those of CI systems are made for one job.
 const MAX_AGE: i64 = 60 * 60;
 
-/// What a token says, whoever has signed it.
+/// What a token says. Whether its issuer has signed it is checked elsewhere.
 pub(super) struct Claims(Map<String, Value>);
 
 /// A claim that has another type than it should, or is missing: a sentence.

@@ -33,7 +33,7 @@ pub trait FetchDocument: Send + Sync {
     /// be bounded in time.
     ///
     /// # Errors
-    /// Why there is none, in a sentence that may be shown to whoever calls: *answers with 500*.
+    /// Why there is none, in a sentence that the caller may be shown: *answers with 500*.
     async fn fetch(&self, address: &Uri, ca: Option<&str>) -> Result<Bytes, String>;
 }
 

@@ -35,8 +35,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// The same where there are no keys at all.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// The longest reason why keys cannot be had, in characters: it is logged, kept, and told to whoever sends a token. It can quote what an
-/// issuer says.
+/// The longest reason why keys cannot be had, in characters. It can quote what an issuer says, and it is logged, kept, and told to
+/// callers.
 const LONGEST: usize = 500;
 
 /// How long each of the two documents may take.
@@ -60,7 +60,7 @@ pub(super) struct Source {
 struct Issuer {
     source: Source,
     known: Mutex<Known>,
-    /// Held by whoever looks at the issuer: one at a time.
+    /// Held while the keys are fetched: one fetch at a time.
     looks: tokio::sync::Mutex<()>,
 }
 

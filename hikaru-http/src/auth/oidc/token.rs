@@ -25,8 +25,8 @@ pub(super) struct Token<'t> {
     claims: Vec<u8>,
 }
 
-/// How tokens may be signed. All others are refused, above all `none`, which needs no key, and HS256: whoever knows the public key
-/// could sign with it as a secret.
+/// How tokens may be signed. All others are refused, above all `none`, which needs no key, and HS256, for which an attacker could use
+/// the public key as the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Rs256,
@@ -137,7 +137,7 @@ impl<'t> Token<'t> {
         })
     }
 
-    /// What it says, whoever signed it.
+    /// What it says. It is not verified.
     pub(super) fn claims(&self) -> &[u8] {
         &self.claims
     }

@@ -74,7 +74,8 @@ pub(super) fn namespaces(words: Option<&Words>) -> Result<Vec<Text>, CallersFile
     })
 }
 
-/// Checks the rights of whoever is narrowed, and not to namespaces. Jobs have no owner, repo and branch, so it could see none.
+/// Checks the rights of a caller that is narrowed to identities and not to namespaces: it may not have the right `jobs`. A Job has no
+/// owner, repo and branch, so the caller could see none.
 pub(super) fn check_no_jobs(rights: &Words) -> Result<(), CallersFileError> {
     let mut words = rights.value.iter();
     match words.find(|word| word.value == Right::Jobs.as_str()) {

@@ -21,7 +21,7 @@ pub enum CallersFileError {
     /// It is longer than [`MAX_CALLERS_FILE`]: its length in bytes.
     #[error("expected at most {MAX_CALLERS_FILE} bytes, found {0}")]
     TooLong(usize),
-    /// It names nobody.
+    /// It has no callers and no trusts.
     #[error("expected entries of callers or trusts, found none")]
     Empty,
     /// Something in it is wrong.

@@ -94,7 +94,7 @@ const SHARED: [(&str, &[&str]); 2] = [
 ];
 const CIRCLECI: &str = "oidc.circleci.com";
 
-/// Claims that each token has: they are checked anyway, or whoever asks for a token chooses them. None says whose run it is.
+/// Claims that every token has. hikaru checks them anyway, or the job chooses them, so none of them says whose run it is.
 const CLAIMS_OF_EACH_TOKEN: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
 /// How the API server's own audience begins, which each pod's default token is for.
